@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests read the sources, so a red test never waits for a build. Two projects, because only tests that touch a
+// process-wide singleton (the OpenFeature API) or spawn processes need a fresh worker; the rest share one and start fast.
+const source = { ssr: { resolve: { conditions: ['@offswitch/source', 'module', 'node', 'import', 'default'] } } };
+const isolated = ['packages/openfeature-provider/test/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        ...source,
+        test: {
+          name: 'shared',
+          isolate: false,
+          include: ['packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
+          exclude: [...isolated, '**/*.process.test.ts'],
+        },
+      },
+      { ...source, test: { name: 'isolated', include: isolated } },
+      {
+        ...source,
+        test: {
+          name: 'process',
+          include: ['packages/*/test/**/*.process.test.ts', 'examples/*/test/**/*.process.test.ts'],
+          testTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
