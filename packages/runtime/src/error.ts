@@ -1,0 +1,48 @@
+// error.ts: the one error class of the runtime. Match on `code`, never on `message`.
+//
+// Being stopped is no error: it is an outcome. These are bugs of the caller, or faults of the machine that the runtime
+// has already answered by holding.
+
+/** A new code is a minor release, a changed meaning is a major one. */
+export type RuntimeErrorCode =
+  /** The agent name is not defined in this process: define it with `runtime.agent` before running or resuming. */
+  | 'agent_not_registered'
+  /** `runtime.agent` was called twice with one name. */
+  | 'agent_already_registered'
+  /** Nobody knows this session: never started here, or its graph was cleared away. */
+  | 'unknown_session'
+  /** No call of that id waits for a person in that session. */
+  | 'unknown_call'
+  /** No stop of that id is in force. */
+  | 'unknown_stop'
+  /** The session was terminated or has ended; going on is a new run. */
+  | 'session_ended'
+  /** A turn, or something handed out by it, was used after it ended. */
+  | 'turn_ended'
+  /** A release that is not to be had: a live reading still says engaged, or the session is terminated. */
+  | 'release_refused'
+  /** Input, result, state or a tool's value cannot be written as JSON; without that it cannot be resumed. */
+  | 'not_serialisable'
+  /** `detach` where the workflow does not declare `mayDetach`. */
+  | 'detach_not_declared'
+  /** A duplicate explicit key within one turn: two calls would be one after a crash. */
+  | 'duplicate_call_key'
+  /** The state folder failed or is damaged. Everything is held; the message names the file and the way out. */
+  | 'store_failed'
+  /** The runtime was closed. */
+  | 'closed'
+  /** An option or order that cannot be meant. */
+  | 'invalid_option';
+
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError';
+  readonly code: RuntimeErrorCode;
+  constructor(code: RuntimeErrorCode, message: string, options?: { cause?: unknown }) {
+    super(`[${code}] ${message}`, options);
+    this.code = code;
+  }
+  /** Works when two copies of this package are loaded, where `instanceof` does not. */
+  static is(value: unknown): value is RuntimeError {
+    return value instanceof Error && value.name === 'RuntimeError' && 'code' in value;
+  }
+}

@@ -1,0 +1,96 @@
+// journal.ts: what is written down of a session, so that a crash loses nothing and repeats nothing (S7, I9).
+//
+// A record is one fact, appended once and never changed. Folding a session's records in order of epoch and writing gives
+// its checkpoint, the interrupted turn's calls and their ends.
+
+/** What a call may do to the world, which decides what a crash in the middle of it means. */
+export type CallClass =
+  /** Reads only: run again. */
+  | 'read'
+  /** Safe to repeat with the same key: run again with it. */
+  | 'idempotent'
+  /** Changes the world (and every undeclared tool): never run again by us; without an end its outcome is unknown. */
+  | 'effect'
+  /** Only starts other governed calls: re-entered, its inner calls answer from the journal. */
+  | 'delegates';
+
+export type CallKind = 'model' | 'tool' | 'spawn';
+
+/** How a call ended. `not-sent` is said only of a call whose body was never entered. `late` came after the stop: recorded, not delivered. */
+export type CallOutcome = 'completed' | 'failed' | 'aborted' | 'not-sent' | 'late' | 'unknown';
+
+interface Of {
+  /** Session. */
+  readonly s: string;
+  /** Session epoch under which it was written: 1 at birth, one more at each resume after a crash or park. */
+  readonly e: number;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+export interface SessionRecord extends Of {
+  readonly t: 'session';
+  readonly root: string;
+  /** Root first, the session itself last. */
+  readonly path: readonly string[];
+  readonly agent: string;
+  readonly workflow: string;
+  readonly user?: string;
+  readonly conversation?: string;
+  readonly input?: unknown;
+  /** The call of the parent that started it. */
+  readonly parentCall?: { readonly turn: number; readonly key: string };
+  /** Its body is the inside of its parent's call (no registered agent): replayed from its first turn, with the parent. */
+  readonly inline?: true;
+  readonly detached?: { readonly from: string; readonly reason: string; readonly owner: string };
+}
+
+export type JournalRecord =
+  | SessionRecord
+  /** A process took the session over: records of lower epochs written after this count for nothing. */
+  | (Of & { readonly t: 'claim' })
+  | (Of & { readonly t: 'turn'; readonly turn: number })
+  | (Of & {
+      readonly t: 'call';
+      readonly turn: number;
+      readonly key: string;
+      /** What people call it: `t3-2` is the second call of turn 3. */
+      readonly id: string;
+      readonly kind: CallKind;
+      readonly name: string;
+      readonly class: CallClass;
+      /** The child session of a spawn. */
+      readonly child?: string;
+      readonly idempotencyKey?: string;
+    })
+  | (Of & {
+      readonly t: 'end';
+      readonly turn: number;
+      readonly key: string;
+      readonly outcome: CallOutcome;
+      readonly value?: unknown;
+      readonly error?: string;
+      readonly costMicros?: number;
+    })
+  | (Of & { readonly t: 'checkpoint'; readonly turn: number; readonly state?: unknown })
+  | (Of & { readonly t: 'turn-failed'; readonly turn: number; readonly error: string })
+  | (Of & { readonly t: 'parked'; readonly stopId?: string })
+  | (Of & {
+      readonly t: 'settled';
+      readonly status: 'completed' | 'terminated' | 'failed';
+      readonly result?: unknown;
+      readonly error?: string;
+      readonly stopId?: string;
+    });
+
+/** What a person, or a declared probe, said of a call of unknown outcome. */
+export interface Resolution {
+  readonly session: string;
+  /** `t3-2`. */
+  readonly call: string;
+  readonly verdict: 'happened' | 'did-not';
+  /** The result to hand to the agent when it happened. */
+  readonly value?: unknown;
+  readonly by: string;
+  readonly at: number;
+}

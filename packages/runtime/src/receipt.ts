@@ -1,0 +1,61 @@
+// receipt.ts: the record of one stop: per session and per call, what happened and when. What is not known is named, never
+// left out (S10).
+
+import type { Stop } from '@offswitch/core';
+import type { CallKind, CallOutcome } from './journal.ts';
+
+/** The stages in the order in which they become true; shown to people by `stageNames`. */
+export const stages = ['recorded', 'fenced', 'drained', 'revoked', 'done'] as const;
+export type Stage = (typeof stages)[number];
+
+/** What people read for each stage. */
+export const stageNames: Readonly<Record<Stage, string>> = {
+  recorded: 'recorded',
+  fenced: 'nothing new starts',
+  drained: 'work in flight finished',
+  revoked: 'access revoked',
+  done: 'done',
+};
+
+export interface ReceiptCall {
+  /** `t3-2`: the second call of turn 3. */
+  readonly id: string;
+  readonly kind: CallKind;
+  readonly name: string;
+  /** `in-flight`: it runs on at the time of writing; a pause lets it finish. */
+  readonly outcome: CallOutcome | 'in-flight';
+  readonly idempotencyKey?: string;
+}
+
+export interface ReceiptSession {
+  readonly session: string;
+  readonly path: readonly string[];
+  readonly agent: string;
+  readonly workflow: string;
+  readonly user?: string;
+  /**
+   * `stopped`: terminated, for good. `paused`: rests at a turn boundary or waits on what rests. `already-ended`: had
+   * settled before. `unconfirmed`: not known to be at rest; `why` says what is missing.
+   */
+  readonly state: 'stopped' | 'paused' | 'already-ended' | 'unconfirmed';
+  readonly why?: string;
+  /** The last completed turn, which is the checkpoint; 0 when none was completed. */
+  readonly checkpointTurn: number;
+  /** The calls of the turn that was interrupted. */
+  readonly calls: readonly ReceiptCall[];
+}
+
+export interface Receipt {
+  /** The stop's id, and `.n` when the same switch was engaged again. */
+  readonly id: string;
+  readonly stop: Stop;
+  /** Epoch milliseconds at which each stage became true; absent: not yet. */
+  readonly stages: Partial<Readonly<Record<Stage, number>>>;
+  readonly sessions: readonly ReceiptSession[];
+  /** Credentials lent to the sessions. None here: no broker is configured. */
+  readonly grants: readonly never[];
+  /** What this stop cannot promise, in plain words: unknown outcomes, sessions unconfirmed, storage that failed. */
+  readonly residue: readonly string[];
+  /** Epoch milliseconds. */
+  readonly released?: number;
+}

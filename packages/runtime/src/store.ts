@@ -1,0 +1,120 @@
+// store.ts: the port behind which state lives: stops, journals, receipts, last readings. A folder on this machine by
+// default (folder/), memory for tests; a server where there is more than one machine.
+//
+// Nothing here decides. A store that cannot be trusted says so in its health, and the runtime holds (S5, I13).
+
+import type { Marks } from '@offswitch/core';
+import type { JournalRecord, Resolution } from './journal.ts';
+import type { Receipt } from './receipt.ts';
+
+/** Who and why, kept beside a stop. Losing them loses words, not the stop. */
+export interface StopDetails {
+  readonly reason: string;
+  readonly by?: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** The subject in clear; the stop's name may hold only its hash. */
+  readonly subject?: string;
+  /** The series in clear. */
+  readonly series?: string;
+  /** On a breaker's release: how much more is allowed, in the breaker's unit. */
+  readonly allowance?: number;
+}
+
+export interface StoredStop {
+  /** See stop-key.ts. */
+  readonly key: string;
+  readonly marks: Marks;
+  /** Of the highest engaged mark. */
+  readonly engaged?: StopDetails;
+  /** Of the highest released mark. */
+  readonly released?: StopDetails;
+}
+
+export interface StoreHealth {
+  /** `ok`; `memory`: nothing survives this process, and a stop that was latched in the folder may be unknown here; `failed`: hold everything. */
+  readonly state: 'ok' | 'memory' | 'failed';
+  readonly why?: string;
+}
+
+/** The last definite reading of one flag for one subject, kept so that a vendor's outage during a deploy does not stop the fleet (S5). */
+export interface KeptReading {
+  readonly key: string;
+  readonly state: 'engaged' | 'released';
+  readonly series: string;
+  readonly n?: number;
+  /** Epoch milliseconds at which it was last confirmed by a live reading. */
+  readonly at: number;
+}
+
+export interface StoreChange {
+  /** Stops whose marks changed by another process (or a person's hand). */
+  readonly stops?: readonly StoredStop[];
+  readonly resolutions?: readonly Resolution[];
+  /** Health may have changed. */
+  readonly health?: StoreHealth;
+}
+
+/** What was found when the store was opened. */
+export interface StoreOpening {
+  readonly stops: readonly StoredStop[];
+  readonly resolutions: readonly Resolution[];
+  readonly readings: readonly KeptReading[];
+  /**
+   * Journals of graphs that are not known to be settled, one list per journal in the order of writing. `alive`: the process
+   * that writes it is running, so its sessions are not ours to resume.
+   */
+  readonly journals: readonly { readonly process: string; readonly alive: boolean; readonly records: readonly JournalRecord[] }[];
+}
+
+export interface StateStore {
+  readonly name: string;
+  /** The folder, for people. */
+  readonly location?: string;
+  /** Minted at open; names this process's journal. */
+  readonly processId: string;
+  readonly health: StoreHealth;
+  /**
+   * Reads everything. A damaged log (anything but an incomplete last record) or a failed disk gives health `failed` and never
+   * an empty answer; an unwritable folder gives `memory` and says so. Rejects on bad configuration only.
+   */
+  open(): Promise<StoreOpening>;
+  /**
+   * Latches or releases: one mark, grow-only, idempotent. Resolves when it is durable; the time of one flush whatever the
+   * size of the graph. Rejects when it is not (the caller has applied it already and retries).
+   */
+  mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void>;
+  /** The stops as they are stored now, others' marks included. */
+  stops(): Promise<readonly StoredStop[]>;
+  /**
+   * Appends one record to this process's journal. When it returns, the record survives a kill -9 of the process. Throws
+   * `store_failed` when it could not be written whole, and every append after that too.
+   */
+  append(root: string, record: JournalRecord): void;
+  /** Resolves when everything appended so far survives a loss of power. One flush serves all who wait. */
+  flush(): Promise<void>;
+  /** Claims an epoch of a session for this process by exclusive creation; false when another had it first. */
+  claim(session: string, epoch: number): boolean;
+  /** This root and its subtree are settled: its records may be cleared away after the retention time. */
+  forget(root: string): void;
+  /** Records a person's word on a call of unknown outcome. Durable when it resolves. The first word stands; false when there was one. */
+  resolve(resolution: Resolution): Promise<boolean>;
+  writeReceipt(receipt: Receipt): Promise<void>;
+  /** Newest first. Unreadable ones are skipped. */
+  receipts(): Promise<readonly Receipt[]>;
+  keepReadings(readings: readonly KeptReading[]): Promise<void>;
+  /** Small named documents for the command line: what is declared here and where the flags are. Atomic. */
+  writeDocument(name: 'switches', value: unknown): Promise<void>;
+  readDocument(name: 'switches'): Promise<unknown>;
+  /** Tells of what other processes did. Returns the way to stop listening. */
+  watch(listener: (change: StoreChange) => void): () => void;
+  /**
+   * Answers requests of the command line until closed, where the store is shared with other processes; the path of the local
+   * socket. Listening is also what makes this process count as alive.
+   */
+  serve?(handler: ControlHandler): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** One request of the command line to a running process, and its answer, both plain JSON. A thrown error's code and message are sent back. */
+export type ControlHandler = (method: string, params: Readonly<Record<string, unknown>>) => Promise<unknown>;
