@@ -1,1 +1,4 @@
-export {};
+export { blockPath, flipByte, readOnly, truncateTail, type Undo } from './folder-faults.ts';
+export { type ManualClock, manualClock } from './manual-clock.ts';
+export { type FlipWords, type MemorySource, type MemorySourceOptions, memorySource } from './memory-source.ts';
+export { contractSwitches, describeSwitchSource, type SourceContractOptions, type SourceHarness } from './source-contract.ts';
