@@ -32,7 +32,7 @@ async function contents(folder, manifest) {
     .filter((file) => unwanted.some((pattern) => pattern.test(file)))
     .map((file) => `the archive holds ${file}`);
   const entries = [...paths(manifest.exports), ...paths(manifest.bin)].map((path) => path.replace(/^\.\//, ''));
-  for (const wanted of new Set(['README.md', 'package.json', ...entries])) {
+  for (const wanted of new Set(['README.md', 'LICENSE', 'package.json', ...entries])) {
     if (!files.includes(wanted)) problems.push(`the archive lacks ${wanted}`);
   }
   if (!files.some((file) => file.startsWith('dist/') && file.endsWith('.js')))
