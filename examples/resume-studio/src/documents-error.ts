@@ -1,0 +1,29 @@
+// documents-error.ts: the one error class of the example's documents and tools.
+
+/** Match on `code`, never on `message`. */
+export type StudioErrorCode =
+  /** The folder is missing, unreadable, or holds nothing that can be used. Name another with `--input`. */
+  | 'no_documents'
+  /** A file is a resume or an advert, but a field is not what the schema says; the message names file and field. */
+  | 'invalid_document'
+  /** Two files claim the same id (ids that differ in case only count as the same: they would share an output folder). */
+  | 'duplicate_id'
+  /** A tool was asked for a document, section, advert or draft that does not exist. */
+  | 'not_found'
+  /** A tool's input is not what its schema says, or names a place outside the output folder. */
+  | 'invalid_input'
+  /** The output folder or the outbox could not be written. The cause is the system's own error. */
+  | 'write_failed';
+
+export class StudioError extends Error {
+  override readonly name = 'StudioError';
+  readonly code: StudioErrorCode;
+  constructor(code: StudioErrorCode, message: string, options?: { cause?: unknown }) {
+    super(`[${code}] ${message}`, options);
+    this.code = code;
+  }
+  /** Works when two copies of this module are loaded, where `instanceof` does not. */
+  static is(value: unknown): value is StudioError {
+    return value instanceof Error && value.name === 'StudioError' && 'code' in value;
+  }
+}
