@@ -1,1 +1,5 @@
-export {};
+export { type FlagFileControl, type FlagFileControlOptions, flagFileControl } from './control.ts';
+export { FlagFileError, type FlagFileErrorCode } from './error.ts';
+export { type LintCode, type LintFinding, showFinding } from './finding.ts';
+export { lintFlagFile } from './lint.ts';
+export { type FlagFileOptions, type FlagFileSource, flagFile } from './source.ts';
