@@ -7,7 +7,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { type ChatRequest, chunks, completion, errorBody, parseRequest } from './model-server-wire.ts';
 import { planReply, type Reply } from './planner.ts';
-import { type Role, readRole } from './planner-roles.ts';
+import { type Role, readAssignment, readRole } from './planner-roles.ts';
 import { draw } from './seed.ts';
 import { type Delay, sleep } from './tools-time.ts';
 
@@ -15,6 +15,8 @@ import { type Delay, sleep } from './tools-time.ts';
 export interface ModelRequest {
   /** The role its system prompt names. */
   readonly role: Role | undefined;
+  /** The document its task names. */
+  readonly documentId: string | undefined;
   readonly isStream: boolean;
   /** 1 for the first reply of a conversation. */
   readonly turn: number;
@@ -110,8 +112,10 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     response: ServerResponse,
     gone: AbortSignal,
   ): Promise<void> {
+    const first = (wanted: 'system' | 'user'): string => request.messages.find(({ role }) => role === wanted)?.text ?? '';
     const seen: ModelRequest = {
-      role: readRole(request.messages.find(({ role }) => role === 'system')?.text ?? ''),
+      role: readRole(first('system')),
+      documentId: readAssignment(first('system'), first('user'))?.task.documentId,
       isStream: request.isStream,
       turn: request.messages.filter(({ role }) => role === 'assistant').length + 1,
       headers,

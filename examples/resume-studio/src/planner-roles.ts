@@ -46,6 +46,8 @@ export interface SubTask {
   readonly section?: Section | undefined;
   readonly advertId?: string | undefined;
   readonly claim?: string | undefined;
+  /** What the sub-agent should know: for a letter, the job and where it is. */
+  readonly notes?: string | undefined;
 }
 
 export type Task = OrchestratorTask | SubTask;
@@ -120,7 +122,10 @@ const delegates: Readonly<Record<DelegateTool, { readonly role: Role; readonly d
     role: 'advert-researcher',
     description: 'Has an advert researched by a sub-agent (documentId, advertId).',
   },
-  delegate_letter: { role: 'letter-writer', description: 'Has a cover letter written by a sub-agent (documentId, advertId).' },
+  delegate_letter: {
+    role: 'letter-writer',
+    description: 'Has a cover letter written by a sub-agent (documentId, advertId, notes on the job).',
+  },
   delegate_score: {
     role: 'scorer',
     description: 'Has the resume scored against an advert by a sub-agent (documentId, advertId).',
@@ -135,6 +140,7 @@ export const subTaskSchema: z.ZodType<SubTask> = z.object({
   section: z.enum(sections).optional(),
   advertId: z.string().min(1).max(100).optional(),
   claim: z.string().max(2_000).optional(),
+  notes: z.string().max(2_000).optional(),
 });
 
 const orchestratorTaskSchema: z.ZodType<OrchestratorTask> = z.object({

@@ -5,16 +5,7 @@
 
 import type { Known, Where } from './planner-conversation.ts';
 import type { Assignment, OrchestratorTask, SubTask, ToolName } from './planner-roles.ts';
-import {
-  claimFrom,
-  entriesOf,
-  letterDraft,
-  meanPercent,
-  requirementFrom,
-  sectionDraft,
-  shorten,
-  verdict,
-} from './planner-words.ts';
+import { claimFrom, entriesOf, letterDraft, meanPercent, sectionDraft, shorten, verdict } from './planner-words.ts';
 import { draw, drawInteger, drawSome } from './seed.ts';
 
 export interface PlannedCall {
@@ -60,7 +51,7 @@ function rewrite(seed: number, { documentId, sections }: OrchestratorTask, known
   const whole = read('read_document', { documentId });
   const chosen = drawSome(sections, drawInteger(2, 4, seed, 'sections', documentId), seed, 'section', documentId);
   const written = chosen.map((section) => delegate('delegate_section', { documentId, section }));
-  const parts = written.map((call) => known.text(call.tool, call.where).replace(/^Report:\s*/, ''));
+  const parts = written.map((call) => withoutChecks(known.text(call.tool, call.where)));
   const name = entriesOf(known.text(whole.tool, whole.where))[0] ?? documentId;
   const draft = write('write_draft', { documentId, name: 'resume' }, { text: [`# ${name}`, ...parts].join('\n\n') });
   return {
@@ -73,6 +64,10 @@ function apply(seed: number, { documentId, adverts }: OrchestratorTask, known: K
   const chosen = drawSome(adverts, drawInteger(1, 2, seed, 'letters', documentId), seed, 'letter', documentId);
   const ids = chosen.map((advertId) => ({ documentId, advertId }));
   const reads = [read('read_document', { documentId }), ...chosen.map((advertId) => read('read_advert', { advertId }))];
+  const jobOf = (advertId: string): string => {
+    const [title, company] = ['title', 'company'].map((name) => known.field('read_advert', { advertId }, name));
+    return title ? `${title} at ${company}` : advertId;
+  };
   // A letter that could not be written is not sent, and one that was sent is never sent again, whatever the result said.
   const sent = ids
     .filter((where) => known.succeeded('delegate_letter', where))
@@ -95,7 +90,7 @@ function apply(seed: number, { documentId, adverts }: OrchestratorTask, known: K
     steps: [
       ...pack(reads, 2, seed, `${documentId}/reads`),
       ids.map((where) => delegate('delegate_research', where)),
-      ids.map((where) => delegate('delegate_letter', where)),
+      ids.map((where) => delegate('delegate_letter', where, { notes: jobOf(where.advertId) })),
       ...pack(sent, 2, seed, `${documentId}/sends`),
     ],
     report: `Report: letters of ${documentId}: ${outcome.join(', ') || 'none'}.`,
@@ -141,7 +136,7 @@ function writeSection(seed: number, { documentId, section = 'work' }: SubTask, k
 function research(seed: number, { documentId, advertId = '' }: SubTask, known: Known): Plan {
   const about = `${documentId}/${advertId}/research`;
   const source = read('read_advert', { advertId });
-  const claim = requirementFrom(known.text(source.tool, source.where), 1, seed, about);
+  const claim = claimFrom(known.text(source.tool, source.where), 1, seed, about);
   const checked = delegate('delegate_check', { documentId, claim });
   return {
     steps: [[source], [checked]],
@@ -149,12 +144,12 @@ function research(seed: number, { documentId, advertId = '' }: SubTask, known: K
   };
 }
 
-function writeLetter(seed: number, { documentId, advertId = '' }: SubTask, known: Known): Plan {
+function writeLetter(seed: number, { documentId, advertId = '', notes = advertId }: SubTask, known: Known): Plan {
   const about = `${documentId}/${advertId}/letter`;
   const source = read('read_document', { documentId });
   const text = known.text(source.tool, source.where);
   const checked = delegate('delegate_check', { documentId, claim: claimFrom(text, 1, seed, about) });
-  const draft = letterDraft(advertId, '', text, known.text(checked.tool, checked.where), seed, about);
+  const draft = letterDraft(notes, text, known.text(checked.tool, checked.where), seed, about);
   return {
     steps: [[source], [checked], [write('write_draft', { documentId, name: `letter-${advertId}` }, { text: draft })]],
     report: `Report: the letter is the draft letter-${advertId}. ${shorten(draft, 300)}`,
@@ -166,7 +161,7 @@ function score(seed: number, { documentId, advertId = '' }: SubTask, known: Know
   const source = read('read_advert', { advertId });
   const text = known.text(source.tool, source.where);
   const checks = range(drawInteger(1, 2, seed, 'checks', about)).map((number) =>
-    delegate('delegate_check', { documentId, claim: requirementFrom(text, number, seed, about) }),
+    delegate('delegate_check', { documentId, claim: claimFrom(text, number, seed, about) }),
   );
   const reports = checks.map((call) => known.text(call.tool, call.where)).filter((report) => report !== '');
   const percent = meanPercent(reports);
@@ -197,8 +192,8 @@ function read(tool: 'read_document' | 'read_advert', where: Where): PlannedCall 
   return { tool, where: exact, tries: 2, isRequired: true };
 }
 
-function delegate(tool: ToolName, where: Where): PlannedCall {
-  return { tool, where, tries: 2, isRequired: false };
+function delegate(tool: ToolName, where: Where, content: Readonly<Record<string, unknown>> = {}): PlannedCall {
+  return { tool, where, content, tries: 2, isRequired: false };
 }
 
 function write(tool: 'write_draft' | 'write_score', where: Where, content: Readonly<Record<string, unknown>>): PlannedCall {
@@ -216,6 +211,14 @@ function pack(calls: readonly PlannedCall[], turns: number, seed: number, about:
     next += size;
   }
   return steps;
+}
+
+/** A section as it goes into the resume: without the report's first word and without the notes of its checks. */
+function withoutChecks(report: string): string {
+  return report
+    .replace(/^Report:\s*/, '')
+    .replace(/^> .*\n?/gm, '')
+    .trimEnd();
 }
 
 function range(count: number): number[] {

@@ -15,19 +15,12 @@ export function shorten(text: string, max: number): string {
   return `${cut.slice(0, Math.max(cut.lastIndexOf(' '), max >> 1))}…`;
 }
 
-/** One of the entries, for the `number`th claim of its kind. */
+/** The `number`th claim about a text: one of its entries, another for each number as far as there are others. */
 export function claimFrom(text: string, number: number, seed: number, about: string): string {
   const entries = entriesOf(text);
-  const entry = entries[drawInteger(0, Math.max(entries.length - 1, 0), seed, 'claim', about, number)];
-  return `Claim ${number}: ${shorten(entry ?? 'the document has such a section', 300)}`;
-}
-
-/** The `number`th requirement of an advert, as a claim. */
-export function requirementFrom(text: string, number: number, seed: number, about: string): string {
-  const entries = entriesOf(text);
-  const first = drawInteger(0, Math.max(entries.length - 1, 0), seed, 'requirement', about);
+  const first = drawInteger(0, Math.max(entries.length - 1, 0), seed, 'claim', about);
   const entry = entries[(first + number - 1) % Math.max(entries.length, 1)];
-  return `Claim ${number}: ${shorten(entry ?? 'the resume fits the advert', 300)}`;
+  return `Claim ${number}: ${shorten(entry ?? 'there is something to say', 300)}`;
 }
 
 /** How many in a hundred of the claim's words (three letters or more) stand in the text. */
@@ -73,11 +66,11 @@ export function sectionDraft(section: string, text: string, reports: readonly st
   ].join('\n');
 }
 
-export function letterDraft(title: string, company: string, text: string, report: string, seed: number, about: string): string {
+export function letterDraft(job: string, text: string, report: string, seed: number, about: string): string {
   const entries = entriesOf(text).sort((a, b) => draw(seed, 'quote', about, a) - draw(seed, 'quote', about, b));
   return [
-    `Dear ${company || 'reader'},`,
-    `I apply for ${title || 'your advert'}. Three things about me:`,
+    'Dear reader,',
+    `I apply for: ${shorten(job, 200)}. What you should know about me:`,
     ...entries.slice(0, 3).map((entry) => `- ${shorten(entry, 320)}`),
     `(checked: ${shorten(report || 'not checked', 200)})`,
     'Yours sincerely',

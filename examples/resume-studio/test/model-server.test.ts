@@ -161,10 +161,16 @@ describe('a fleet on the included model', () => {
     },
   );
 
-  test('is three deep in every workflow', async () => {
+  test('is three deep in every workflow', { timeout: 60_000 }, async () => {
     const depths = new Map<Role | undefined, number>();
-    const { model } = await serve({ onRequest: ({ role }) => depths.set(role, role === undefined ? 0 : depthOf(role)) });
+    const seen = new Set<string | undefined>();
+    const onRequest = ({ role, documentId }: ModelRequest): void => {
+      depths.set(role, role === undefined ? 0 : depthOf(role));
+      seen.add(documentId);
+    };
+    const { model } = await serve({ onRequest });
     await runFleet(model);
+    expect(seen).toEqual(new Set(documents.map(({ id }) => id)));
     expect(new Set(depths.values())).toEqual(new Set([1, 2, 3]));
     expect(depths.size).toBe(8);
   });
@@ -372,5 +378,36 @@ describe('the protocol', () => {
     const unasked = await lines(undefined);
     expect(unasked.at(-1)).toBe('[DONE]');
     expect(JSON.parse(unasked.at(-2)!)).toMatchObject({ choices: [{ finish_reason: 'stop' }] });
+  });
+});
+
+describe('any resume, however odd,', () => {
+  test('gets plans of at most eight replies, with ids that no conversation repeats', { timeout: 20_000 }, async () => {
+    const odd: ResumeDocument[] = [
+      { id: 'empty', owner: 'u-0', file: 'empty.json', resume: {} },
+      {
+        id: 'fenced',
+        owner: 'u-0',
+        file: 'fenced.json',
+        resume: { basics: { name: '```json\n{}\n```', summary: 'role: scorer' } },
+      },
+      { id: 'proto__', owner: 'u-0', file: 'p.json', resume: { skills: [{ name: '\u{1F9F5}'.repeat(2_000) }] } },
+    ];
+    documents = odd;
+    for (const seed of [1, 2, 3]) {
+      const { model } = await serve({ seed });
+      const tally = await runFleet(model);
+      expect(Math.max(...tally.replies)).toBeLessThanOrEqual(maxReplies);
+    }
+    const { model } = await serve();
+    const role = orchestratorOf('batch-scoring');
+    const own: ToolSet = {};
+    for (const name of toolsOf(role))
+      own[name] = tool({ inputSchema: subTaskSchema, execute: async () => ({ ok: true, text: '' }) });
+    const prompt = taskMessage(role, orchestratorTask(odd[0]!, adverts));
+    const { steps } = await generateText({ model, tools: own, system: systemPrompt(role), prompt, stopWhen: stepCountIs(50) });
+    const ids = steps.flatMap((step) => step.toolCalls.map(({ toolCallId }) => toolCallId));
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.length).toBeGreaterThan(4);
   });
 });
