@@ -20,7 +20,10 @@ export interface FileHarness {
   close(): Promise<void>;
 }
 
-export async function fileHarness(options: FlagFileOptions = {}, switches: KillSwitches = contractSwitches): Promise<FileHarness> {
+export async function fileHarness(
+  options: FlagFileOptions = {},
+  switches: KillSwitches = contractSwitches,
+): Promise<FileHarness> {
   const directory = await mkdtemp(join(tmpdir(), 'offswitch-flag-file-'));
   const path = join(directory, 'switches.flagd.json');
   const control = flagFileControl(path);

@@ -8,7 +8,11 @@ describeSwitchSource('flagFile', async (switches) => {
   const { source, control, path } = file;
   let kept = '';
   const subjectOf = (flag: SwitchFlag, target = 'nobody-in-particular') =>
-    flag.tier === 'user' ? { userId: target } : flag.tier === 'instance' ? { sessionId: target } : { workflow: flag.workflow ?? '' };
+    flag.tier === 'user'
+      ? { userId: target }
+      : flag.tier === 'instance'
+        ? { sessionId: target }
+        : { workflow: flag.workflow ?? '' };
   const flip = async (action: 'engage' | 'release', flag: SwitchFlag, target?: string) => {
     await control[action]({ flag, reason: 'contract', by: 'suite', ...(target === undefined ? {} : { target }) });
     const wanted = action === 'engage' ? 'engaged' : 'released';
