@@ -169,7 +169,7 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagFileS
       }
     }
     good = set;
-    highestRevision = Math.max(highestRevision, set.revision);
+    highestRevision = set.revision;
     problem = undefined;
     const flagsChanged = changedKeys(before, set);
     const moved = before?.revision !== set.revision || before.metadataPrint !== set.metadataPrint;

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { appendFile, chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -159,6 +160,28 @@ describe('a flip in the file', () => {
     expect(new Set(flips.map((flip) => flip.position!.n)).size).toBe(12);
     const [, , , seen] = await controls[0]!.inspect(contractSwitches);
     expect([...seen!.targets].sort()).toEqual(Array.from({ length: 12 }, (_, i) => `u-${i}`).sort());
+  });
+
+  test('starts over when somebody saves the file while it is being made, and keeps what they saved', async () => {
+    let saves = 1;
+    const own = (json: { flags: Record<string, unknown> }) =>
+      Object.assign(json.flags, { mine: { state: 'ENABLED', variants: { a: 1 }, defaultVariant: 'a' } });
+    // The clock is asked between reading and replacing.
+    const now = () => {
+      if (saves-- > 0) writeFileSync(path, edited(readFileSync(path, 'utf8'), own));
+      return 0;
+    };
+    const control = await provisioned({ now });
+    expect(await control.engage(order(global))).toMatchObject({ changed: true });
+    expect(JSON.parse(await text()).flags).toMatchObject({ mine: {}, [global.key]: { defaultVariant: 'engaged' } });
+    const before = JSON.parse(await text()).flags[global.key];
+    const spaced = () => {
+      writeFileSync(path, `${readFileSync(path, 'utf8')} `);
+      return 0;
+    };
+    const restless = flagFileControl(path, { now: spaced });
+    await expect(restless.release(order(global))).rejects.toMatchObject({ code: 'concurrent_edit' });
+    expect(JSON.parse(await text()).flags[global.key]).toEqual(before);
   });
 
   test('takes ids for what they are: __proto__ and quotes are targets like any other', async () => {

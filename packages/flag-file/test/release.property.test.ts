@@ -11,7 +11,8 @@ type Step =
   | { readonly do: 'cut' | 'delete' | 'empty' | 'misspell' | 'disable' | 'drop' | 'comment'; readonly revision: number };
 
 const { global } = contractSwitches;
-const revision = fc.integer({ min: 0, max: 6 });
+// Few, so that equal ones meet often.
+const revision = fc.integer({ min: 0, max: 3 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,

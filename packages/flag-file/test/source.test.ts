@@ -95,6 +95,23 @@ describe('a hand edit of the file', () => {
     expect(file.source.read(global, {})).toMatchObject({ state: 'released', origin: 'live' });
   });
 
+  test('that was wrong in between does not release at an equal revision: what the flag said then is not known (S3)', async () => {
+    const file = await opened();
+    await file.control.engage(order());
+    await until(file.source, isLive(file, 'engaged'));
+    const engaged = file.source.read(global, {});
+    const text = await file.text();
+    for (const fault of [{ defaultVariannt: 'x' }, { state: 'DISABLED' }]) {
+      await file.swap(edited(text, (json) => Object.assign(json.flags[global.key]!, fault)));
+      await until(file.source, () => !isLive(file, 'engaged')());
+      await file.swap(edited(text, turn('released')));
+      await until(file.source, isLive(file, 'released'));
+      const released = file.source.read(global, {});
+      if (engaged.state !== 'engaged' || released.state !== 'released') throw new Error('no definite readings');
+      expect([released.position.n, released.position.watch === engaged.position.watch]).toEqual([engaged.position.n, false]);
+    }
+  });
+
   test('that misspells a member before anybody read it leaves that switch unknown (S5)', async () => {
     const file = await fileHarness();
     files.push(file);
