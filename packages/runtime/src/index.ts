@@ -1,7 +1,23 @@
+export type { Agent, RunOptions } from './agent.ts';
+export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
+export { ToolContext } from './call.ts';
+export { type CallContext, currentCall } from './call-context.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { RuntimeError, type RuntimeErrorCode } from './error.ts';
+export type { RuntimeEvent, RuntimeListener } from './event.ts';
+export { type FolderStoreOptions, folderStore } from './folder/folder-store.ts';
+export { type Gate, type GateOptions, type GateSubject, openGate } from './gate.ts';
+export { mintId } from './id.ts';
 export type { CallClass, CallKind, CallOutcome, JournalRecord, Resolution, SessionRecord } from './journal.ts';
+export type { Alarm } from './kernel.ts';
+export { type MemoryStore, memoryStore } from './memory-store.ts';
+export type { Outcome } from './outcome.ts';
 export { type Receipt, type ReceiptCall, type ReceiptSession, type Stage, stageNames, stages } from './receipt.ts';
+export type { ReleaseOrder } from './release.ts';
+export { createRuntime, currentSession, type Runtime, type RuntimeOptions, type StopOrder } from './runtime.ts';
+export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';
+export type { Session } from './session.ts';
+export { ungoverned } from './status.ts';
 export { formatStopKey, parseStopKey, type StopKey, seriesKey, subjectKey } from './stop-key.ts';
 export type {
   ControlHandler,
@@ -13,3 +29,5 @@ export type {
   StoreHealth,
   StoreOpening,
 } from './store.ts';
+export type { ModelOptions, OpenCall, OpenSpec, SpawnOptions, SpawnOutcome, ToolOptions, Turn, Usage } from './turn.ts';
+export type { Preview, RuntimeStatus, SessionView } from './view.ts';

@@ -73,6 +73,8 @@ export interface StateStore {
   readonly location?: string;
   /** Minted at open; names this process's journal. */
   readonly processId: string;
+  /** Nothing here survives the process anyway: intents need not wait for a flush. */
+  readonly volatile?: boolean;
   readonly health: StoreHealth;
   /**
    * Reads everything. A damaged log (anything but an incomplete last record) or a failed disk gives health `failed` and never
@@ -113,6 +115,11 @@ export interface StateStore {
    * socket. Listening is also what makes this process count as alive.
    */
   serve?(handler: ControlHandler): Promise<string>;
+  /** Asks every other live process of this store, and waits for each a bounded time. `error`: it did not answer, or refused. */
+  askOthers?(
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+  ): Promise<readonly { readonly process: string; readonly result?: unknown; readonly error?: string }[]>;
   close(): Promise<void>;
 }
 

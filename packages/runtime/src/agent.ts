@@ -1,0 +1,24 @@
+// agent.ts: a named piece of agent code. The name is what a crash leaves behind, so that another process can go on with it.
+
+import type { Outcome } from './outcome.ts';
+import type { Session } from './session.ts';
+
+export interface RunOptions {
+  /** Whom it works for: the subject of the user switch. */
+  readonly userId?: string;
+  /** The thread it belongs to; an instance switch that names it terminates each of its runs. */
+  readonly conversationId?: string;
+}
+
+export interface AgentDefinition {
+  readonly name: string;
+  readonly body: (session: Session, input: never) => Promise<unknown>;
+}
+
+export interface Agent<Input, Result> {
+  readonly name: string;
+  /** Runs it to an outcome. Inside a session it is a child of that session (S2). Rejects on bad input only, never for a stop. */
+  run(input: Input, options?: RunOptions): Promise<Outcome<Result>>;
+  /** The same, with the session's id at once. */
+  start(input: Input, options?: RunOptions): { readonly id: string; readonly outcome: Promise<Outcome<Result>> };
+}

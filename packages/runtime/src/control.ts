@@ -1,0 +1,80 @@
+// control.ts: what a running process answers the command line. Every request is checked here, at the edge.
+
+import { type Tier, tiers } from '@offswitch/core';
+import { RuntimeError } from './error.ts';
+import type { ReleaseOrder } from './release.ts';
+import type { Runtime } from './runtime.ts';
+import type { ControlHandler } from './store.ts';
+import type { World } from './world.ts';
+
+export function controlHandler(runtime: Runtime, world: World): ControlHandler {
+  return async (method, params) => {
+    const text = (field: string): string => {
+      const value = params[field];
+      if (typeof value !== 'string' || value === '' || value.length > 4_096)
+        throw new RuntimeError('invalid_option', `${method}: ${field} must be a text of 1 to 4096 characters`);
+      return value;
+    };
+    const optional = (field: string): string | undefined => (params[field] === undefined ? undefined : text(field));
+    switch (method) {
+      case 'ping':
+        return { processId: world.store.processId, pid: process.pid };
+      case 'status':
+        return runtime.status();
+      case 'sessions':
+        return runtime.sessions();
+      case 'receipts': {
+        const all = await runtime.receipts();
+        const id = optional('id');
+        return id === undefined ? all.slice(0, 100) : all.filter((one) => one.id === id || one.stop.id === id);
+      }
+      case 'preview': {
+        const tier = text('tier');
+        if (!(tiers as readonly string[]).includes(tier))
+          throw new RuntimeError('invalid_option', `${JSON.stringify(tier)} is no tier; one of ${tiers.join(', ')}`);
+        return runtime.preview(tier as Tier, optional('subject'));
+      }
+      case 'stop': {
+        const action = optional('action') ?? 'terminate';
+        if (action !== 'terminate' && action !== 'pause')
+          throw new RuntimeError('invalid_option', 'action must be terminate or pause');
+        return runtime.stop({ session: text('session'), reason: text('reason'), by: text('by'), action });
+      }
+      case 'release': {
+        const allowance = params.allowance;
+        if (allowance !== undefined && typeof allowance !== 'number')
+          throw new RuntimeError('invalid_option', 'allowance must be a number');
+        const order = {
+          ...(params.stop === undefined ? {} : { stop: text('stop') }),
+          ...(params.breaker === undefined ? {} : { breaker: text('breaker') }),
+          ...(params.workflow === undefined ? {} : { workflow: text('workflow') }),
+          ...(allowance === undefined ? {} : { allowance }),
+          reason: text('reason'),
+          by: text('by'),
+        };
+        return runtime.release(order as ReleaseOrder);
+      }
+      case 'resume':
+        return runtime.resume(text('session'), { by: optional('by') ?? 'operator', reason: optional('reason') ?? 'resumed' });
+      case 'resolve': {
+        const verdict = text('verdict');
+        if (verdict !== 'happened' && verdict !== 'did-not')
+          throw new RuntimeError('invalid_option', 'verdict must be happened or did-not');
+        await runtime.resolve(text('session'), text('call'), verdict, {
+          by: optional('by') ?? 'operator',
+          ...(params.value === undefined ? {} : { value: params.value }),
+        });
+        return { resolved: true };
+      }
+      case 'reread':
+        await world.kernel.reread();
+        world.reconsider();
+        return { confirmed: true };
+      case 'refresh':
+        await runtime.refresh();
+        return { refreshed: true };
+      default:
+        throw new RuntimeError('invalid_option', `no method ${JSON.stringify(method.slice(0, 40))}`);
+    }
+  };
+}

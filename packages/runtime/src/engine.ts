@@ -1,0 +1,60 @@
+// engine.ts: what a session needs of the runtime it lives in.
+
+import type { Decision, Stopped } from '@offswitch/core';
+import type { AgentDefinition } from './agent.ts';
+import type { Thresholds } from './breakers.ts';
+import type { Call } from './call.ts';
+import type { Clock } from './clock.ts';
+import type { Graph } from './graph.ts';
+import type { JournalRecord } from './journal.ts';
+import type { Limiter } from './limiter.ts';
+import type { Node } from './node.ts';
+import type { LiveSession } from './session.ts';
+import type { StateStore } from './store.ts';
+
+export interface Engine {
+  readonly clock: Clock;
+  readonly store: StateStore;
+  readonly effectDeadlineMs: number;
+  decide(node: Node): Decision;
+  /** True while anything at all holds calls and not only turns: the quick look before `mustHold`. */
+  readonly holdsCalls: boolean;
+  /** Is a breaker tripped on this path, or has the store failed? Then calls wait too, and not only turns. */
+  mustHold(node: Node): boolean;
+  /** Appends; a store that fails has already alarmed and holds everything, so the caller goes on to its next gate. Throws `not_serialisable`. */
+  append(graph: Graph, record: JournalRecord): boolean;
+  thresholds(workflow: string): Thresholds;
+  limiter(workflow: string): Limiter | undefined;
+  /** Charges a breaker of the session and its ancestors; trips what is over. `measure` answers the count of one session. */
+  charge(
+    session: LiveSession,
+    breaker: 'turns' | 'actions' | 'tool-failures' | 'repeats',
+    measure: (one: LiveSession) => number,
+  ): void;
+  /** Reserves for a call; false when the cap refused it and the root is now paused. */
+  reserve(session: LiveSession, micros: number): boolean;
+  /** A child session of this call, new or re-attached; `undefined` when another process has it. */
+  child(parent: LiveSession, call: Call, spec: ChildSpec): LiveSession | undefined;
+  definition(name: string): AgentDefinition | undefined;
+  /** What a person or a probe said of a call of unknown outcome. */
+  resolution(session: string, call: string): { readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined;
+  /** The session began or ended to rest. */
+  restChanged(session: LiveSession): void;
+  callEnded(session: LiveSession, call: Call): void;
+  /** The gate said terminate. Idempotent. */
+  terminate(session: LiveSession, decision: Stopped): void;
+  settled(session: LiveSession): void;
+  /** Claims the next epoch for a resume in place; false when another process has the session. */
+  claim(session: LiveSession): boolean;
+  alarm(message: string): void;
+  changed(session: LiveSession): void;
+}
+
+export interface ChildSpec {
+  readonly agent: string;
+  readonly definition?: AgentDefinition;
+  readonly input?: unknown;
+  readonly userId?: string;
+  readonly inline?: boolean;
+  readonly detached?: { readonly reason: string; readonly owner: string };
+}

@@ -1,0 +1,178 @@
+// enter.ts: the way of one call through the gate: replay, guard, breakers, limiter, budget, durable intent, guard again,
+// invoke. The last two are one synchronous block, so that nothing comes between the check and the act (I1).
+
+import { type Call, never } from './call.ts';
+import { RuntimeError } from './error.ts';
+import type { SavedCall } from './saved.ts';
+import type { Usage } from './turn.ts';
+
+export interface EnterOptions {
+  readonly maxCostMicros?: number | undefined;
+  readonly isModel?: boolean;
+  readonly probe?: ((idempotencyKey: string) => Promise<'happened' | 'did-not'>) | undefined;
+  /** The caller runs the body itself: stop after the second guard. */
+  readonly isOpen?: boolean;
+}
+
+/** Takes a call through the gate and runs it. The promise never settles for an agent that may not go on. */
+export function enter<R>(
+  call: Call,
+  options: EnterOptions,
+  body: () => Promise<R> | R,
+  usageOf?: (reply: R) => Usage | undefined,
+): Promise<R> {
+  const { session, turn } = call;
+  const { engine } = session;
+  session.track(call);
+  const isPlain =
+    turn.replay === undefined &&
+    options.isModel !== true &&
+    options.isOpen !== true &&
+    options.maxCostMicros === undefined &&
+    (call.class !== 'effect' || engine.store.volatile === true) &&
+    !engine.holdsCalls &&
+    session.limiter === undefined;
+  if (!isPlain) return enterSlowly(call, options, body, usageOf);
+  const decision = engine.decide(session.node);
+  if (decision.action === 'terminate') {
+    engine.terminate(session, decision);
+    return never();
+  }
+  if (!session.charge(call)) return enterSlowly(call, options, body, usageOf, true);
+  if (!session.intend(call)) return enterSlowly(call, options, body, usageOf, true);
+  return session.invoke(call, body, usageOf);
+}
+
+async function enterSlowly<R>(
+  call: Call,
+  options: EnterOptions,
+  body: () => Promise<R> | R,
+  usageOf: ((reply: R) => Usage | undefined) | undefined,
+  isCharged = false,
+): Promise<R> {
+  const { session, turn } = call;
+  const { engine } = session;
+  if (options.isModel && ++turn.modelCalls > 1) {
+    // A second model call without a turn is a turn: the boundary is here (S9).
+    session.chargeTurn();
+    await session.pass(call);
+  }
+  const before = turn.replay?.get(call.key);
+  if (before) {
+    turn.replay!.delete(call.key);
+    const answer = await fromJournal(call, before, options);
+    if (answer === 'failed') throw session.mayGoOn() ? replayedError(call) : await never<Error>();
+    if (answer === 'answered') return session.mayGoOn() ? (call.value as R) : never();
+  } else if (call.class === 'effect' && turn.hasUnmatchedEffect(call.name)) {
+    await session.waitForPerson(
+      call,
+      `${call.name} was called before the interruption with other arguments (${turn.unmatchedIds(call.name)}); it is not known whether this is the same act`,
+    );
+  }
+  if (!isCharged) session.charge(call);
+  const reserve = options.maxCostMicros ?? (options.isModel ? session.graph.budget.dearest : 0);
+  if (!(Number.isSafeInteger(reserve) && reserve >= 0))
+    throw new RuntimeError(
+      'invalid_option',
+      `${call.name}: maxCostMicros must be a non-negative integer, got ${String(reserve)}`,
+    );
+  let isFlushed = call.class !== 'effect' || engine.store.volatile === true;
+  let isIntended = false;
+  for (;;) {
+    await session.passCall(call);
+    const wait = session.limiter?.take() ?? 0;
+    if (wait > 0) {
+      await new Promise<void>((resolve) => engine.clock.setTimeout(resolve, wait));
+      continue;
+    }
+    if (call.reservedMicros === 0 && reserve > 0 && !engine.reserve(session, reserve)) continue;
+    call.reservedMicros = reserve;
+    if (!isIntended) isIntended = session.intend(call);
+    if (isIntended && !isFlushed) isFlushed = await flushed(call);
+    const decision = engine.decide(session.node);
+    if (isIntended && isFlushed && !session.isOver && decision.action !== 'terminate' && !engine.mustHold(session.node)) break;
+    if (decision.action === 'terminate' || session.isOver) {
+      if (decision.action === 'terminate') engine.terminate(session, decision);
+      return never();
+    }
+  }
+  if (options.isOpen) {
+    call.isSent = true;
+    return undefined as R;
+  }
+  return session.invoke(call, body, usageOf);
+}
+
+async function flushed(call: Call): Promise<boolean> {
+  const { engine } = call.session;
+  try {
+    await engine.store.flush();
+    return true;
+  } catch (error) {
+    engine.alarm(`the intent of ${call.id} (${call.name}) could not be made durable, so it is not sent: ${String(error)}`);
+    return false;
+  }
+}
+
+/** Answers from the journal what has an end there, asks for what may have happened, lets pass what may be repeated. */
+async function fromJournal(call: Call, before: SavedCall, options: EnterOptions): Promise<'answered' | 'failed' | 'again'> {
+  const { session } = call;
+  const { engine } = session;
+  call.savedId = before.id;
+  // An effect that came back after the stop happened: its recorded result is the answer.
+  if (before.outcome === 'completed' || (before.outcome === 'late' && before.class === 'effect')) {
+    session.answer(call, 'completed', before.value);
+    return 'answered';
+  }
+  if (before.outcome === 'failed') {
+    call.error = before.error;
+    session.answer(call, 'failed', undefined);
+    return 'failed';
+  }
+  if (before.class !== 'effect') {
+    call.isKnown = true;
+    return 'again';
+  }
+  if (before.outcome === 'not-sent') {
+    call.savedId = undefined;
+    return 'again';
+  }
+  for (;;) {
+    const said = engine.resolution(session.id, before.id) ?? (await probed(call, options));
+    if (said?.verdict === 'happened') {
+      session.write({
+        t: 'end',
+        turn: call.turn.number,
+        key: call.key,
+        outcome: 'completed',
+        ...(said.value === undefined ? {} : { value: said.value }),
+      });
+      session.answer(call, 'completed', said.value);
+      return 'answered';
+    }
+    if (said?.verdict === 'did-not') {
+      session.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'not-sent' });
+      call.savedId = undefined;
+      return 'again';
+    }
+    await session.waitForPerson(call, `the outcome of ${call.name} is unknown: the process ended while it was under way`);
+  }
+}
+
+async function probed(
+  call: Call,
+  options: EnterOptions,
+): Promise<{ readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined> {
+  if (!options.probe) return undefined;
+  try {
+    const verdict = await options.probe(call.idempotencyKey);
+    return verdict === 'happened' || verdict === 'did-not' ? { verdict } : undefined;
+  } catch (error) {
+    call.session.engine.alarm(`the probe of ${call.name} failed, so a person must say: ${String(error)}`);
+    return undefined;
+  }
+}
+
+function replayedError(call: Call): Error {
+  return new Error(call.error ?? `${call.name} failed before the interruption`);
+}

@@ -1,0 +1,145 @@
+// gate.ts: level 1, for a loop of one's own: decisions and lineage, nothing else to adopt.
+
+import {
+  checkId,
+  type Decision,
+  type KillSwitches,
+  noticeOf,
+  OffswitchError,
+  type SwitchSource,
+  unknownWorkflow,
+} from '@offswitch/core';
+import { type Clock, systemClock } from './clock.ts';
+import { RuntimeError } from './error.ts';
+import { folderStore } from './folder/folder-store.ts';
+import { type Alarm, Kernel } from './kernel.ts';
+import { Node } from './node.ts';
+import type { StateStore } from './store.ts';
+
+export interface GateOptions<Workflow extends string = string> {
+  readonly switches: KillSwitches<Workflow>;
+  readonly source: SwitchSource;
+  /** Where stops are latched, so that they survive a restart (S4). Default: the folder `.offswitch`. */
+  readonly store?: StateStore;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock;
+  /** Last readings of an earlier process count as read at start when younger than this. Milliseconds, default 3,600,000 (1 h): a vendor's outage during a deploy does not stop the fleet. */
+  readonly bootstrapMaxAgeMs?: number;
+  /** Told of every hold with its cause and way out, within a second. Default: `console.error`. */
+  readonly onAlarm?: (alarm: Alarm) => void;
+}
+
+export interface GateSubject<Workflow extends string = string> {
+  readonly workflow: Workflow;
+  readonly sessionId: string;
+  readonly userId?: string;
+  readonly conversationId?: string;
+  /** The session that started this one; it must have asked this gate before, or the answer is a hold. Fixed at the first call. */
+  readonly parentId?: string;
+}
+
+export interface Gate<Workflow extends string = string> {
+  /**
+   * May this session take its next turn? Ask before each. Throws `unknown_workflow` and `invalid_id`; never for a stop or a fault
+   * of the source, which are decisions.
+   */
+  decide(subject: GateSubject<Workflow>): Promise<Decision>;
+  /** May new work of this workflow start? For queues. From memory: what is known of global, the workflow and the user. */
+  admits(subject: { readonly workflow: Workflow; readonly userId?: string }): Decision;
+  /** The session is over: forget it. Its stops stay. */
+  end(sessionId: string): void;
+  close(): Promise<void>;
+}
+
+/** Opens a gate: reads every switch once, or holds. Rejects on bad configuration only. */
+export async function openGate<Workflow extends string>(options: GateOptions<Workflow>): Promise<Gate<Workflow>> {
+  const clock = options.clock ?? systemClock;
+  const kernel = await Kernel.open({
+    switches: options.switches,
+    source: options.source,
+    store: options.store ?? folderStore('.offswitch'),
+    clock,
+    bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
+    onStop: () => {},
+    onChange: () => {},
+    onAlarm: options.onAlarm ?? ((alarm) => console.error(`offswitch: ${alarm.message}`)),
+  });
+  const nodes = new Map<string, Node>();
+  const reading = new Map<string, Promise<void>>();
+  let isClosed = false;
+
+  const check = (subject: { readonly workflow: Workflow; readonly userId?: string }): void => {
+    if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
+    if (typeof subject !== 'object' || subject === null)
+      throw new OffswitchError('invalid_id', 'say whom to decide for: { workflow, sessionId }');
+    checkId('workflow', subject.workflow);
+    if (!options.switches.isWorkflow(subject.workflow)) throw unknownWorkflow(subject.workflow, options.switches.workflows);
+    if (subject.userId !== undefined) checkId('userId', subject.userId);
+  };
+
+  return {
+    async decide(subject) {
+      check(subject);
+      checkId('sessionId', subject.sessionId);
+      if (subject.conversationId !== undefined) checkId('conversationId', subject.conversationId);
+      if (subject.parentId !== undefined) checkId('parentId', subject.parentId);
+      let node = nodes.get(subject.sessionId);
+      if (!node) {
+        const parent = subject.parentId === undefined ? undefined : nodes.get(subject.parentId);
+        if (subject.parentId !== undefined && !parent) return orphaned(subject.parentId, clock.now());
+        node = new Node({
+          id: subject.sessionId,
+          workflow: subject.workflow,
+          ...(subject.userId === undefined ? {} : { userId: subject.userId }),
+          ...(subject.conversationId === undefined ? {} : { conversationId: subject.conversationId }),
+          ...(parent ? { parent } : {}),
+        });
+        nodes.set(node.id, node);
+        kernel.stops.know(node);
+        const admitted = kernel.switchboard.admit(node);
+        if (admitted) {
+          reading.set(
+            node.id,
+            admitted.finally(() => reading.delete(subject.sessionId)),
+          );
+        }
+      }
+      await reading.get(node.id);
+      return kernel.decide(node);
+    },
+    admits(subject) {
+      check(subject);
+      const node = new Node({
+        id: '-',
+        workflow: subject.workflow,
+        ...(subject.userId === undefined ? {} : { userId: subject.userId }),
+      });
+      node.isRead = true;
+      return kernel.decide(node);
+    },
+    end(sessionId) {
+      const node = nodes.get(sessionId);
+      if (!node) return;
+      nodes.delete(sessionId);
+      kernel.stops.unknow(node);
+      kernel.switchboard.dismiss(node);
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      await kernel.close();
+    },
+  };
+}
+
+function orphaned(parentId: string, since: number): Decision {
+  return {
+    action: 'pause',
+    tier: 'instance',
+    cause: 'unknown',
+    reason: `the parent ${JSON.stringify(parentId)} has never asked this gate, so a stop of it could not reach this session; decide for the parent first`,
+    effect: 'Held until its parent is known.',
+    notice: noticeOf('pause'),
+    since,
+  };
+}

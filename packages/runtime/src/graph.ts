@@ -1,0 +1,53 @@
+// graph.ts: a root session and everything it started: one budget, one park, settled when its root is.
+
+import { Budget } from './breakers.ts';
+import type { Node } from './node.ts';
+import type { Saved } from './saved.ts';
+import type { LiveSession } from './session.ts';
+
+/** One session of a graph, live or not. */
+export interface Member {
+  readonly node: Node;
+  readonly saved: Saved;
+  live: LiveSession | undefined;
+}
+
+export class Graph {
+  readonly root: Member;
+  readonly budget: Budget = new Budget();
+  /** Every session but the root, by id; made with the first child. */
+  private others: Map<string, Member> | undefined;
+  /** While it is parked: who was held, so that a release is recognised; a call waits for a person where `call` is set. */
+  parked: { readonly blocked: readonly { readonly node: Node; readonly call?: string }[] } | undefined;
+  parkTimer: unknown;
+  /** Another process runs it. */
+  isElsewhere = false;
+
+  constructor(root: Member) {
+    this.root = root;
+    this.budget.spent = root.saved.costMicros;
+  }
+
+  get id(): string {
+    return this.root.node.id;
+  }
+
+  add(member: Member): void {
+    this.others ??= new Map();
+    this.others.set(member.node.id, member);
+    this.budget.spent += member.saved.costMicros;
+  }
+
+  get(id: string): Member | undefined {
+    return id === this.root.node.id ? this.root : this.others?.get(id);
+  }
+
+  *members(): Generator<Member> {
+    yield this.root;
+    if (this.others) yield* this.others.values();
+  }
+
+  get size(): number {
+    return 1 + (this.others?.size ?? 0);
+  }
+}

@@ -1,0 +1,199 @@
+// kernel.ts: what the gate and the runtime share: the source read, the stops latched, one decision for a node.
+
+import { type Decision, type KillSwitches, noticeOf, run, type SwitchFlag, type SwitchSource, strongest } from '@offswitch/core';
+import type { Clock } from './clock.ts';
+import { RuntimeError } from './error.ts';
+import { guard, type Node } from './node.ts';
+import { type StopChange, StopSet } from './stop-set.ts';
+import type { StateStore, StoreOpening } from './store.ts';
+import { type FlagState, Switchboard } from './switchboard.ts';
+import { type WalkContext, walk } from './walk.ts';
+
+export interface KernelOptions {
+  readonly switches: KillSwitches;
+  readonly source: SwitchSource;
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly bootstrapMaxAgeMs: number;
+  readonly onStop: (change: StopChange) => void;
+  /** A stop, a hold or a reading changed: what is held may go on, what runs may have to stop. */
+  readonly onChange: () => void;
+  readonly onAlarm: (alarm: Alarm) => void;
+}
+
+/** Something a person must see now: a hold with its cause and way out, a switch turned on for everybody, a failing folder. */
+export interface Alarm {
+  readonly kind: 'hold' | 'untargeted' | 'source' | 'store';
+  readonly message: string;
+  /** False when the trouble it tells of is over. */
+  readonly isActive: boolean;
+  readonly at: number;
+}
+
+export class Kernel {
+  readonly options: KernelOptions;
+  readonly stops: StopSet;
+  readonly opening: StoreOpening;
+  readonly switchboard: Switchboard;
+  private readonly context: WalkContext;
+  private readonly walkOne: (node: Node) => Decision;
+  private readonly endWatch: () => void;
+  private shutdown: Decision = run;
+  private storeTrouble: string | undefined;
+  private isReady = false;
+
+  static async open(options: KernelOptions): Promise<Kernel> {
+    // The source is asked while the folder is read; a rejection is bad configuration and is the caller's to see.
+    const opened = options.source.open();
+    opened.catch(() => {});
+    const opening = await options.store.open();
+    const kernel = new Kernel(options, opening);
+    try {
+      await opened;
+    } catch (error) {
+      kernel.endWatch();
+      await options.store.close();
+      throw error;
+    }
+    await kernel.switchboard.open();
+    kernel.isReady = true;
+    return kernel;
+  }
+
+  private constructor(options: KernelOptions, opening: StoreOpening) {
+    this.options = options;
+    this.opening = opening;
+    const effects = new Map<string, SwitchFlag>(
+      options.switches.flags.map((flag) => [flag.tier === 'feature' ? `feature.${flag.workflow}` : flag.tier, flag]),
+    );
+    this.stops = new StopSet({
+      store: options.store,
+      clock: options.clock,
+      effects,
+      onChange: (change) => {
+        options.onStop(change);
+        if (this.isReady) options.onChange();
+      },
+      onStoreError: (error) =>
+        this.storeFailed(`a stop could not be written down and is kept in memory until it can: ${String(error)}`),
+    });
+    this.stops.learn(opening.stops);
+    this.switchboard = new Switchboard({
+      switches: options.switches,
+      source: options.source,
+      stops: this.stops,
+      clock: options.clock,
+      kept: opening.readings,
+      bootstrapMaxAgeMs: options.bootstrapMaxAgeMs,
+      onTrouble: (state) => options.onAlarm(troubleAlarm(state, options.clock.now())),
+      onSwept: () => {
+        if (this.isReady) options.onChange();
+      },
+      keep: (readings) => {
+        options.store
+          .keepReadings(readings)
+          .catch((error) => this.storeFailed(`the last readings could not be kept: ${String(error)}`));
+      },
+    });
+    this.context = { switches: options.switches, stops: this.stops, switchboard: this.switchboard, holdOnAll: run };
+    this.walkOne = (node) => walk(this.context, node);
+    this.endWatch = options.store.watch((change) => {
+      if (change.stops) this.stops.learn(change.stops);
+      this.checkStore();
+    });
+    this.checkStore();
+  }
+
+  decide(node: Node): Decision {
+    return guard(node, this.stops.tiers, this.walkOne);
+  }
+
+  /** What holds everything, turns and calls: a store that failed, or a shutdown. */
+  get holdOnAll(): Decision {
+    return this.context.holdOnAll;
+  }
+
+  /** Holds everything for a shutdown: derived, never latched. */
+  shutDown(): void {
+    this.shutdown = {
+      action: 'pause',
+      tier: 'global',
+      cause: 'unknown',
+      reason: 'this process is shutting down; the session goes on at the next start',
+      effect: 'Everything rests before its next call, and goes on at the next start.',
+      notice: noticeOf('pause'),
+      since: this.options.clock.now(),
+    };
+    this.context.holdOnAll = strongest(this.context.holdOnAll, this.shutdown);
+    this.stops.tiers.epoch++;
+  }
+
+  /** Takes in what other processes wrote, now. */
+  async reread(): Promise<void> {
+    this.stops.learn(await this.options.store.stops());
+  }
+
+  /** Looks at the store's health: `failed` holds everything until it is over. */
+  checkStore(): void {
+    const { health } = this.options.store;
+    const why = health.state === 'ok' ? undefined : (health.why ?? `the state folder is ${health.state}`);
+    if (why === this.storeTrouble) return;
+    this.storeTrouble = why;
+    const now = this.options.clock.now();
+    const failed: Decision =
+      health.state === 'failed'
+        ? {
+            action: 'pause',
+            tier: 'global',
+            cause: 'unknown',
+            reason: why!,
+            effect:
+              'Everything is held before its next turn: without its state folder nothing here can be told from what was stopped.',
+            notice: noticeOf('pause'),
+            since: now,
+          }
+        : run;
+    this.context.holdOnAll = strongest(failed, this.shutdown);
+    this.stops.tiers.epoch++;
+    this.options.onAlarm({
+      kind: 'store',
+      message: why ?? 'the state folder is well again',
+      isActive: why !== undefined,
+      at: now,
+    });
+    if (this.isReady) this.options.onChange();
+  }
+
+  async close(): Promise<void> {
+    this.endWatch();
+    this.switchboard.close();
+    this.stops.close();
+    // Both are tried, whatever the first one does.
+    const ends = await Promise.allSettled([this.options.source.close(), this.options.store.close()]);
+    for (const end of ends)
+      if (end.status === 'rejected')
+        throw new RuntimeError('closed', `closing failed: ${String(end.reason)}`, { cause: end.reason });
+  }
+
+  private storeFailed(message: string): void {
+    this.options.onAlarm({ kind: 'store', message, isActive: true, at: this.options.clock.now() });
+    this.checkStore();
+  }
+}
+
+function troubleAlarm(state: FlagState, at: number): Alarm {
+  const { trouble, flag } = state;
+  if (!trouble) return { kind: 'hold', message: `${flag.key} can be read again`, isActive: false, at };
+  if (trouble.cause === 'untargeted') return { kind: 'untargeted', message: trouble.message, isActive: true, at };
+  const result = state.isKnown
+    ? 'its last known state stands'
+    : flag.whenUnknown === 'run'
+      ? 'sessions run all the same, because whenUnknown is "run"'
+      : 'sessions it covers are held';
+  return {
+    kind: 'hold',
+    message: `${flag.key} cannot be read (${trouble.cause}): ${trouble.message}; ${result}`,
+    isActive: true,
+    at,
+  };
+}

@@ -1,0 +1,151 @@
+// memory-store.ts: state that lives as long as this process: for tests, and for a folder that cannot be written.
+//
+// Several stores may share one memory, so that a test can have two processes, and a restart, without a disk.
+
+import { join, unmarked } from '@offswitch/core';
+import { RuntimeError } from './error.ts';
+import { newestFirst } from './folder/small-files.ts';
+import { mintId } from './id.ts';
+import type { JournalRecord, Resolution } from './journal.ts';
+import type { Receipt } from './receipt.ts';
+import type { KeptReading, StateStore, StoreChange, StoredStop, StoreOpening } from './store.ts';
+
+export interface MemoryStore extends StateStore {
+  /** Another process on the same memory: both live. */
+  share(): MemoryStore;
+  /** A restart: this store is dead at once, as after a kill -9, and the one returned finds what it left. */
+  reopen(): MemoryStore;
+}
+
+interface Journal {
+  readonly process: string;
+  alive: boolean;
+  readonly records: JournalRecord[];
+}
+
+class Memory {
+  readonly stops = new Map<string, StoredStop>();
+  readonly resolutions = new Map<string, Resolution>();
+  readonly journals: Journal[] = [];
+  readonly claims = new Set<string>();
+  readonly receipts = new Map<string, string>();
+  readonly documents = new Map<string, string>();
+  readonly listeners = new Map<object, Set<(change: StoreChange) => void>>();
+  readings = '[]';
+}
+
+/** Health is `ok`: whoever asks for memory by name knows what it keeps. */
+export function memoryStore(options: { /** For people. Default `memory`. */ readonly name?: string } = {}): MemoryStore {
+  return open(new Memory(), options.name ?? 'memory');
+}
+
+function open(memory: Memory, name: string): MemoryStore {
+  const journal: Journal = { process: mintId('p'), alive: true, records: [] };
+  const self = {};
+  const listeners = new Set<(change: StoreChange) => void>();
+
+  const living = (): void => {
+    if (!journal.alive) throw new RuntimeError('closed', 'this memory store was closed');
+  };
+  const tellOthers = (change: StoreChange): void => {
+    for (const [owner, theirs] of memory.listeners) {
+      // Later, as from another process, and never in the middle of the caller's step.
+      if (owner !== self) for (const listener of theirs) queueMicrotask(() => theirs.has(listener) && listener(change));
+    }
+  };
+  const die = (): void => {
+    journal.alive = false;
+    listeners.clear();
+    memory.listeners.delete(self);
+  };
+
+  return {
+    name,
+    processId: journal.process,
+    volatile: true,
+    health: { state: 'ok' },
+    async open(): Promise<StoreOpening> {
+      living();
+      memory.journals.push(journal);
+      memory.listeners.set(self, listeners);
+      return {
+        stops: [...memory.stops.values()],
+        resolutions: [...memory.resolutions.values()],
+        readings: JSON.parse(memory.readings),
+        // Through JSON, as a disk would give them back: what cannot be resumed from a folder must not resume here.
+        journals: memory.journals
+          .filter(({ process, records }) => process !== journal.process && records.length > 0)
+          .map(({ process, alive, records }) => ({ process, alive, records: JSON.parse(JSON.stringify(records)) })),
+      };
+    },
+    async mark(key, side, n, details) {
+      living();
+      const before = memory.stops.get(key) ?? { key, marks: unmarked };
+      if (n <= before.marks[side]) return;
+      const after = { ...before, marks: join(before.marks, { ...unmarked, [side]: n }), [side]: { ...details } };
+      memory.stops.set(key, after);
+      tellOthers({ stops: [after] });
+    },
+    async stops() {
+      return [...memory.stops.values()];
+    },
+    append(_root, record) {
+      if (!journal.alive) living();
+      journal.records.push(record);
+    },
+    async flush() {
+      living();
+    },
+    claim(session, epoch) {
+      living();
+      const claim = `${epoch} ${session}`;
+      if (memory.claims.has(claim)) return false;
+      memory.claims.add(claim);
+      return true;
+    },
+    forget() {
+      // Nothing here outlives the process, so nothing has to be cleared away.
+    },
+    async resolve(resolution) {
+      living();
+      const key = JSON.stringify([resolution.session, resolution.call]);
+      if (memory.resolutions.has(key)) return false;
+      const kept = JSON.parse(JSON.stringify(resolution)) as Resolution;
+      memory.resolutions.set(key, kept);
+      tellOthers({ resolutions: [kept] });
+      return true;
+    },
+    async writeReceipt(receipt) {
+      living();
+      memory.receipts.set(receipt.id, JSON.stringify(receipt));
+    },
+    async receipts() {
+      return [...memory.receipts.values()].map((text) => JSON.parse(text) as Receipt).sort(newestFirst);
+    },
+    async keepReadings(readings: readonly KeptReading[]) {
+      living();
+      memory.readings = JSON.stringify(readings);
+    },
+    async writeDocument(document, value) {
+      living();
+      memory.documents.set(document, JSON.stringify(value));
+    },
+    async readDocument(document) {
+      const text = memory.documents.get(document);
+      return text === undefined ? undefined : JSON.parse(text);
+    },
+    watch(listener) {
+      const own = (change: StoreChange): void => listener(change);
+      listeners.add(own);
+      return () => void listeners.delete(own);
+    },
+    async close() {
+      die();
+    },
+    share: () => open(memory, name),
+    reopen() {
+      die();
+      return open(memory, name);
+    },
+  };
+}

@@ -1,0 +1,266 @@
+// parking.ts: a graph at rest frees its memory, and goes on from its checkpoints when what held it is released (S7, S8).
+// After a crash it is the same: what the journals tell is a parked graph.
+
+import type { Decision, Stopped } from '@offswitch/core';
+import { Graph, type Member } from './graph.ts';
+import type { Node } from './node.ts';
+import { foldJournals } from './saved.ts';
+import type { LiveSession } from './session.ts';
+import type { World } from './world.ts';
+
+export class Parking {
+  private readonly world: World;
+  private readonly parked = new Set<Graph>();
+  private isScheduled = false;
+  private allParked: ((left: readonly string[]) => void) | undefined;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** The root of a graph began or ended to rest. */
+  rootRestChanged(root: LiveSession): void {
+    const { graph } = root;
+    this.world.clock.clearTimeout(graph.parkTimer);
+    graph.parkTimer = undefined;
+    if (!root.isAtRest) return;
+    if (this.allParked) {
+      graph.parkTimer = this.world.clock.setTimeout(() => this.park(graph), 0);
+      return;
+    }
+    const isHold = [...blockedOf(this.world, graph)].every(
+      (one) => one.decision.action !== 'run' && one.decision.cause === 'unknown',
+    );
+    graph.parkTimer = this.world.clock.setTimeout(
+      () => this.park(graph),
+      isHold ? this.world.options.holdForMs : this.world.options.parkAfterMs,
+    );
+  }
+
+  /** Parks a graph whose root is at rest; leaves first. */
+  park(graph: Graph): void {
+    const root = graph.root.live;
+    if (!root?.isAtRest || this.world.isClosed) return;
+    this.world.clock.clearTimeout(graph.parkTimer);
+    graph.parkTimer = undefined;
+    const blocked = [...blockedOf(this.world, graph)];
+    const shown =
+      blocked.find((one) => one.decision.action !== 'run')?.decision ?? waiting(blocked[0]?.why, this.world.clock.now());
+    const live = [...graph.members()]
+      .filter((member) => member.live)
+      .sort((a, b) => b.saved.record.path.length - a.saved.record.path.length);
+    for (const member of live) {
+      const session = member.live!;
+      const own = this.world.decide(member.node);
+      const unknown = [...(session.calls ?? [])].filter((call) => call.waitsForPerson !== undefined).map((call) => call.id);
+      session.park(own.action === 'run' ? (shown as Stopped) : own, unknown);
+      this.world.held.delete(session);
+      member.live = undefined;
+      this.world.stopping.memberRests(member);
+      this.world.changed(session);
+    }
+    graph.parked = { blocked: blocked.map(({ node, call }) => ({ node, ...(call === undefined ? {} : { call }) })) };
+    this.parked.add(graph);
+    this.lookWhetherAllParked();
+  }
+
+  /** Holds everything and parks it as it comes to rest. Answers the roots that did not within the time. */
+  parkAll(withinMs: number): Promise<readonly string[]> {
+    return new Promise((resolve) => {
+      const timer = this.world.clock.setTimeout(() => resolve(this.notParked()), withinMs);
+      this.allParked = (left) => {
+        this.world.clock.clearTimeout(timer);
+        resolve(left);
+      };
+      this.world.kernel.shutDown();
+      for (const graph of [...this.world.graphs.values()]) this.park(graph);
+      this.lookWhetherAllParked();
+    });
+  }
+
+  private notParked(): readonly string[] {
+    return [...this.world.graphs.values()].filter((graph) => graph.root.live !== undefined).map((graph) => graph.id);
+  }
+
+  /** Also asked when a graph ends. */
+  lookWhetherAllParked(): void {
+    if (this.allParked && this.notParked().length === 0) this.allParked([]);
+  }
+
+  /** Takes in what the journals of processes that are gone hold. */
+  recover(): void {
+    const { world } = this;
+    const folded = foldJournals(world.kernel.opening.journals);
+    const roots = new Map<string, Graph>();
+    // Parents come before children: a path is longer than its parent's.
+    const inOrder = [...folded.values()].sort((a, b) => a.saved.record.path.length - b.saved.record.path.length);
+    for (const { saved, isElsewhere } of inOrder) {
+      const { record } = saved;
+      const graph = roots.get(record.root);
+      if (!graph && record.s !== record.root) continue;
+      if (!graph) {
+        if (saved.settled) continue;
+        const made = new Graph({ node: world.nodeOf(record, undefined), saved, live: undefined });
+        made.isElsewhere = isElsewhere;
+        roots.set(record.s, made);
+        continue;
+      }
+      const parent = graph.get(record.path.at(-2)!);
+      if (parent) graph.add({ node: world.nodeOf(record, parent.node), saved, live: undefined });
+    }
+    for (const graph of roots.values()) this.adopt(graph);
+  }
+
+  /** Looks whether parked graphs may go on, or were terminated where they lie. */
+  reconsider(): void {
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    setImmediate(() => {
+      this.isScheduled = false;
+      if (this.world.isClosed) return;
+      for (const graph of [...this.parked]) {
+        this.terminateParked(graph);
+        if (this.parked.has(graph) && this.mayResume(graph)) this.world.pacer.add(this.resumer(graph));
+      }
+    });
+  }
+
+  mayResume(graph: Graph): boolean {
+    if (graph.isElsewhere || !graph.parked || !this.world.definitions.has(graph.root.saved.record.agent)) return false;
+    if (this.world.decide(graph.root.node).action !== 'run') return false;
+    const { blocked } = graph.parked;
+    return (
+      blocked.length === 0 ||
+      blocked.some(({ node, call }) =>
+        call === undefined ? this.world.decide(node).action === 'run' : this.world.resolution(node.id, call) !== undefined,
+      )
+    );
+  }
+
+  /** Claims a parked graph and runs its root again; children are found again by the spawns that started them. */
+  resume(graph: Graph): void {
+    if (!this.parked.has(graph) || this.world.isClosed || !this.mayResume(graph)) return;
+    const definition = this.world.definitions.get(graph.root.saved.record.agent)!;
+    const { saved } = graph.root;
+    const epoch = saved.epoch + 1;
+    let isOurs = false;
+    try {
+      isOurs = this.world.store.claim(saved.record.s, epoch);
+    } catch (error) {
+      this.world.alarm(`session ${saved.record.s} stays parked: its next epoch could not be claimed: ${String(error)}`);
+      return;
+    }
+    this.parked.delete(graph);
+    if (!isOurs) {
+      graph.isElsewhere = true;
+      return;
+    }
+    graph.parked = undefined;
+    saved.epoch = epoch;
+    const live = this.world.bring(graph, graph.root);
+    live.write({ t: 'claim' });
+    live.start(definition, saved.record.input);
+  }
+
+  private readonly resumers = new WeakMap<Graph, () => void>();
+  private resumer(graph: Graph): () => void {
+    let resumer = this.resumers.get(graph);
+    if (!resumer) {
+      resumer = () => this.resume(graph);
+      this.resumers.set(graph, resumer);
+    }
+    return resumer;
+  }
+
+  private adopt(graph: Graph): void {
+    const { world } = this;
+    world.graphs.set(graph.id, graph);
+    for (const { node, saved } of graph.members()) {
+      world.graphOf.set(node.id, graph);
+      if (saved.settled) continue;
+      world.admit(node);
+    }
+    if (graph.isElsewhere) return;
+    // What held it is not known here: whatever lets its root run lets it go on, and what rests rests again by itself.
+    graph.parked = { blocked: [] };
+    this.parked.add(graph);
+  }
+
+  /** A terminate reaches what is parked too: marked where it lies, leaves first. */
+  private terminateParked(graph: Graph): void {
+    if (graph.isElsewhere) return;
+    const members = [...graph.members()].filter((member) => !member.saved.settled);
+    for (const member of members.sort((a, b) => b.saved.record.path.length - a.saved.record.path.length)) {
+      const decision = this.world.decide(member.node);
+      if (decision.action === 'terminate') this.markTerminated(graph, member, decision);
+    }
+    if (graph.root.saved.settled) {
+      this.parked.delete(graph);
+      this.world.retire(graph);
+    }
+  }
+
+  private markTerminated(graph: Graph, member: Member, decision: Stopped): void {
+    const { saved } = member;
+    const at = this.world.clock.now();
+    const epoch = saved.epoch + 1;
+    if (!this.world.store.claim(saved.record.s, epoch)) {
+      graph.isElsewhere = true;
+      return;
+    }
+    saved.epoch = epoch;
+    const stopId = decision.stopId === undefined ? {} : { stopId: decision.stopId };
+    this.world.append(graph, { t: 'settled', s: saved.record.s, e: epoch, at, status: 'terminated', ...stopId });
+    for (const turn of saved.turns)
+      for (const call of turn.calls)
+        if (call.outcome === undefined) call.outcome = call.class === 'effect' ? 'unknown' : 'aborted';
+    saved.settled = { status: 'terminated', at, ...stopId };
+    this.world.kernel.switchboard.dismiss(member.node);
+    this.world.stopping.memberRests(member);
+    this.world.ended(
+      saved.record.s,
+      Promise.resolve({
+        status: 'terminated',
+        session: saved.record.s,
+        decision,
+        notice: decision.notice,
+        receipt: decision.stopId ?? '',
+      }),
+    );
+    if (this.world.listeners.size > 0) this.world.emit({ type: 'session', session: saved.record.s });
+  }
+}
+
+interface Blocked {
+  readonly node: Node;
+  readonly decision: Decision;
+  readonly call?: string;
+  readonly why?: string;
+}
+
+/** Who of a resting graph is held by a stop, or waits for a person. */
+function* blockedOf(world: World, graph: Graph): Generator<Blocked> {
+  for (const { live, node } of graph.members()) {
+    if (!live?.isHeld) continue;
+    const decision = world.decide(node);
+    let isWaiting = false;
+    for (const call of live.calls ?? []) {
+      if (call.waitsForPerson === undefined) continue;
+      isWaiting = true;
+      yield { node, decision, call: call.id, why: call.waitsForPerson };
+    }
+    if (!isWaiting) yield { node, decision };
+  }
+}
+
+function waiting(why: string | undefined, since: number): Stopped {
+  return {
+    action: 'pause',
+    tier: 'instance',
+    cause: 'unknown',
+    reason: why ?? 'it waits on a sub-agent at rest',
+    effect: 'Rests at its checkpoint until a person says what became of the call.',
+    notice: 'This assistant waits for its operators. Your work is saved.',
+    since,
+  };
+}

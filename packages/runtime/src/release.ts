@@ -1,0 +1,104 @@
+// release.ts: release as an act: an authorised person, a reason, naming the stop (S3). Refused while a live reading of the
+// same switch still says engaged: then it is the switch that must be flipped.
+
+import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
+import { reportAt } from './breakers.ts';
+import { RuntimeError } from './error.ts';
+import type { StopEntry } from './stop-set.ts';
+import type { World } from './world.ts';
+
+export interface ReleaseOrder {
+  /** One stop, by id. */
+  readonly stop?: string;
+  /** Or every trip of one breaker. */
+  readonly breaker?: Breaker;
+  /** With `breaker`: of one workflow. */
+  readonly workflow?: string;
+  readonly reason: string;
+  readonly by: string;
+  /** With a breaker: how much more is allowed from here, in its unit. Default: its threshold once more. */
+  readonly allowance?: number;
+}
+
+export async function releaseByAct(world: World, order: ReleaseOrder): Promise<readonly Stop[]> {
+  if (typeof order.reason !== 'string' || order.reason.trim() === '')
+    throw new RuntimeError('invalid_option', 'a release needs a reason');
+  if (typeof order.by !== 'string' || order.by === '')
+    throw new RuntimeError('invalid_option', 'a release needs to say who asks (by)');
+  if (order.allowance !== undefined && !(Number.isSafeInteger(order.allowance) && order.allowance > 0))
+    throw new RuntimeError('invalid_option', 'allowance must be a positive integer');
+  const { stops } = world.kernel;
+  const entries = order.stop === undefined ? tripsOf(world, order) : [named(world, order.stop)];
+  const released: Stop[] = [];
+  for (const entry of entries) {
+    refuse(world, entry);
+    const stop = stops.describe(entry);
+    const { breaker } = entry.key.kind === 'act' ? entry.key : { breaker: undefined };
+    const allowance = breaker === undefined ? undefined : allow(world, stop, breaker, order.allowance);
+    const { latched } = stops.release(entry, {
+      reason: order.reason,
+      by: order.by,
+      at: world.clock.now(),
+      ...(entry.details?.subject === undefined ? {} : { subject: entry.details.subject }),
+      ...(allowance === undefined ? {} : { allowance }),
+    });
+    await latched;
+    released.push(stop);
+  }
+  world.reconsider();
+  return released;
+}
+
+function named(world: World, id: string): StopEntry {
+  const entry = world.kernel.stops.find(id);
+  if (!entry || !isEngaged(entry.marks)) {
+    throw new RuntimeError(
+      'unknown_stop',
+      `no stop ${JSON.stringify(String(id).slice(0, 120))} is in force; see: offswitch status`,
+    );
+  }
+  return entry;
+}
+
+function tripsOf(world: World, order: ReleaseOrder): StopEntry[] {
+  if (order.breaker === undefined || !(order.breaker in reportAt))
+    throw new RuntimeError('invalid_option', `name a stop, or a breaker: ${Object.keys(reportAt).join(', ')}`);
+  return [...world.kernel.stops.all()].filter((entry) => {
+    if (!isEngaged(entry.marks) || entry.key.kind !== 'act' || entry.key.breaker !== order.breaker) return false;
+    const session = entry.details?.subject ?? entry.key.subject;
+    return order.workflow === undefined || world.graphOf.get(session)?.get(session)?.saved.record.workflow === order.workflow;
+  });
+}
+
+function refuse(world: World, entry: StopEntry): void {
+  const { key } = entry;
+  const action = key.kind === 'act' ? key.action : key.tier === 'instance' ? 'terminate' : 'pause';
+  if (action === 'terminate')
+    throw new RuntimeError('release_refused', `${entry.name} is a terminate, which is for good; going on is a new run`);
+  if (key.kind === 'act') return;
+  const { switches } = world.kernel.options;
+  const id = entry.details?.subject ?? '';
+  const flag = key.tier === 'feature' ? (switches.isWorkflow(id) ? switches.feature(id) : undefined) : switches[key.tier];
+  const last = flag && world.kernel.switchboard.lastReading(flag, id);
+  if (last?.state === 'engaged' && last.origin === 'live') {
+    throw new RuntimeError(
+      'release_refused',
+      `${flag!.key} still reads engaged at ${world.kernel.options.source.name}; release it there (offswitch release ${key.tier}${id ? ` ${id}` : ''})`,
+    );
+  }
+}
+
+/** A release names the new allowance; the counts that tripped start anew. */
+function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undefined): number {
+  const session = stop.subject.sessionId ?? '';
+  const member = world.graphOf.get(session)?.get(session);
+  const workflow = member?.saved.record.workflow ?? '*';
+  const allowance = asked ?? world.thresholdOf(workflow, breaker);
+  const counters = member?.live?.counters;
+  if (counters) {
+    counters.allowance[breaker] =
+      (counters.allowance[breaker] ?? 0) + (breaker === 'tool-failures' || breaker === 'repeats' ? (asked ?? 0) : allowance);
+    counters.forgive(breaker);
+  }
+  return allowance;
+}

@@ -1,0 +1,341 @@
+// runtime.ts: level 2: agents whose turns, calls and sub-agents are governed, checkpointed and resumed by name.
+
+import {
+  checkId,
+  type KillSwitches,
+  OffswitchError,
+  type Stop,
+  type SwitchSource,
+  type Tier,
+  unknownWorkflow,
+} from '@offswitch/core';
+import type { Agent, RunOptions } from './agent.ts';
+import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { currentContext, runOutside } from './context.ts';
+import { controlHandler } from './control.ts';
+import { RuntimeError } from './error.ts';
+import type { RuntimeListener } from './event.ts';
+import { folderStore } from './folder/folder-store.ts';
+import { mintId } from './id.ts';
+import { Kernel } from './kernel.ts';
+import type { Outcome } from './outcome.ts';
+import type { Receipt } from './receipt.ts';
+import { type ReleaseOrder, releaseByAct } from './release.ts';
+import type { Session } from './session.ts';
+import { statusOf } from './status.ts';
+import { subjectKey } from './stop-key.ts';
+import type { StateStore } from './store.ts';
+import { type Preview, previewOf, type RuntimeStatus, type SessionView, viewOf } from './view.ts';
+import { World } from './world.ts';
+
+export interface RuntimeOptions<Workflow extends string = string> {
+  readonly switches: KillSwitches<Workflow>;
+  readonly source: SwitchSource;
+  /** Where stops, checkpoints and receipts live. Default: the folder `.offswitch` of this machine. */
+  readonly store?: StateStore;
+  readonly clock?: Clock;
+  /** How long a paused graph waits in place before its memory is freed. Milliseconds, default 5,000. */
+  readonly parkAfterMs?: number;
+  /** The same for a hold: how long a run waits for a switch to become readable before it settles `paused`. Milliseconds, default 30,000. */
+  readonly holdForMs?: number;
+  /** Last readings of an earlier process count as read when younger. Milliseconds, default 3,600,000. */
+  readonly bootstrapMaxAgeMs?: number;
+  /** How long an effect in flight gets to end after a terminate; then it is aborted and its outcome unknown. Milliseconds, default 10,000. */
+  readonly effectDeadlineMs?: number;
+  /** Thresholds per workflow, `*` for the rest; see the table in breakers.ts. Undeclared ones only report. */
+  readonly breakers?: Partial<Readonly<Record<Workflow | '*', Thresholds>>>;
+}
+
+export interface StopOrder {
+  readonly session: string;
+  readonly reason: string;
+  readonly by: string;
+  /** Default `terminate`. */
+  readonly action?: 'terminate' | 'pause';
+}
+
+export interface Runtime<Workflow extends string = string> {
+  readonly switches: KillSwitches<Workflow>;
+  readonly source: SwitchSource;
+  readonly store: StateStore;
+  /**
+   * Defines an agent. A name that is a declared workflow may be run as a root; any other is a sub-agent's and inherits its
+   * parent's workflow. Parked and interrupted runs of that name go on from here. Throws `agent_already_registered`.
+   */
+  agent<Input, Result>(name: string, body: (session: Session, input: Input) => Promise<Result>): Agent<Input, Result>;
+  /** Runs a piece of code as a root session without a name: governed, but not resumable in another process. */
+  run<Result>(workflow: Workflow, body: (session: Session) => Promise<Result>, options?: RunOptions): Promise<Outcome<Result>>;
+  /** Break-glass: stops one session and everything it started, without any vendor. Resolves when nothing new starts; the receipt goes on growing. */
+  stop(order: StopOrder): Promise<Receipt>;
+  /** Releases by an authorised person's act. Throws `unknown_stop`, `release_refused`. */
+  release(order: ReleaseOrder): Promise<readonly Stop[]>;
+  /** Releases the operators' and breakers' pauses of this very session and lets it go on. What else holds it still does; the view says so. */
+  resume(session: string, by?: { readonly by: string; readonly reason: string }): Promise<SessionView>;
+  /** Settles a call of unknown outcome. The first word stands. */
+  resolve(
+    session: string,
+    call: string,
+    verdict: 'happened' | 'did-not',
+    options?: { readonly value?: unknown; readonly by?: string },
+  ): Promise<void>;
+  sessions(): SessionView[];
+  session(id: string): SessionView | undefined;
+  /** Resolves when the session has ended, across pauses and parks. Rejects with `unknown_session`. */
+  settled(session: string): Promise<Exclude<Outcome, { status: 'paused' }>>;
+  stops(): Stop[];
+  receipts(): Promise<readonly Receipt[]>;
+  preview(tier: Tier, subject?: string): Preview;
+  status(): RuntimeStatus;
+  /** Everything told here is told after it is true. Returns the way to stop listening. */
+  subscribe(listener: RuntimeListener): () => void;
+  /** Asks the source and the store now. */
+  refresh(): Promise<void>;
+  /** Brings every session to its next boundary and parks it, for a shutdown that loses nothing. Resolves when all rest, or after `withinMs` (default 10,000) with those that do not. */
+  park(options?: { readonly withinMs?: number }): Promise<readonly string[]>;
+  /** Stops governing: what runs is abandoned where it is, exactly as after a crash. Park first to be gentle. */
+  close(): Promise<void>;
+}
+
+/** Opens the store and the source, reads every switch, takes in what earlier processes left. Rejects on bad configuration only. */
+export async function createRuntime<Workflow extends string>(options: RuntimeOptions<Workflow>): Promise<Runtime<Workflow>> {
+  const { switches, source } = options;
+  const clock = options.clock ?? systemClock;
+  const store = options.store ?? folderStore('.offswitch');
+  const breakers = (options.breakers ?? {}) as BreakerTable;
+  checkBreakers(breakers, switches.workflows);
+  for (const field of ['parkAfterMs', 'holdForMs', 'bootstrapMaxAgeMs', 'effectDeadlineMs'] as const) {
+    const value = options[field];
+    if (value !== undefined && !(Number.isFinite(value) && value >= 0))
+      throw new RuntimeError('invalid_option', `${field} must be a number of milliseconds, got ${String(value)}`);
+  }
+  let world: World | undefined;
+  const kernel = await Kernel.open({
+    switches,
+    source,
+    store,
+    clock,
+    bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
+    onStop: (change) => world?.stopping.changed(change),
+    onChange: () => world?.reconsider(),
+    onAlarm: (alarm) => {
+      if (world && world.listeners.size > 0) world.emit({ type: 'alarm', ...alarm });
+      else if (alarm.isActive) console.error(`offswitch: ${alarm.message}`);
+    },
+  });
+  const w = new World({
+    kernel,
+    clock,
+    store,
+    breakers,
+    parkAfterMs: options.parkAfterMs ?? 5_000,
+    holdForMs: options.holdForMs ?? 30_000,
+    effectDeadlineMs: options.effectDeadlineMs ?? 10_000,
+  });
+  world = w;
+  w.parking.recover();
+  w.stopping.takeUp();
+  const endWatch = store.watch((change) => {
+    if (change.resolutions) {
+      w.learnResolutions(change.resolutions);
+      w.reconsider();
+    }
+  });
+  await store
+    .writeDocument('switches', {
+      switches: switches.flags,
+      workflows: switches.workflows,
+      source: { kind: source.name, ...(source.location === undefined ? {} : { location: source.location }) },
+      at: clock.now(),
+    })
+    .catch((error) => w.alarm(`what is declared here could not be written down for the command line: ${String(error)}`));
+
+  const find = (id: string) => {
+    const graph = w.graphOf.get(id);
+    const member = graph?.get(id);
+    if (!graph || !member)
+      throw new RuntimeError(
+        'unknown_session',
+        `no session ${JSON.stringify(String(id).slice(0, 80))} is known here; see: offswitch sessions`,
+      );
+    return { graph, member };
+  };
+  const open = (): void => {
+    if (w.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
+  };
+
+  const runtime: Runtime<Workflow> = {
+    switches,
+    source,
+    store,
+    agent<Input, Result>(name: string, body: (session: Session, input: Input) => Promise<Result>): Agent<Input, Result> {
+      open();
+      checkId('workflow', name);
+      if (w.definitions.has(name))
+        throw new RuntimeError(
+          'agent_already_registered',
+          `the agent ${JSON.stringify(name)} is defined already; names are what a crash leaves behind, so each is one agent's`,
+        );
+      const definition = { name, body: body as never };
+      w.definitions.set(name, definition);
+      w.parking.reconsider();
+      const start = (input: Input, runOptions: RunOptions = {}) => {
+        open();
+        const context = currentContext();
+        if (context && context.session.engine === w && !context.session.isOver) {
+          throw new RuntimeError('invalid_option', `${name}.start inside a session: use turn.spawn, or run()`);
+        }
+        if (!switches.isWorkflow(name)) throw unknownWorkflow(name, switches.workflows);
+        const live = runOutside(() => w.root(definition, name, input, runOptions));
+        return { id: live.id, outcome: live.outcome as Promise<Outcome<Result>> };
+      };
+      return {
+        name,
+        start,
+        run: async (input, runOptions = {}) => {
+          const context = currentContext();
+          if (!context || context.session.engine !== w || context.session.isOver) return start(input, runOptions).outcome;
+          // A run started inside a session is a child of it (S2); between turns it is a turn of its own.
+          const { session } = context;
+          const spawn = { ...(runOptions.userId === undefined ? {} : { userId: runOptions.userId }) };
+          if (session.open) return session.open.spawn<Input, Result>(this_(name), input, spawn);
+          const { state } = session;
+          let outcome: Outcome<Result> | undefined;
+          await session.turn(async (turn) => {
+            outcome = await turn.spawn<Input, Result>(this_(name), input, spawn);
+            return state;
+          });
+          return outcome!;
+        },
+      };
+    },
+    async run<Result>(workflow: Workflow, body: (session: Session) => Promise<Result>, runOptions: RunOptions = {}) {
+      open();
+      if (!switches.isWorkflow(workflow)) throw unknownWorkflow(workflow, switches.workflows);
+      const definition = { name: `${workflow}#unnamed`, body: body as never };
+      return runOutside(() => w.root(definition, workflow, undefined, runOptions)).outcome as Promise<Outcome<Result>>;
+    },
+    async stop(order) {
+      open();
+      const { member } = find(order.session);
+      if (typeof order.reason !== 'string' || order.reason.trim() === '')
+        throw new RuntimeError('invalid_option', 'a stop needs a reason: it is shown to everybody who looks');
+      if (typeof order.by !== 'string' || order.by === '')
+        throw new RuntimeError('invalid_option', 'a stop needs to say who asks (by)');
+      if (member.saved.settled)
+        throw new RuntimeError('session_ended', `session ${order.session} has ended already (${member.saved.settled.status})`);
+      const action = order.action ?? 'terminate';
+      const again = kernel.stops
+        .actsAgainst(subjectKey(order.session))
+        .find((entry) => entry.key.kind === 'act' && entry.key.cause === 'operator' && entry.key.action === action);
+      const { entry } = again
+        ? { entry: again }
+        : kernel.stops.act(
+            { kind: 'act', cause: 'operator', action, tier: 'instance', subject: subjectKey(order.session), id: mintId('o') },
+            { reason: order.reason, by: order.by, at: clock.now(), subject: order.session },
+          );
+      w.reconsider();
+      return w.stopping.reached(entry, 'fenced');
+    },
+    async release(order) {
+      open();
+      return releaseByAct(w, order);
+    },
+    async resume(session, by) {
+      open();
+      const { graph, member } = find(session);
+      if (member.saved.settled)
+        throw new RuntimeError(
+          'session_ended',
+          `session ${session} has ended (${member.saved.settled.status}); going on is a new run`,
+        );
+      if (w.decide(member.node).action === 'terminate')
+        throw new RuntimeError('session_ended', `session ${session} is terminated; going on is a new run`);
+      if (!w.definitions.has(graph.root.saved.record.agent)) {
+        throw new RuntimeError(
+          'agent_not_registered',
+          `the agent ${JSON.stringify(graph.root.saved.record.agent)} is not defined in this process, so ${session} cannot go on here`,
+        );
+      }
+      const pauses = kernel.stops
+        .actsAgainst(member.node.key)
+        .filter((entry) => entry.key.kind === 'act' && entry.key.action === 'pause');
+      for (const entry of pauses)
+        await releaseByAct(w, { stop: entry.name, by: by?.by ?? 'runtime', reason: by?.reason ?? 'resumed' });
+      w.reconsider();
+      return viewOf(w, graph, member);
+    },
+    async resolve(session, call, verdict, resolveOptions = {}) {
+      open();
+      if (verdict !== 'happened' && verdict !== 'did-not')
+        throw new RuntimeError('invalid_option', 'say "happened" or "did-not"');
+      const { graph, member } = find(session);
+      const view = viewOf(w, graph, member);
+      if (!view.unknownCalls.some((one) => one.id === call)) {
+        const known = view.unknownCalls.map((one) => one.id).join(', ') || 'none';
+        throw new RuntimeError(
+          'unknown_call',
+          `no call ${JSON.stringify(String(call).slice(0, 40))} of ${session} waits for a person; those that do: ${known}`,
+        );
+      }
+      const resolution = {
+        session,
+        call,
+        verdict,
+        by: resolveOptions.by ?? 'runtime',
+        at: clock.now(),
+        ...(resolveOptions.value === undefined ? {} : { value: resolveOptions.value }),
+      };
+      if (!(await store.resolve(resolution)))
+        throw new RuntimeError('unknown_call', `${call} of ${session} was settled before; the first word stands`);
+      w.learnResolutions([resolution]);
+      w.reconsider();
+    },
+    sessions: () => [...w.graphs.values()].flatMap((graph) => [...graph.members()].map((member) => viewOf(w, graph, member))),
+    session: (id) => {
+      const graph = w.graphOf.get(id);
+      const member = graph?.get(id);
+      return graph && member ? viewOf(w, graph, member) : undefined;
+    },
+    settled: (session) => w.endOf(session),
+    stops: () => kernel.stops.inForce(),
+    async receipts() {
+      const current = w.stopping.current();
+      const ids = new Set(current.map((one) => one.id));
+      return [...current, ...(await store.receipts()).filter((one) => !ids.has(one.id))];
+    },
+    preview(tier, subject) {
+      if (tier === 'feature' && !switches.isWorkflow(subject ?? '')) throw unknownWorkflow(subject ?? '', switches.workflows);
+      if (tier !== 'global' && tier !== 'feature' && subject === undefined)
+        throw new OffswitchError('unknown_switch', `a ${tier} switch needs a subject`);
+      return previewOf(w, tier, subject);
+    },
+    status: () => statusOf(w),
+    subscribe(listener) {
+      w.listeners.add(listener);
+      return () => void w.listeners.delete(listener);
+    },
+    async refresh() {
+      await kernel.reread();
+      await kernel.switchboard.refresh();
+      w.reconsider();
+    },
+    park: (parkOptions = {}) => w.parking.parkAll(parkOptions.withinMs ?? 10_000),
+    async close() {
+      if (w.isClosed) return;
+      await w.close();
+      endWatch();
+      await kernel.close();
+    },
+  };
+  const this_ = (name: string): Agent<never, never> => ({ name }) as Agent<never, never>;
+  await store.serve?.(controlHandler(runtime, w));
+  w.reconsider();
+  return runtime;
+}
+
+/** The session whose code is running, from the async context. */
+export function currentSession(): Session | undefined {
+  const session = currentContext()?.session;
+  return session && !session.isOver ? session : undefined;
+}

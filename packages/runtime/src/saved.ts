@@ -1,0 +1,149 @@
+// saved.ts: one session as its journal tells it. The same fold serves a park, a crash and a look from outside (S7).
+
+import type { CallClass, CallKind, CallOutcome, JournalRecord, SessionRecord } from './journal.ts';
+
+export interface SavedCall {
+  readonly key: string;
+  readonly id: string;
+  readonly kind: CallKind;
+  readonly name: string;
+  readonly class: CallClass;
+  readonly child?: string;
+  readonly idempotencyKey?: string;
+  outcome?: CallOutcome;
+  value?: unknown;
+  error?: string;
+}
+
+export interface SavedTurn {
+  readonly number: number;
+  calls: SavedCall[];
+}
+
+export interface Saved {
+  readonly record: SessionRecord;
+  epoch: number;
+  checkpointTurn: number;
+  state: unknown;
+  /** The turns after the checkpoint, failed ones included; for an inline session all of them. */
+  turns: SavedTurn[];
+  settled:
+    | {
+        readonly status: 'completed' | 'terminated' | 'failed';
+        readonly result?: unknown;
+        readonly error?: string;
+        readonly stopId?: string;
+        readonly at: number;
+      }
+    | undefined;
+  costMicros: number;
+  /** Turns begun over the session's life: what the turn breaker counts. */
+  turnsBegun: number;
+}
+
+export function newSaved(record: SessionRecord): Saved {
+  return {
+    record,
+    epoch: record.e,
+    checkpointTurn: 0,
+    state: undefined,
+    turns: [],
+    settled: undefined,
+    costMicros: 0,
+    turnsBegun: 0,
+  };
+}
+
+/** Adds one record. Records of a lower epoch than the session's are refused (I6). */
+export function applyRecord(saved: Saved, record: JournalRecord): void {
+  if (record.e < saved.epoch) return;
+  saved.epoch = record.e;
+  switch (record.t) {
+    case 'session':
+    case 'claim':
+    case 'parked':
+    case 'turn-failed':
+      return;
+    case 'turn':
+      saved.turnsBegun++;
+      turnOf(saved, record.turn);
+      return;
+    case 'call': {
+      const turn = turnOf(saved, record.turn);
+      const { key, id, kind, name, class: of, child, idempotencyKey } = record;
+      const call: SavedCall = {
+        key,
+        id,
+        kind,
+        name,
+        class: of,
+        ...(child === undefined ? {} : { child }),
+        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      };
+      const index = turn.calls.findIndex((one) => one.key === key);
+      if (index === -1) turn.calls.push(call);
+      // A new attempt at a call that a person said did not happen.
+      else if (turn.calls[index]!.outcome === 'not-sent') turn.calls[index] = call;
+      return;
+    }
+    case 'end': {
+      const call = turnOf(saved, record.turn).calls.find((one) => one.key === record.key);
+      if (record.costMicros !== undefined) saved.costMicros += record.costMicros;
+      if (!call) return;
+      call.outcome = record.outcome;
+      if (record.value !== undefined) call.value = record.value;
+      if (record.error !== undefined) call.error = record.error;
+      return;
+    }
+    case 'checkpoint':
+      saved.checkpointTurn = record.turn;
+      saved.state = record.state;
+      if (!saved.record.inline) saved.turns = saved.turns.filter((turn) => turn.number > record.turn);
+      return;
+    case 'settled':
+      saved.settled = record;
+  }
+}
+
+function turnOf(saved: Saved, number: number): SavedTurn {
+  let turn = saved.turns.find((one) => one.number === number);
+  if (!turn) {
+    turn = { number, calls: [] };
+    saved.turns.push(turn);
+  }
+  return turn;
+}
+
+/** Folds whole journals. Records of one session may lie in several, one per process that ran it; epochs put them in order. */
+export function foldJournals(
+  journals: readonly { readonly alive: boolean; readonly records: readonly JournalRecord[] }[],
+): Map<string, { saved: Saved; isElsewhere: boolean }> {
+  const bySession = new Map<string, { record: JournalRecord; alive: boolean }[]>();
+  for (const { alive, records } of journals) {
+    for (const record of records) {
+      const list = bySession.get(record.s);
+      if (list) list.push({ record, alive });
+      else bySession.set(record.s, [{ record, alive }]);
+    }
+  }
+  const folded = new Map<string, { saved: Saved; isElsewhere: boolean }>();
+  for (const [id, list] of bySession) {
+    const birth = list.find((one) => one.record.t === 'session')?.record;
+    if (birth?.t !== 'session') continue;
+    const saved = newSaved(birth);
+    // A stable sort: within one epoch there is one writer, and its order is the order of writing.
+    for (const { record } of list.toSorted((a, b) => a.record.e - b.record.e)) applyRecord(saved, record);
+    const last = list.reduce((a, b) => (b.record.e >= a.record.e ? b : a));
+    folded.set(id, { saved, isElsewhere: last.alive });
+  }
+  return folded;
+}
+
+/** Calls of the interrupted turns whose outcome only a person can tell. */
+export function unknownCalls(saved: Saved): SavedCall[] {
+  return saved.turns.flatMap((turn) =>
+    turn.calls.filter(
+      (call) => call.kind === 'tool' && call.class === 'effect' && (call.outcome === undefined || call.outcome === 'unknown'),
+    ),
+  );
+}

@@ -1,0 +1,752 @@
+// session.ts: one live session: where it waits, what it has open, how it ends.
+//
+// Waiting is a promise that resolves when the gate lets it go on, and never when it may not. A parked or terminated
+// session's promises are abandoned: its code is not told, so it cannot act on it (S7, S9).
+
+import { type Decision, effectOf, noticeOf, type Stopped } from '@offswitch/core';
+import type { AgentDefinition } from './agent.ts';
+import { Counters } from './breakers.ts';
+import { type Call, never } from './call.ts';
+import { runInContext } from './context.ts';
+import type { Engine } from './engine.ts';
+import { RuntimeError } from './error.ts';
+import type { Graph, Member } from './graph.ts';
+import type { JournalRecord } from './journal.ts';
+import type { Limiter } from './limiter.ts';
+import type { Node } from './node.ts';
+import type { Outcome } from './outcome.ts';
+import { applyRecord, type Saved, type SavedCall } from './saved.ts';
+import { OpenTurn, type Turn, type Usage } from './turn.ts';
+
+/** A session as its agent sees it. */
+export interface Session {
+  readonly id: string;
+  readonly rootId: string;
+  readonly parentId: string | undefined;
+  /** Root first, itself last. */
+  readonly path: readonly string[];
+  readonly agent: string;
+  readonly workflow: string;
+  readonly userId: string | undefined;
+  readonly conversationId: string | undefined;
+  /** The last checkpoint: what the last completed turn returned. `undefined` at birth. */
+  readonly state: unknown;
+  /** The last completed turn; 0 at birth. */
+  readonly turnNumber: number;
+  /** What applies to it now. */
+  readonly decision: Decision;
+  /**
+   * One turn. Waits here while the session is paused; what `body` resolves to becomes the checkpoint. Calls still open when it
+   * returns are waited for. If `body` rejects, so does this, and there is no checkpoint.
+   */
+  turn<S>(body: (turn: Turn) => Promise<S>): Promise<S>;
+  /** For adapters of frameworks, the same in two halves: ends the open turn with `state` as its checkpoint, waits while paused, begins the next. */
+  beginTurn(state?: unknown): Promise<Turn>;
+  endTurn(state?: unknown): Promise<void>;
+}
+
+// A record without what every record of a session has in common.
+type Fact = JournalRecord extends infer R ? (R extends JournalRecord ? Omit<R, 's' | 'e' | 'at'> : never) : never;
+
+export class LiveSession implements Session {
+  readonly engine: Engine;
+  readonly graph: Graph;
+  readonly member: Member;
+  readonly parent: LiveSession | undefined;
+  /** The call of the parent inside which it lives. */
+  readonly parentCall: Call | undefined;
+  readonly limiter: Limiter | undefined;
+  /** Settles once, with whatever comes first: an end, a park, a stop. */
+  readonly outcome: Promise<Outcome>;
+  /** Settles at the end only. */
+  readonly final: Promise<Outcome>;
+  open: OpenTurn | undefined;
+  isOver = false;
+  /** Over because it was stopped, parked or taken over: its agent's promises are abandoned. */
+  isStopped = false;
+  stopping: Stopped | undefined;
+  isAtRest = false;
+  calls: Set<Call> | undefined;
+  countersMade: Counters | undefined;
+  /** Held at a boundary, or before its first turn, since (epoch milliseconds). */
+  heldSince: number | undefined;
+  private restingCalls = 0;
+  private wakers: Set<() => void> | undefined;
+  private nextTurn: number;
+  private deadline: unknown;
+  private resolveOutcome!: (outcome: Outcome) => void;
+  private resolveFinal!: (outcome: Outcome) => void;
+
+  constructor(engine: Engine, graph: Graph, member: Member, parent?: LiveSession, parentCall?: Call) {
+    this.engine = engine;
+    this.graph = graph;
+    this.member = member;
+    this.parent = parent;
+    this.parentCall = parentCall;
+    this.limiter = engine.limiter(member.saved.record.workflow);
+    this.nextTurn = member.saved.record.inline ? 1 : member.saved.checkpointTurn + 1;
+    this.outcome = new Promise((resolve) => {
+      this.resolveOutcome = resolve;
+    });
+    this.final = new Promise((resolve) => {
+      this.resolveFinal = resolve;
+    });
+  }
+
+  get node(): Node {
+    return this.member.node;
+  }
+  get saved(): Saved {
+    return this.member.saved;
+  }
+  get id(): string {
+    return this.member.node.id;
+  }
+  get rootId(): string {
+    return this.graph.id;
+  }
+  get parentId(): string | undefined {
+    return this.parent?.id;
+  }
+  get path(): readonly string[] {
+    return this.saved.record.path;
+  }
+  get agent(): string {
+    return this.saved.record.agent;
+  }
+  get workflow(): string {
+    return this.saved.record.workflow;
+  }
+  get userId(): string | undefined {
+    return this.node.userId;
+  }
+  get conversationId(): string | undefined {
+    return this.node.conversationId;
+  }
+  get state(): unknown {
+    return this.saved.state;
+  }
+  get turnNumber(): number {
+    return this.saved.checkpointTurn;
+  }
+  get decision(): Decision {
+    return this.engine.decide(this.node);
+  }
+  /** A session is its own async context outside of any call. */
+  get session(): LiveSession {
+    return this;
+  }
+  get counters(): Counters {
+    this.countersMade ??= new Counters();
+    return this.countersMade;
+  }
+
+  // --- running -----------------------------------------------------------------------------------------------------
+
+  /** Enters the agent's code once the gate lets it: a session that is born paused runs none of it. */
+  start(definition: AgentDefinition, input: unknown): void {
+    void runInContext(this, async () => {
+      try {
+        await this.pass();
+        const result = await definition.body(this, input as never);
+        await this.finish();
+        this.settle('completed', { result });
+      } catch (error) {
+        if (this.isOver) return;
+        await this.joinCalls();
+        this.settle('failed', { error });
+      }
+    });
+  }
+
+  /** May the agent be given anything now? Sets a terminate in motion that nobody has noticed yet. */
+  mayGoOn(): boolean {
+    if (this.isOver || this.stopping) return false;
+    const decision = this.engine.decide(this.node);
+    if (decision.action !== 'terminate') return true;
+    this.engine.terminate(this, decision);
+    return false;
+  }
+
+  async turn<S>(body: (turn: Turn) => Promise<S>): Promise<S> {
+    if (this.open)
+      throw new RuntimeError('turn_ended', `turn ${this.open.number} of ${this.id} is still open; a turn inside a turn is none`);
+    const turn = await this.newTurn();
+    let state: S;
+    try {
+      state = await body(turn);
+    } catch (error) {
+      await this.failTurn(turn, error);
+      throw error;
+    }
+    await this.closeTurn(turn, state);
+    return state;
+  }
+
+  async beginTurn(state?: unknown): Promise<Turn> {
+    if (this.open) await this.closeTurn(this.open, state);
+    return this.newTurn();
+  }
+
+  async endTurn(state?: unknown): Promise<void> {
+    if (this.open) await this.closeTurn(this.open, state);
+  }
+
+  /** The end of the agent's code: whatever is open is waited for, so that a settled session has a settled subtree. */
+  private async finish(): Promise<void> {
+    if (this.open) await this.closeTurn(this.open, this.saved.state, true);
+    await this.joinCalls();
+    if (!this.mayGoOn()) await never();
+  }
+
+  private async newTurn(): Promise<OpenTurn> {
+    if (this.isOver)
+      return this.isStopped ? never() : Promise.reject(new RuntimeError('session_ended', `session ${this.id} has ended`));
+    const number = this.nextTurn;
+    const replay = this.saved.turns.find((turn) => turn.number === number)?.calls ?? [];
+    // A turn that is only replayed was counted when it was begun.
+    if (replay.length === 0) this.chargeTurn();
+    await this.pass();
+    this.nextTurn = number + 1;
+    const turn = new OpenTurn(this, number, replay);
+    this.open = turn;
+    if (replay.length === 0) this.write({ t: 'turn', turn: number });
+    this.engine.changed(this);
+    return turn;
+  }
+
+  private async closeTurn(turn: OpenTurn, state: unknown, isLast = false): Promise<void> {
+    await this.joinCalls();
+    await this.settleUnmatched(turn);
+    if (this.isOver || this.stopping) return never();
+    turn.isEnded = true;
+    this.open = undefined;
+    // An inline session is replayed from its first turn, so it keeps them all.
+    if (this.saved.record.inline) this.keepTurn(turn);
+    if (isLast || turn.number <= this.saved.checkpointTurn) return;
+    this.write({ t: 'checkpoint', turn: turn.number, ...(state === undefined ? {} : { state }) });
+    this.engine.changed(this);
+  }
+
+  private async failTurn(turn: OpenTurn, error: unknown): Promise<void> {
+    await this.joinCalls();
+    if (this.isOver || this.stopping) return never();
+    turn.isEnded = true;
+    this.open = undefined;
+    this.keepTurn(turn);
+    this.write({ t: 'turn-failed', turn: turn.number, error: messageOf(error) });
+  }
+
+  /** An effect in the journal that the turn, run again, did not make: a person must say what it means (S7). */
+  private async settleUnmatched(turn: OpenTurn): Promise<void> {
+    for (const before of turn.replay?.values() ?? []) {
+      if (before.kind !== 'tool' || before.class !== 'effect' || before.outcome === 'not-sent' || before.outcome === 'failed')
+        continue;
+      while (!this.isOver && this.engine.resolution(this.id, before.id) === undefined) {
+        const call = turn.adopt(before);
+        this.track(call);
+        await this.waitForPerson(
+          call,
+          `${before.name} was called before the interruption and not again after it; the turn's history does not show it`,
+        );
+        this.untrack(call);
+      }
+    }
+  }
+
+  private async joinCalls(): Promise<void> {
+    while (this.calls && this.calls.size > 0) await Promise.all([...this.calls].map((call) => call.ended()));
+  }
+
+  // --- waiting -----------------------------------------------------------------------------------------------------
+
+  /** Waits at a turn boundary while the session is paused. Inside a turn, `call` is what waits. */
+  async pass(call?: Call): Promise<void> {
+    for (;;) {
+      if (this.isOver || this.stopping) return never();
+      const decision = this.engine.decide(this.node);
+      if (decision.action === 'run') return;
+      if (decision.action === 'terminate') {
+        this.engine.terminate(this, decision);
+        return never();
+      }
+      await this.hold(call);
+    }
+  }
+
+  /** Waits before a call while something holds calls and not only turns: a tripped breaker, a store that failed. */
+  async passCall(call: Call): Promise<void> {
+    for (;;) {
+      if (!this.mayGoOn()) return never();
+      if (!this.engine.mustHold(this.node)) return;
+      await this.hold(call);
+    }
+  }
+
+  /** Rests until a person (or another process that heard one) says what became of a call. */
+  async waitForPerson(call: Call, why: string): Promise<void> {
+    call.waitsForPerson = `${why}; say it with: offswitch resolve ${this.id} ${call.id} --happened | --did-not`;
+    this.engine.alarm(`session ${this.id} rests: ${call.waitsForPerson}`);
+    while (!this.isOver && this.engine.resolution(this.id, call.id) === undefined) await this.hold(call);
+    call.waitsForPerson = undefined;
+    if (!this.mayGoOn()) await never();
+  }
+
+  private async hold(call: Call | undefined): Promise<void> {
+    this.heldSince ??= this.engine.clock.now();
+    if (call) this.setResting(call, true);
+    await new Promise<void>((resolve) => {
+      this.wakers ??= new Set();
+      this.wakers.add(resolve);
+      this.checkRest();
+      this.engine.changed(this);
+    });
+    if (call) this.setResting(call, false);
+  }
+
+  get isHeld(): boolean {
+    return this.wakers !== undefined && this.wakers.size > 0;
+  }
+
+  /** Something inside a turn waits that no turn boundary would let go on: a call held by a breaker, or one a person must settle. */
+  get waitsInCall(): boolean {
+    return this.restingCalls > 0;
+  }
+
+  /** For the pacer, which runs one function once. */
+  readonly wakeSoon: () => void = () => this.wake(true);
+
+  /** Lets everything that waits look again. A resume after a stop claims a higher session epoch first (S7). */
+  wake(isResume: boolean): void {
+    if (this.isOver || !this.isHeld) return;
+    if (isResume && !this.engine.claim(this)) return;
+    const wakers = this.wakers!;
+    this.wakers = undefined;
+    this.heldSince = undefined;
+    for (const waker of wakers) waker();
+    this.checkRest();
+    this.engine.changed(this);
+  }
+
+  setResting(call: Call, isResting: boolean): void {
+    if (call.isResting === isResting) return;
+    call.isResting = isResting;
+    this.restingCalls += isResting ? 1 : -1;
+    this.checkRest();
+  }
+
+  /** At rest: held at a boundary, or every open call of its turn is held or waits on something at rest (S8). */
+  private checkRest(): void {
+    const isAtRest =
+      !this.isOver &&
+      (this.open || this.restingCalls > 0
+        ? this.calls !== undefined && this.calls.size > 0 && this.restingCalls === this.calls.size
+        : this.isHeld);
+    if (isAtRest === this.isAtRest) return;
+    this.isAtRest = isAtRest;
+    if (this.parent && this.parentCall) this.parent.setResting(this.parentCall, isAtRest);
+    this.engine.restChanged(this);
+  }
+
+  // --- calls -------------------------------------------------------------------------------------------------------
+
+  track(call: Call): void {
+    this.calls ??= new Set();
+    if (this.calls.has(call)) return;
+    this.calls.add(call);
+    call.turn.calls.push(call);
+    if (this.isAtRest) this.checkRest();
+  }
+
+  private untrack(call: Call): void {
+    if (call.isResting) this.setResting(call, false);
+    this.calls?.delete(call);
+    if (this.restingCalls > 0) this.checkRest();
+  }
+
+  /** Counts the call against the breakers; false when one is tripped now and the call must wait. */
+  charge(call: Call): boolean {
+    if (call.kind !== 'tool') return true;
+    if (call.class === 'effect' || call.class === 'idempotent')
+      this.engine.charge(this, 'actions', (one) => ++one.counters.actions);
+    this.engine.charge(this, 'repeats', (one) => one.counters.called(call.recognised));
+    return !this.engine.mustHold(this.node);
+  }
+
+  chargeTurn(): void {
+    this.engine.charge(this, 'turns', (one) => ++one.counters.turns);
+  }
+
+  /** Writes the intent. False when the store refused it: then the call must not be made. */
+  intend(call: Call): boolean {
+    if (call.isKnown) return true;
+    return this.write({
+      t: 'call',
+      turn: call.turn.number,
+      key: call.key,
+      id: call.id,
+      kind: call.kind,
+      name: call.name,
+      class: call.class,
+      ...(call.childId === undefined ? {} : { child: call.childId }),
+    });
+  }
+
+  /** Runs the body; the promise is settled for the agent only while it may go on. */
+  invoke<R>(call: Call, body: () => Promise<R> | R, usageOf?: (reply: R) => Usage | undefined): Promise<R> {
+    call.isSent = true;
+    let result: Promise<R> | R;
+    try {
+      result = runInContext(call, body);
+    } catch (error) {
+      return this.failCall(call, error) ? Promise.reject(error) : never();
+    }
+    if (!isThenable(result)) return this.completeCall(call, result, usageOf?.(result)) ? Promise.resolve(result) : never();
+    return new Promise<R>((resolve, reject) => {
+      (result as Promise<R>).then(
+        (value) => {
+          let usage: Usage | undefined;
+          try {
+            usage = usageOf?.(value);
+          } catch (error) {
+            if (this.failCall(call, error)) reject(error);
+            return;
+          }
+          let isDeliverable: boolean;
+          try {
+            isDeliverable = this.completeCall(call, value, usage);
+          } catch (error) {
+            if (this.mayGoOn()) reject(error);
+            return;
+          }
+          if (isDeliverable) resolve(value);
+        },
+        (error) => {
+          if (this.failCall(call, error)) reject(error);
+        },
+      );
+    });
+  }
+
+  /** Records a call's result; true when the agent may have it. Throws `not_serialisable` after recording that it happened. */
+  completeCall(call: Call, value: unknown, usage?: Usage): boolean {
+    if (call.outcome !== undefined) return this.endLate(call, { ...(value === undefined ? {} : { value }) });
+    this.endInline(call, 'completed');
+    call.value = value;
+    const costMicros = this.settleCost(call, usage);
+    const end = {
+      t: 'end',
+      turn: call.turn.number,
+      key: call.key,
+      outcome: 'completed',
+      ...(costMicros === 0 ? {} : { costMicros }),
+    } as const;
+    let broken: unknown;
+    try {
+      this.write(value === undefined ? end : { ...end, value });
+    } catch (error) {
+      broken = error;
+      this.write(end);
+    }
+    this.untrack(call);
+    call.end('completed');
+    if (call.kind === 'tool' && this.countersMade) this.toolEnded(call.name, false);
+    this.engine.callEnded(this, call);
+    if (broken !== undefined) throw broken;
+    return this.mayGoOn();
+  }
+
+  /** Records a call's failure; true when the agent may be told. */
+  failCall(call: Call, error: unknown): boolean {
+    if (call.outcome !== undefined) return this.endLate(call, { error: messageOf(error) });
+    this.endInline(call, 'failed', error);
+    call.error = messageOf(error);
+    this.settleCost(call, undefined);
+    this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'failed', error: call.error });
+    this.untrack(call);
+    call.end('failed');
+    if (call.kind === 'tool') this.toolEnded(call.name, true);
+    this.engine.callEnded(this, call);
+    return this.mayGoOn();
+  }
+
+  /** An end taken from the journal: nothing is written, nothing is charged again. */
+  answer(call: Call, outcome: 'completed' | 'failed', value: unknown): void {
+    call.value = value;
+    this.untrack(call);
+    call.end(outcome);
+  }
+
+  /** It came after the stop: recorded, not delivered. */
+  private endLate(call: Call, what: { readonly value?: unknown; readonly error?: string }): boolean {
+    // A call that we aborted and that then fails is just that; only a result, or the end of an effect, is news.
+    if (!(call.outcome === 'unknown' || (call.outcome === 'aborted' && what.error === undefined))) return false;
+    call.outcome = 'late';
+    for (const turn of this.saved.turns)
+      for (const kept of turn.calls) if (turn.number === call.turn.number && kept.key === call.key) kept.outcome = 'late';
+    try {
+      this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'late', ...what });
+    } catch {
+      this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'late' });
+    }
+    this.engine.callEnded(this, call);
+    return false;
+  }
+
+  /** A session that lives inside a call's body ends with it. */
+  private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): void {
+    const child = call.childSession;
+    if (child && !child.isOver && child.saved.record.inline) child.settle(status, { error });
+  }
+
+  private settleCost(call: Call, usage: Usage | undefined): number {
+    const micros = usage?.costMicros;
+    const actual = micros !== undefined && Number.isSafeInteger(micros) && micros >= 0 ? micros : call.reservedMicros;
+    if (actual !== 0 || call.reservedMicros !== 0) this.graph.budget.settle(call.reservedMicros, actual);
+    call.reservedMicros = 0;
+    return actual;
+  }
+
+  private toolEnded(name: string, hasFailed: boolean): void {
+    this.engine.charge(this, 'tool-failures', (one) => one.counters.toolEnded(name, hasFailed));
+  }
+
+  detach(call: Call, agent: string, input: unknown, options: { readonly reason: string; readonly owner: string }): string {
+    const definition = this.engine.definition(agent);
+    if (!definition)
+      throw new RuntimeError('agent_not_registered', `the agent ${JSON.stringify(agent)} is not defined in this process`);
+    this.track(call);
+    const before = call.turn.replay?.get(call.key);
+    if (before?.child) {
+      call.turn.replay!.delete(call.key);
+      call.savedId = before.id;
+      this.answer(call, 'completed', before.child);
+      return before.child;
+    }
+    const child = this.engine.child(this, call, {
+      agent,
+      definition,
+      input,
+      detached: { reason: options.reason, owner: options.owner },
+    });
+    this.completeCall(call, child!.id);
+    return child!.id;
+  }
+
+  // --- ending ------------------------------------------------------------------------------------------------------
+
+  write(fact: Fact): boolean {
+    const record = { ...fact, s: this.id, e: this.saved.epoch, at: this.engine.clock.now() } as JournalRecord;
+    const isWritten = this.engine.append(this.graph, record);
+    // What the calls of the open turn say is kept in the turn itself, and folded in when it is parked.
+    if (record.t !== 'call' && record.t !== 'end') applyRecord(this.saved, record);
+    else if (record.t === 'end' && record.costMicros !== undefined) this.saved.costMicros += record.costMicros;
+    return isWritten;
+  }
+
+  /** Keeps the calls of a turn for the day it is run again. */
+  private keepTurn(turn: OpenTurn): void {
+    const calls = turn.toSaved();
+    const kept = this.saved.turns.find((one) => one.number === turn.number);
+    if (kept) kept.calls = calls;
+    else this.saved.turns.push({ number: turn.number, calls });
+  }
+
+  /** Rests for good in this life: memory is freed, the checkpoint and the interrupted turn stay. The inner promises are abandoned. */
+  park(decision: Stopped, unknownCalls: readonly string[]): void {
+    if (this.isOver) return;
+    if (this.open) this.keepTurn(this.open);
+    this.write({ t: 'parked', ...(decision.stopId === undefined ? {} : { stopId: decision.stopId }) });
+    this.leave();
+    this.resolveOutcome({
+      status: 'paused',
+      session: this.id,
+      decision,
+      notice: decision.notice,
+      checkpointTurn: this.saved.checkpointTurn,
+      unknownCalls,
+    });
+  }
+
+  /** Another process took it over, or this one closes: this copy writes and does nothing more. */
+  abandon(why: string): void {
+    if (this.isOver) return;
+    const decision: Stopped = { ...abandoned, reason: why, since: this.engine.clock.now() };
+    for (const call of this.calls ?? []) if (call.class !== 'effect') call.abort(decision);
+    this.leave();
+    this.resolveOutcome({
+      status: 'paused',
+      session: this.id,
+      decision,
+      notice: decision.notice,
+      checkpointTurn: this.saved.checkpointTurn,
+      unknownCalls: [],
+    });
+  }
+
+  /**
+   * Terminates it: what only reads is aborted at once, effects in flight get until the deadline and are then of unknown
+   * outcome. The session is marked when its children are.
+   */
+  stop(decision: Stopped): void {
+    if (this.isOver || this.stopping) return;
+    this.stopping = decision;
+    for (const call of [...(this.calls ?? [])]) {
+      if (!call.isSent)
+        this.endStopped(call, call.class === 'effect' && call.waitsForPerson !== undefined ? 'unknown' : 'not-sent');
+      else if (call.class !== 'effect' && call.kind !== 'spawn') this.endStopped(call, 'aborted');
+    }
+    if (this.tryMark()) return;
+    this.deadline = this.engine.clock.setTimeout(() => {
+      for (const call of [...(this.calls ?? [])]) if (call.isSent && call.class === 'effect') this.endStopped(call, 'unknown');
+      this.tryMark();
+    }, this.engine.effectDeadlineMs);
+  }
+
+  private endStopped(call: Call, outcome: 'aborted' | 'not-sent' | 'unknown'): void {
+    const hadChild = call.childSession !== undefined && !call.childSession.isOver;
+    call.abort(this.stopping);
+    if (call.reservedMicros > 0) {
+      // What was not sent costs nothing; what was may have cost its reserve.
+      this.graph.budget.settle(call.reservedMicros, outcome === 'not-sent' ? 0 : call.reservedMicros);
+      call.reservedMicros = 0;
+    }
+    if (hadChild) return;
+    this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome });
+    this.untrack(call);
+    call.end(outcome);
+    this.engine.callEnded(this, call);
+  }
+
+  /** Marks it terminated once nothing of it is in flight and its children are settled: leaves first, the root last. */
+  tryMark(): boolean {
+    if (!this.stopping || this.isOver) return false;
+    for (const call of [...(this.calls ?? [])]) {
+      if (call.childSession && !call.childSession.isOver) return false;
+      if (call.isSent && call.class === 'effect') return false;
+      if (call.kind === 'spawn' || call.childSession) {
+        call.childSession = undefined;
+        this.endStopped(call, 'aborted');
+      }
+    }
+    const decision = this.stopping;
+    this.settle('terminated', { decision });
+    return true;
+  }
+
+  /** A child of one of its calls is over. */
+  childOver(): void {
+    if (this.stopping) this.tryMark();
+  }
+
+  private settle(
+    status: 'completed' | 'failed' | 'terminated',
+    how: { readonly result?: unknown; readonly error?: unknown; readonly decision?: Stopped },
+  ): void {
+    if (this.isOver) return;
+    if (this.open && status === 'terminated') this.keepTurn(this.open);
+    let { error } = how;
+    try {
+      this.write({
+        t: 'settled',
+        status,
+        ...(how.result === undefined ? {} : { result: how.result }),
+        ...(error === undefined ? {} : { error: messageOf(error) }),
+        ...(how.decision?.stopId === undefined ? {} : { stopId: how.decision.stopId }),
+      });
+    } catch (failure) {
+      // The result is no plain data: then the run has failed, and says so.
+      error = failure;
+      this.write({ t: 'settled', status: 'failed', error: messageOf(failure) });
+    }
+    this.leave(status === 'terminated');
+    const outcome: Outcome =
+      status === 'failed' || error !== undefined
+        ? { status: 'failed', session: this.id, error }
+        : how.decision
+          ? {
+              status: 'terminated',
+              session: this.id,
+              decision: how.decision,
+              notice: how.decision.notice,
+              receipt: how.decision.stopId ?? '',
+            }
+          : { status: 'completed', session: this.id, result: how.result };
+    this.resolveOutcome(outcome);
+    this.resolveFinal(outcome);
+    this.engine.settled(this);
+    this.parent?.childOver();
+  }
+
+  /** A session that had ended before: its end is told again. */
+  recall(settled: NonNullable<Saved['settled']>): void {
+    this.isOver = true;
+    const id = this.id;
+    switch (settled.status) {
+      case 'completed':
+        this.resolveFinal({ status: 'completed', session: id, result: settled.result });
+        return;
+      case 'failed':
+        this.resolveFinal({ status: 'failed', session: id, error: new Error(settled.error ?? `${this.agent} failed`) });
+        return;
+      case 'terminated': {
+        const decision = this.engine.decide(this.node);
+        this.resolveFinal({
+          status: 'terminated',
+          session: id,
+          decision: decision.action === 'terminate' ? decision : { ...terminatedBefore, since: settled.at },
+          notice: terminatedBefore.notice,
+          receipt: settled.stopId ?? '',
+        });
+      }
+    }
+  }
+
+  private leave(isStopped = true): void {
+    this.isOver = true;
+    this.isStopped = isStopped;
+    this.engine.clock.clearTimeout(this.deadline);
+    this.wakers = undefined;
+    if (this.isAtRest) {
+      this.isAtRest = false;
+      if (this.parent && this.parentCall && !this.parent.isOver) this.parent.setResting(this.parentCall, false);
+    }
+  }
+
+  /** The calls of the turn that is open, as people see them. */
+  openCalls(): SavedCall[] {
+    return this.open?.toSaved() ?? [];
+  }
+}
+
+const abandoned: Stopped = {
+  action: 'pause',
+  tier: 'instance',
+  cause: 'unknown',
+  reason: '',
+  effect: 'It rests at its last checkpoint; what was under way then is taken up from the journal.',
+  notice: noticeOf('pause'),
+  since: 0,
+};
+
+const terminatedBefore: Stopped = {
+  action: 'terminate',
+  tier: 'instance',
+  cause: 'operator',
+  reason: 'it was terminated before',
+  effect: effectOf('instance'),
+  notice: noticeOf('terminate'),
+  since: 0,
+};
+
+function isThenable(value: unknown): value is Promise<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+export function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    return 'an error that cannot be shown';
+  }
+}

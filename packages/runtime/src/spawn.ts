@@ -1,0 +1,52 @@
+// spawn.ts: a sub-agent, its session a child of the caller's: path extended, born stopped if stopped (I2).
+
+import { type Call, never } from './call.ts';
+import { RuntimeError } from './error.ts';
+import type { Outcome } from './outcome.ts';
+
+/** Starts the child of this call, or finds it again after a park or a crash, and waits for it. */
+export async function attach(
+  call: Call,
+  agent: string,
+  input: unknown,
+  options?: { readonly userId?: string },
+): Promise<Outcome> {
+  const { session, turn } = call;
+  const { engine } = session;
+  const definition = engine.definition(agent);
+  if (!definition)
+    throw new RuntimeError(
+      'agent_not_registered',
+      `the agent ${JSON.stringify(agent)} is not defined in this process; call runtime.agent(${JSON.stringify(agent)}, ...) first`,
+    );
+  session.track(call);
+  const before = turn.replay?.get(call.key);
+  if (before) {
+    turn.replay!.delete(call.key);
+    call.savedId = before.id;
+    call.isKnown = true;
+    call.childId = before.child;
+    if (before.outcome === 'failed' && before.child === undefined) {
+      call.error = before.error;
+      session.answer(call, 'failed', undefined);
+      throw new Error(before.error);
+    }
+  }
+  await session.passCall(call);
+  const child = engine.child(session, call, {
+    agent,
+    definition,
+    input,
+    ...(options?.userId === undefined ? {} : { userId: options.userId }),
+  });
+  if (!child) return never();
+  const outcome = await child.final;
+  if (session.isOver) return never();
+  if (outcome.status === 'failed') {
+    const deliver = session.failCall(call, outcome.error);
+    if (!deliver) return never();
+    throw outcome.error;
+  }
+  // The child's own record holds its result; the call's end only says that there is one.
+  return session.completeCall(call, undefined) ? outcome : never();
+}

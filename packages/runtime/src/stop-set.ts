@@ -1,0 +1,317 @@
+// stop-set.ts: every stop this process knows, indexed for the walk, latched through the store.
+//
+// A stop takes hold in the process that learns of it at once, before and regardless of the latch (S3). Writing it down
+// follows; a failure is reported and retried, and never lifts it (I13).
+
+import {
+  actionOf,
+  applyReading,
+  type Decision,
+  effectOf,
+  isEngaged,
+  join,
+  type Marks,
+  noticeOf,
+  type Reading,
+  releaseByAct,
+  run,
+  type Stop,
+  type SwitchFlag,
+  strongest,
+  type Tier,
+  unmarked,
+} from '@offswitch/core';
+import type { Clock } from './clock.ts';
+import type { Node, RootCell, TierCell } from './node.ts';
+import { formatStopKey, parseStopKey, type StopKey, seriesKey, subjectKey } from './stop-key.ts';
+import type { StateStore, StopDetails, StoredStop } from './store.ts';
+
+/** One stop and both its marks, engaged or not. */
+export interface StopEntry {
+  readonly name: string;
+  readonly key: StopKey;
+  marks: Marks;
+  details: StopDetails | undefined;
+  releasedDetails: StopDetails | undefined;
+  /** The `position.watch` under which this process last read it engaged live. */
+  watch: number | undefined;
+  /** Highest marks known to be stored, so that a failed write is retried. */
+  stored: Marks;
+}
+
+export interface StopChange {
+  readonly entry: StopEntry;
+  /** Whether it is in force now. A change of the mark alone (engaged again at a higher n) keeps it. */
+  readonly engaged: boolean;
+  readonly wasEngaged: boolean;
+  /** Resolves when the mark is durable, with false when it could not be made so yet. */
+  readonly latched: Promise<boolean>;
+}
+
+export interface StopSetOptions {
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly effects: ReadonlyMap<string, SwitchFlag>;
+  readonly onChange: (change: StopChange) => void;
+  readonly onStoreError: (error: unknown) => void;
+}
+
+/** How long to wait before a failed latch is written again. */
+const retryAfterMs = 250;
+
+export class StopSet {
+  readonly tiers: TierCell = { epoch: 0 };
+  private readonly entries = new Map<string, StopEntry>();
+  private readonly bySubject = new Map<string, StopEntry[]>();
+  private readonly byTier: Record<Tier, Map<string, Decision>> = {
+    global: new Map(),
+    feature: new Map(),
+    user: new Map(),
+    instance: new Map(),
+  };
+  /** Sessions with a tripped breaker, by subject key: their calls wait too, and not only their turns. */
+  readonly tripped: Set<string> = new Set();
+  private readonly roots = new Map<string, RootCell>();
+  private readonly options: StopSetOptions;
+  private retryTimer: unknown;
+  private isClosed = false;
+
+  constructor(options: StopSetOptions) {
+    this.options = options;
+  }
+
+  /** The strongest stop against one subject; `run` when there is none. `key` as `subjectKey` makes it. */
+  against(tier: Tier, key: string): Decision {
+    return this.byTier[tier].get(key) ?? run;
+  }
+
+  has(tier: Tier): boolean {
+    return this.byTier[tier].size > 0;
+  }
+
+  /** Says whose root cell to bump when a stop against this session is learned. */
+  know(node: Node): void {
+    this.roots.set(node.key, node.root);
+  }
+
+  unknow(node: Node): void {
+    this.roots.delete(node.key);
+  }
+
+  /** Stops in force, strongest reach first. */
+  inForce(): Stop[] {
+    return [...this.entries.values()].filter((entry) => isEngaged(entry.marks)).map((entry) => this.describe(entry));
+  }
+
+  all(): Iterable<StopEntry> {
+    return this.entries.values();
+  }
+
+  find(id: string): StopEntry | undefined {
+    return this.entries.get(id);
+  }
+
+  /** Acts in force against one session. */
+  actsAgainst(subject: string): StopEntry[] {
+    return (this.bySubject.get(`instance.${subject}`) ?? []).filter(
+      (entry) => entry.key.kind === 'act' && isEngaged(entry.marks),
+    );
+  }
+
+  /** What a source said of one switch for one subject. Returns true when that changed what is in force. */
+  read(flag: SwitchFlag, subject: string, reading: Reading): boolean {
+    if (reading.state === 'unknown') return false;
+    const key: StopKey = {
+      kind: 'switch',
+      tier: flag.tier,
+      subject: subjectKey(subject),
+      series: seriesKey(reading.position.series),
+    };
+    const name = formatStopKey(key);
+    const entry = this.entries.get(name);
+    if (!entry && reading.state === 'released') return false;
+    // An instance stop is for good: a later release of the flag permits a new run, never this one (S6).
+    if (entry && flag.tier === 'instance' && reading.state === 'released') return false;
+    const { n, watch } = reading.position;
+    const sameWatch = watch !== undefined && entry?.watch === watch;
+    const at = this.options.clock.now();
+    const marks = applyReading(entry?.marks ?? unmarked, reading, sameWatch);
+    const target = entry ?? this.add(name, key);
+    if (reading.state === 'engaged' && reading.origin === 'live') target.watch = watch;
+    if (marks === target.marks) return false;
+    if (reading.state === 'engaged') {
+      return this.change(target, marks, {
+        reason: reading.reason ?? `${flag.key} is engaged`,
+        ...(reading.by === undefined ? {} : { by: reading.by }),
+        at: isEngaged(target.marks) ? (target.details?.at ?? at) : at,
+        subject,
+        series: reading.position.series,
+      });
+    }
+    return this.change(target, marks, {
+      reason: `${flag.key} reads released at ${n}`,
+      at,
+      subject,
+      series: reading.position.series,
+    });
+  }
+
+  /** Engages an operator's or a breaker's stop. */
+  act(key: Extract<StopKey, { kind: 'act' }>, details: StopDetails): StopChange {
+    const entry = this.add(formatStopKey(key), key);
+    return this.commit(entry, join(entry.marks, { engaged: 0, released: -1 }), details);
+  }
+
+  /** Releases a stop by an authorised person's act; the caller has checked that no live reading says engaged. */
+  release(entry: StopEntry, details: StopDetails): StopChange {
+    return this.commit(entry, releaseByAct(entry.marks), details);
+  }
+
+  /** What the store holds, at start or because another process wrote it. */
+  learn(stored: readonly StoredStop[]): void {
+    for (const one of stored) {
+      const key = parseStopKey(one.key);
+      if (!key) continue;
+      const entry = this.add(one.key, key);
+      entry.stored = join(entry.stored, one.marks);
+      const marks = join(entry.marks, one.marks);
+      if (one.engaged && (entry.details === undefined || one.marks.engaged > entry.marks.engaged)) entry.details = one.engaged;
+      if (one.released && (entry.releasedDetails === undefined || one.marks.released > entry.marks.released))
+        entry.releasedDetails = one.released;
+      if (marks.engaged === entry.marks.engaged && marks.released === entry.marks.released) {
+        continue;
+      }
+      const wasEngaged = isEngaged(entry.marks);
+      entry.marks = marks;
+      this.apply(entry);
+      this.options.onChange({ entry, engaged: isEngaged(marks), wasEngaged, latched: Promise.resolve(true) });
+    }
+  }
+
+  /** The stop as people see it. */
+  describe(entry: StopEntry): Stop {
+    const { key, details } = entry;
+    const named = details?.subject ?? (key.subject === '-' ? '' : key.subject);
+    const cause = key.kind === 'switch' ? 'switch' : key.cause;
+    return {
+      id: entry.name,
+      cause,
+      tier: key.tier,
+      action: key.kind === 'switch' ? actionOf(key.tier) : key.action,
+      subject:
+        key.tier === 'global'
+          ? {}
+          : key.tier === 'feature'
+            ? { workflow: named }
+            : key.tier === 'user'
+              ? { userId: named }
+              : { sessionId: named },
+      reason: details?.reason ?? 'the reason was not written down (or its file is unreadable)',
+      ...(details?.by === undefined ? {} : { by: details.by }),
+      since: details?.at ?? 0,
+      ...(key.kind === 'act' && key.breaker ? { breaker: key.breaker } : {}),
+    };
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.options.clock.clearTimeout(this.retryTimer);
+  }
+
+  private add(name: string, key: StopKey): StopEntry {
+    let entry = this.entries.get(name);
+    if (!entry) {
+      entry = { name, key, marks: unmarked, details: undefined, releasedDetails: undefined, watch: undefined, stored: unmarked };
+      this.entries.set(name, entry);
+      const subject = `${key.tier}.${key.subject}`;
+      const siblings = this.bySubject.get(subject);
+      if (siblings) siblings.push(entry);
+      else this.bySubject.set(subject, [entry]);
+    }
+    return entry;
+  }
+
+  private change(entry: StopEntry, marks: Marks, details: StopDetails): boolean {
+    const was = isEngaged(entry.marks);
+    this.commit(entry, marks, details);
+    return was !== isEngaged(marks);
+  }
+
+  private commit(entry: StopEntry, marks: Marks, details: StopDetails): StopChange {
+    const wasEngaged = isEngaged(entry.marks);
+    if (marks.engaged > entry.marks.engaged) entry.details = details;
+    if (marks.released > entry.marks.released) entry.releasedDetails = details;
+    entry.marks = marks;
+    this.apply(entry);
+    const change: StopChange = { entry, engaged: isEngaged(marks), wasEngaged, latched: this.latch(entry) };
+    this.options.onChange(change);
+    return change;
+  }
+
+  /** Indexes it and bumps the epoch that covers it. From here on every guard in this process refuses. */
+  private apply(entry: StopEntry): void {
+    const { tier, subject } = entry.key;
+    let decision: Decision = run;
+    let isTripped = false;
+    for (const one of this.bySubject.get(`${tier}.${subject}`) ?? []) {
+      if (!isEngaged(one.marks)) continue;
+      decision = strongest(decision, this.decide(one));
+      if (one.key.kind === 'act' && one.key.cause === 'breaker') isTripped = true;
+    }
+    if (isTripped) this.tripped.add(subject);
+    else if (tier === 'instance') this.tripped.delete(subject);
+    if (decision === run) this.byTier[tier].delete(subject);
+    else this.byTier[tier].set(subject, decision);
+    const root = tier === 'instance' ? this.roots.get(subject) : this.tiers;
+    if (root) root.epoch++;
+  }
+
+  private decide(entry: StopEntry): Decision {
+    const stop = this.describe(entry);
+    const flag = this.options.effects.get(stop.tier === 'feature' ? `feature.${stop.subject.workflow}` : stop.tier);
+    const effect = stop.cause === 'switch' && flag ? flag.effect : actEffect(stop);
+    return {
+      action: stop.action,
+      tier: stop.tier,
+      cause: stop.cause,
+      reason: stop.reason,
+      effect,
+      notice: noticeOf(stop.action),
+      ...(stop.by === undefined ? {} : { by: stop.by }),
+      stopId: stop.id,
+      since: stop.since,
+    };
+  }
+
+  private async latch(entry: StopEntry): Promise<boolean> {
+    const { engaged, released } = entry.marks;
+    try {
+      if (engaged > entry.stored.engaged) await this.options.store.mark(entry.name, 'engaged', engaged, entry.details!);
+      if (released > entry.stored.released)
+        await this.options.store.mark(entry.name, 'released', released, entry.releasedDetails!);
+      entry.stored = join(entry.stored, { engaged, released });
+      return true;
+    } catch (error) {
+      this.options.onStoreError(error);
+      if (!this.isClosed) this.retryLater();
+      return false;
+    }
+  }
+
+  private retryLater(): void {
+    if (this.retryTimer !== undefined) return;
+    this.retryTimer = this.options.clock.setTimeout(() => {
+      this.retryTimer = undefined;
+      if (this.isClosed) return;
+      for (const entry of this.entries.values()) {
+        if (entry.marks.engaged > entry.stored.engaged || entry.marks.released > entry.stored.released) void this.latch(entry);
+      }
+    }, retryAfterMs);
+  }
+}
+
+function actEffect(stop: Stop): string {
+  return stop.action === 'terminate'
+    ? effectOf('instance')
+    : 'This session pauses before its next turn, with every sub-agent it started. It goes on when a person releases it.';
+}

@@ -1,0 +1,337 @@
+// stopping.ts: carries a stop out, step by step, and writes the receipt as the steps become true (S10).
+//
+// By the time this is called every guard of the process refuses already. What follows is a walk over the sessions, in
+// slices of the event loop, for aborting, for knowing who has come to rest, and for saying so.
+
+import { isEngaged, type Stop } from '@offswitch/core';
+import type { Call } from './call.ts';
+import type { Graph, Member } from './graph.ts';
+import type { Node } from './node.ts';
+import type { Receipt, ReceiptSession, Stage } from './receipt.ts';
+import { unknownCalls } from './saved.ts';
+import type { LiveSession } from './session.ts';
+import { subjectKey } from './stop-key.ts';
+import type { StopChange, StopEntry } from './stop-set.ts';
+import type { World } from './world.ts';
+
+/** The event loop is given back after this long. Milliseconds. */
+const sliceMs = 2;
+/** A receipt is written again at most this often while it grows. Milliseconds. */
+const writeEveryMs = 50;
+
+interface Order {
+  readonly id: string;
+  readonly entry: StopEntry;
+  readonly stop: Stop;
+  readonly stages: Partial<Record<Stage, number>>;
+  /** Everybody it covers, live or not. */
+  readonly covered: Map<string, Member>;
+  /** Live ones that are not yet at rest, or not yet marked. */
+  readonly waiting: Set<Member>;
+  /** Settled before the stop came. */
+  readonly ended: Set<Member>;
+  readonly residue: Set<string>;
+  isEnumerated: boolean;
+  isDone: boolean;
+  released: number | undefined;
+  writeTimer: unknown;
+  waiters: { readonly stage: Stage; readonly resolve: (receipt: Receipt) => void }[];
+}
+
+export class Stopping {
+  private readonly world: World;
+  private readonly orders = new Map<string, Order>();
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** A stop was engaged or released, here or by another process. */
+  changed(change: StopChange): void {
+    const { entry } = change;
+    const stop = this.world.kernel.stops.describe(entry);
+    const id = receiptId(entry);
+    if (change.engaged && !change.wasEngaged) {
+      this.world.emit({ type: 'stop', stop, engaged: true });
+      this.begin(id, entry, stop, change.latched);
+    } else if (!change.engaged && change.wasEngaged) {
+      this.world.emit({ type: 'stop', stop, engaged: false });
+      for (const order of [...this.orders.values()]) {
+        if (order.entry !== entry) continue;
+        order.released = this.world.clock.now();
+        this.finish(order);
+      }
+    }
+  }
+
+  /** Takes up the stops that were in force before this process started, so that what they hold is told of. */
+  takeUp(): void {
+    for (const entry of this.world.kernel.stops.all()) {
+      if (!isEngaged(entry.marks) || this.orders.has(receiptId(entry))) continue;
+      this.begin(receiptId(entry), entry, this.world.kernel.stops.describe(entry), Promise.resolve(true));
+    }
+  }
+
+  /** Resolves with the receipt when the stage is true. */
+  reached(entry: StopEntry, stage: Stage): Promise<Receipt> {
+    const order = this.orders.get(receiptId(entry));
+    if (!order) return Promise.reject(new Error(`no stop ${entry.name} under way`));
+    if (order.stages[stage] !== undefined) return Promise.resolve(this.receipt(order));
+    return new Promise((resolve) => order.waiters.push({ stage, resolve }));
+  }
+
+  /** Receipts of stops under way, newest first; the store has the rest. */
+  current(): Receipt[] {
+    return [...this.orders.values()].reverse().map((order) => this.receipt(order));
+  }
+
+  sessionBegan(session: LiveSession): void {
+    for (const order of this.orders.values()) {
+      if (order.isDone && order.stop.action === 'terminate') continue;
+      if (this.covers(order, session.node)) this.include(order, session.member);
+    }
+  }
+
+  restChanged(session: LiveSession): void {
+    for (const order of this.orders.values()) {
+      if (order.stop.action !== 'pause' || !order.covered.has(session.id)) continue;
+      if (session.isAtRest) order.waiting.delete(session.member);
+      else if (!order.isDone) order.waiting.add(session.member);
+      this.look(order);
+    }
+  }
+
+  sessionSettled(session: LiveSession): void {
+    this.memberOver(session.member);
+  }
+
+  /** Parked, or marked where it lay parked. */
+  memberRests(member: Member): void {
+    this.memberOver(member);
+  }
+
+  callEnded(session: LiveSession, call: Call): void {
+    if (call.outcome !== 'late') return;
+    for (const order of this.orders.values()) if (order.covered.has(session.id)) this.writeSoon(order);
+  }
+
+  private memberOver(member: Member): void {
+    for (const order of this.orders.values()) {
+      if (order.waiting.delete(member)) this.look(order);
+      else if (order.covered.has(member.node.id)) this.writeSoon(order);
+    }
+  }
+
+  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>): void {
+    const order: Order = {
+      id,
+      entry,
+      stop,
+      stages: {},
+      covered: new Map(),
+      waiting: new Set(),
+      ended: new Set(),
+      residue: new Set(),
+      isEnumerated: false,
+      isDone: false,
+      released: undefined,
+      writeTimer: undefined,
+      waiters: [],
+    };
+    this.orders.set(id, order);
+    void latched.then(async (isLatched) => {
+      if (!isLatched)
+        order.residue.add(
+          'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.',
+        );
+      else this.reach(order, 'recorded');
+      const unconfirmed = await this.confirmPeers(order);
+      for (const one of unconfirmed) order.residue.add(one);
+      if (unconfirmed.length === 0) this.reach(order, 'fenced');
+      this.look(order);
+    });
+    void this.enumerate(order);
+  }
+
+  /** Other processes that share the store take the stop in before it is called fenced. Those that do not answer are named. */
+  private async confirmPeers(order: Order): Promise<readonly string[]> {
+    const { store } = this.world;
+    if (!store.askOthers) return [];
+    try {
+      const answers = await store.askOthers('reread', {});
+      return answers
+        .filter((one) => one.error !== undefined)
+        .map((one) => `Process ${one.process} has not confirmed: ${one.error}`);
+    } catch (error) {
+      return [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];
+    }
+  }
+
+  /** Two passes over every session: the first finds them, the second finds what was born meanwhile. */
+  private async enumerate(order: Order): Promise<void> {
+    let sliceStart = this.world.clock.monotonic();
+    for (const graph of [...this.world.graphs.values()]) {
+      if (!this.mayCover(order, graph)) continue;
+      for (const member of [...graph.members()]) {
+        if (this.covers(order, member.node)) {
+          this.include(order, member);
+          const { live } = member;
+          if (live && order.stop.action === 'terminate') {
+            const decision = this.world.decide(member.node);
+            if (decision.action === 'terminate') live.stop(decision);
+          }
+        }
+        if (this.world.clock.monotonic() - sliceStart > sliceMs) {
+          await new Promise((resolve) => setImmediate(resolve));
+          sliceStart = this.world.clock.monotonic();
+        }
+      }
+    }
+    order.isEnumerated = true;
+    this.world.parking.reconsider();
+    this.look(order);
+  }
+
+  private include(order: Order, member: Member): void {
+    if (order.covered.has(member.node.id)) return;
+    order.covered.set(member.node.id, member);
+    if (member.saved.settled) order.ended.add(member);
+    else if (member.live && !(order.stop.action === 'pause' && member.live.isAtRest)) order.waiting.add(member);
+  }
+
+  private look(order: Order): void {
+    if (order.isDone || !order.isEnumerated || order.stages.fenced === undefined || order.waiting.size > 0) {
+      this.writeSoon(order);
+      return;
+    }
+    this.reach(order, 'drained');
+    // No credential is lent here, so there is none to revoke.
+    this.reach(order, 'revoked');
+    this.reach(order, 'done');
+    order.isDone = true;
+    this.write(order);
+  }
+
+  private reach(order: Order, stage: Stage): void {
+    if (order.stages[stage] !== undefined) return;
+    order.stages[stage] = this.world.clock.now();
+    this.world.emit({ type: 'stage', stop: order.stop.id, stage });
+    const receipt = order.waiters.length > 0 ? this.receipt(order) : undefined;
+    order.waiters = order.waiters.filter((waiter) => {
+      if (waiter.stage !== stage) return true;
+      waiter.resolve(receipt!);
+      return false;
+    });
+    this.writeSoon(order);
+  }
+
+  private finish(order: Order): void {
+    order.isDone = true;
+    this.write(order);
+    this.orders.delete(order.id);
+    for (const waiter of order.waiters.splice(0)) waiter.resolve(this.receipt(order));
+  }
+
+  /** Could anything in this graph be covered? Saves walking graphs that cannot. */
+  private mayCover(order: Order, graph: Graph): boolean {
+    if (order.entry.key.tier !== 'instance') return true;
+    return [...graph.members()].some((member) => member.node.key === order.entry.key.subject);
+  }
+
+  private covers(order: Order, node: Node): boolean {
+    const { tier, subject } = order.entry.key;
+    if (tier === 'global') return true;
+    for (let at: Node | undefined = node; at; at = at.parent ?? (tier === 'instance' ? undefined : at.detachedFrom)) {
+      const own = tier === 'feature' ? at.workflow : tier === 'user' ? at.userId : at.id;
+      if (own !== undefined && subjectKey(own) === subject) return true;
+    }
+    return false;
+  }
+
+  private writeSoon(order: Order): void {
+    if (order.writeTimer !== undefined || this.world.isClosed) return;
+    order.writeTimer = this.world.clock.setTimeout(() => {
+      order.writeTimer = undefined;
+      this.write(order);
+    }, writeEveryMs);
+  }
+
+  private write(order: Order): void {
+    this.world.clock.clearTimeout(order.writeTimer);
+    order.writeTimer = undefined;
+    this.world.store.writeReceipt(this.receipt(order)).catch((error) => {
+      if (!this.world.isClosed) this.world.alarm(`the receipt ${order.id} could not be written: ${String(error)}`);
+    });
+  }
+
+  /** Writes what is under way before the store is closed. */
+  async close(): Promise<void> {
+    for (const order of this.orders.values()) {
+      this.world.clock.clearTimeout(order.writeTimer);
+      await this.world.store.writeReceipt(this.receipt(order)).catch(() => {});
+    }
+  }
+
+  private receipt(order: Order): Receipt {
+    const sessions = [...order.covered.values()].map((member) => this.sessionOf(order, member));
+    const unknown = sessions.flatMap((one) =>
+      one.calls
+        .filter((call) => call.outcome === 'unknown')
+        .map((call) => `${one.session} ${call.id} ${call.name}: outcome unknown`),
+    );
+    return {
+      id: order.id,
+      stop: order.stop,
+      stages: { ...order.stages },
+      sessions,
+      grants: [],
+      residue: [...order.residue, ...unknown],
+      ...(order.released === undefined ? {} : { released: order.released }),
+    };
+  }
+
+  private sessionOf(order: Order, member: Member): ReceiptSession {
+    const { saved, live } = member;
+    const { record } = saved;
+    const calls = live?.open ? live.openCalls() : (saved.turns.at(-1)?.calls ?? []);
+    const state: ReceiptSession['state'] = order.ended.has(member)
+      ? 'already-ended'
+      : saved.settled
+        ? saved.settled.status === 'terminated'
+          ? 'stopped'
+          : 'already-ended'
+        : live === undefined || (order.stop.action === 'pause' && live.isAtRest)
+          ? 'paused'
+          : 'unconfirmed';
+    const inFlight = live
+      ? [...(live.calls ?? [])]
+          .filter((call) => call.isSent && call.outcome === undefined)
+          .map((call) => `${call.id} ${call.name}`)
+      : [];
+    const unresolved = new Set(unknownCalls(saved).map((call) => call.id));
+    return {
+      session: record.s,
+      path: record.path,
+      agent: record.agent,
+      workflow: record.workflow,
+      ...(record.user === undefined ? {} : { user: record.user }),
+      state,
+      ...(state === 'unconfirmed'
+        ? { why: inFlight.length > 0 ? `in flight: ${inFlight.join(', ')}` : 'its turn has not ended' }
+        : {}),
+      checkpointTurn: saved.checkpointTurn,
+      calls: calls.map((call) => ({
+        id: call.id,
+        kind: call.kind,
+        name: call.name,
+        outcome: call.outcome ?? (live ? 'in-flight' : unresolved.has(call.id) ? 'unknown' : 'aborted'),
+        ...(call.idempotencyKey === undefined ? {} : { idempotencyKey: call.idempotencyKey }),
+      })),
+    };
+  }
+}
+
+/** The same switch engaged again is another stop with a receipt of its own. */
+export function receiptId(entry: StopEntry): string {
+  return entry.key.kind === 'switch' ? `${entry.name}.${entry.marks.engaged}` : entry.name;
+}

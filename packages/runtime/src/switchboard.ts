@@ -1,0 +1,454 @@
+// switchboard.ts: reads the source for every subject that lives here, and derives the holds.
+//
+// What is definite goes to the stop set. What is not is a hold or the last known state: a switch that was never read holds,
+// one that was read and is lost keeps what it said (S5), one that reads engaged for everybody terminates nobody (S11).
+
+import {
+  checkReading,
+  type Decision,
+  type KillSwitches,
+  noticeOf,
+  type Reading,
+  run,
+  type Subject,
+  type SwitchFlag,
+  type SwitchSource,
+  unknown,
+} from '@offswitch/core';
+import type { Clock } from './clock.ts';
+import { mintId } from './id.ts';
+import type { Node } from './node.ts';
+import type { StopSet } from './stop-set.ts';
+import type { KeptReading } from './store.ts';
+
+/** Subjects nobody is: engaged for one of them means somebody turned the whole flag on. A few, since a percentage rollout can miss one. */
+const canaryCount = 5;
+/** A source that has not answered by then has not answered. Milliseconds. */
+const readTimeoutMs = 2_000;
+/** A sweep gives the event loop back after this long. Milliseconds. */
+const sliceMs = 2;
+/** Two sweeps are at least this far apart, however fast a source flaps. Milliseconds; the first change is always read at once. */
+const sweepGapMs = 5;
+/** Last readings are kept on disk this often while they are fresh. Milliseconds. */
+const keepEveryMs = 60_000;
+
+export interface FlagState {
+  readonly flag: SwitchFlag;
+  /** A definite reading was seen: live in this process, or kept from less than `bootstrapMaxAgeMs` ago. */
+  isKnown: boolean;
+  /** Why it is unknown, or reads engaged for everybody. */
+  trouble: Extract<Reading, { state: 'unknown' }> | undefined;
+  /** The last definite reading for nobody in particular. */
+  last: Exclude<Reading, { state: 'unknown' }> | undefined;
+  /** Monotonic and epoch milliseconds of the last live definite reading. */
+  lastLiveAt: number | undefined;
+  /** When the trouble began, epoch milliseconds. */
+  since: number;
+}
+
+interface Tracked {
+  readonly flag: SwitchFlag;
+  readonly id: string;
+  readonly subject: Subject;
+  count: number;
+  last: Reading | undefined;
+  node: Node | undefined;
+}
+
+export interface SwitchboardOptions {
+  readonly switches: KillSwitches;
+  readonly source: SwitchSource;
+  readonly stops: StopSet;
+  readonly clock: Clock;
+  readonly kept: readonly KeptReading[];
+  readonly bootstrapMaxAgeMs: number;
+  /** A flag's hold began, changed or ended; `message` is for people. */
+  readonly onTrouble: (state: FlagState) => void;
+  /** A sweep ended or a hold changed: sessions may go on, or must not. */
+  readonly onSwept: () => void;
+  readonly keep: (readings: readonly KeptReading[]) => void;
+}
+
+export class Switchboard {
+  private readonly options: SwitchboardOptions;
+  private readonly states = new Map<string, FlagState>();
+  private readonly tracked = new Map<string, Tracked>();
+  private readonly canaries: readonly string[] = Array.from({ length: canaryCount }, () => mintId('offswitch-canary-'));
+  private unsubscribe: (() => void) | undefined;
+  private isSweeping = false;
+  private isDirty = false;
+  private isClosed = false;
+  private lastSweepAt = Number.NEGATIVE_INFINITY;
+  private gapTimer: unknown;
+  private keepTimer: unknown;
+  private generation = 0;
+  private waiting: (() => void)[] = [];
+
+  constructor(options: SwitchboardOptions) {
+    this.options = options;
+    const now = options.clock.now();
+    for (const flag of options.switches.flags) {
+      const kept = options.kept.find(
+        (one) => one.key === flag.key && now - one.at < options.bootstrapMaxAgeMs && one.at <= now + 60_000,
+      );
+      this.states.set(flag.key, {
+        flag,
+        isKnown: kept !== undefined,
+        trouble: kept ? undefined : { state: 'unknown', cause: 'not-ready', message: `${flag.key} has not been read yet` },
+        last: kept && {
+          state: kept.state,
+          origin: 'cached',
+          position: { series: kept.series, ...(kept.n === undefined ? {} : { n: kept.n }) },
+        },
+        lastLiveAt: undefined,
+        since: now,
+      });
+      // A kept engage stops; a kept release only permits (S3, S5).
+      if (kept?.state === 'engaged' && (flag.tier === 'global' || flag.tier === 'feature')) {
+        options.stops.read(flag, flag.workflow ?? '', {
+          state: 'engaged',
+          origin: 'cached',
+          position: { series: kept.series, ...(kept.n === undefined ? {} : { n: kept.n }) },
+          reason: 'engaged when it was last read, before this process started',
+        });
+      }
+    }
+  }
+
+  /** Opens the source and reads every switch once. A source that rejects or hangs leaves its switches unknown. */
+  async open(): Promise<void> {
+    const { source, switches } = this.options;
+    this.unsubscribe = source.subscribe(() => this.changed());
+    for (const flag of switches.flags) {
+      if (flag.tier === 'global') this.track(flag, {}, '');
+      if (flag.tier === 'feature') this.track(flag, { workflow: flag.workflow! }, flag.workflow!);
+    }
+    // A switch's stop whose subject does not live here now is still released by its own reading.
+    for (const entry of this.options.stops.all()) {
+      if (entry.key.kind !== 'switch' || entry.key.tier !== 'user' || entry.details?.subject === undefined) continue;
+      if (switches.user) this.track(switches.user, { userId: entry.details.subject }, entry.details.subject);
+    }
+    await this.swept();
+    this.keepSoon();
+  }
+
+  get flags(): Iterable<FlagState> {
+    return this.states.values();
+  }
+
+  /** The hold of one flag, as a decision; `run` when there is none. */
+  hold(flag: SwitchFlag | undefined): Decision {
+    if (!flag) return run;
+    const state = this.states.get(flag.key)!;
+    if (state.trouble?.cause === 'untargeted') return holdDecision(flag, state.trouble.message, state.since);
+    if (state.isKnown || flag.whenUnknown === 'run') return run;
+    return holdDecision(flag, state.trouble?.message ?? `${flag.key} has not been read yet`, state.since);
+  }
+
+  /** The last reading of one switch for one subject; used to refuse a release while it says engaged. */
+  lastReading(flag: SwitchFlag, id: string): Reading | undefined {
+    return this.tracked.get(trackedKey(flag, id))?.last;
+  }
+
+  /** Starts reading for a session. The promise is there only when the source is asynchronous; until then the node holds. */
+  admit(node: Node): Promise<void> | undefined {
+    const { switches } = this.options;
+    const fresh: Tracked[] = [];
+    if (switches.user && node.userId !== undefined) fresh.push(this.track(switches.user, { userId: node.userId }, node.userId));
+    if (switches.instance) {
+      const subject = {
+        sessionId: node.id,
+        ...(node.workflow === undefined ? {} : { workflow: node.workflow }),
+        ...(node.userId === undefined ? {} : { userId: node.userId }),
+        ...(node.conversationId === undefined ? {} : { conversationId: node.conversationId }),
+      };
+      const one = this.track(switches.instance, subject, node.id);
+      one.node = node;
+      fresh.push(one);
+    }
+    const pending = fresh.map((one) => this.readOne(one)).filter((one) => one !== undefined);
+    const done = (): void => {
+      node.isRead = true;
+      node.seenTier = -1;
+    };
+    if (pending.length === 0) {
+      done();
+      return undefined;
+    }
+    return Promise.all(pending).then(async (current) => {
+      if (current.includes(false)) await this.swept();
+      done();
+    });
+  }
+
+  dismiss(node: Node): void {
+    const { switches } = this.options;
+    if (switches.user && node.userId !== undefined) this.untrack(switches.user, node.userId);
+    if (switches.instance) this.untrack(switches.instance, node.id);
+  }
+
+  /** Asks the source now, and resolves when everything was read anew. */
+  async refresh(): Promise<void> {
+    try {
+      await this.options.source.refresh?.();
+    } catch {
+      // A source that cannot be asked now is read as it stands; its health says so.
+    }
+    await this.swept();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.unsubscribe?.();
+    this.options.clock.clearTimeout(this.gapTimer);
+    this.options.clock.clearTimeout(this.keepTimer);
+    for (const done of this.waiting.splice(0)) done();
+  }
+
+  private track(flag: SwitchFlag, subject: Subject, id: string): Tracked {
+    const key = trackedKey(flag, id);
+    let one = this.tracked.get(key);
+    if (!one) {
+      one = { flag, id, subject, count: 0, last: undefined, node: undefined };
+      this.tracked.set(key, one);
+    }
+    one.count++;
+    return one;
+  }
+
+  private untrack(flag: SwitchFlag, id: string): void {
+    const key = trackedKey(flag, id);
+    const one = this.tracked.get(key);
+    if (one && --one.count <= 0) this.tracked.delete(key);
+  }
+
+  private changed(): void {
+    if (this.isClosed) return;
+    this.generation++;
+    this.isDirty = true;
+    if (this.isSweeping || this.gapTimer !== undefined) return;
+    const wait = this.lastSweepAt + sweepGapMs - this.options.clock.monotonic();
+    if (wait <= 0) void this.sweep();
+    else {
+      this.gapTimer = this.options.clock.setTimeout(() => {
+        this.gapTimer = undefined;
+        void this.sweep();
+      }, wait);
+    }
+  }
+
+  /** Resolves after a sweep that began after this call. */
+  private swept(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isClosed) return resolve();
+      this.waiting.push(resolve);
+      this.isDirty = true;
+      this.options.clock.clearTimeout(this.gapTimer);
+      this.gapTimer = undefined;
+      if (!this.isSweeping) void this.sweep();
+    });
+  }
+
+  private async sweep(): Promise<void> {
+    if (this.isSweeping || this.isClosed) return;
+    this.isSweeping = true;
+    try {
+      while (this.isDirty && !this.isClosed) {
+        this.isDirty = false;
+        const waiting = this.waiting.splice(0);
+        this.lastSweepAt = this.options.clock.monotonic();
+        await this.sweepOnce();
+        for (const done of waiting) done();
+        this.options.onSwept();
+        if (this.isDirty && this.waiting.length === 0) {
+          // A flapping source is read at a bounded pace.
+          this.isSweeping = false;
+          this.isDirty = false;
+          this.changed();
+          return;
+        }
+      }
+    } finally {
+      this.isSweeping = false;
+    }
+  }
+
+  private async sweepOnce(): Promise<void> {
+    for (const flag of this.options.switches.flags) {
+      if (flag.tier === 'user' || flag.tier === 'instance') {
+        const settled = this.readCanaries(flag);
+        if (settled) await settled;
+      }
+    }
+    // Widest tiers first: they stop the most.
+    const order = [...this.tracked.values()].sort((a, b) => rank[a.flag.tier] - rank[b.flag.tier]);
+    let pending: Promise<boolean>[] = [];
+    let sliceStart = this.options.clock.monotonic();
+    for (const one of order) {
+      const settled = this.readOne(one);
+      if (settled) {
+        pending.push(settled);
+        if (pending.length >= 64) {
+          await Promise.all(pending);
+          pending = [];
+        }
+      } else if (this.options.clock.monotonic() - sliceStart > sliceMs) {
+        await new Promise((resolve) => setImmediate(resolve));
+        sliceStart = this.options.clock.monotonic();
+      }
+      if (this.isClosed) return;
+    }
+    await Promise.all(pending);
+  }
+
+  /** Reads a scoped flag for subjects nobody is. */
+  private readCanaries(flag: SwitchFlag): Promise<void> | undefined {
+    const readings = this.canaries.map((id) =>
+      this.ask(flag, flag.tier === 'user' ? { userId: id } : { sessionId: id, conversationId: id }),
+    );
+    const take = (all: readonly Reading[]): void =>
+      this.noteFlag(flag, all.find((one) => one.state === 'engaged') ?? all.find((one) => one.state === 'unknown') ?? all[0]!);
+    const sync = readings.filter((one): one is Reading => !(one instanceof Promise));
+    if (sync.length === readings.length) {
+      take(sync);
+      return undefined;
+    }
+    return Promise.all(readings).then(take);
+  }
+
+  /** The promise, for an asynchronous source, tells whether the answer was still current when it came. */
+  private readOne(one: Tracked): Promise<boolean> | undefined {
+    const generation = this.generation;
+    const answer = this.ask(one.flag, one.subject);
+    if (!(answer instanceof Promise)) {
+      this.take(one, answer);
+      return undefined;
+    }
+    return answer.then((reading) => {
+      // What was read before a change may be older than what another read has taken since: read again in the sweep to come.
+      const isCurrent = generation === this.generation;
+      if (isCurrent || reading.state !== 'released') this.take(one, reading);
+      return isCurrent;
+    });
+  }
+
+  private take(one: Tracked, reading: Reading): void | Promise<void> {
+    const { flag } = one;
+    const isScoped = flag.tier === 'user' || flag.tier === 'instance';
+    if (!isScoped) this.noteFlag(flag, reading);
+    if (isScoped && reading.state === 'engaged') {
+      if (this.states.get(flag.key)?.trouble?.cause === 'untargeted') return this.noteUntargeted(one, reading);
+      if (flag.tier === 'instance' && one.last?.state !== 'engaged') {
+        // The rest of the subject is kept: a rule on the user or the workflow alone names no session.
+        const canary = this.ask(flag, { ...one.subject, sessionId: this.canaries[0]!, conversationId: this.canaries[0]! });
+        if (canary instanceof Promise) {
+          return void canary.then((seen) =>
+            seen.state === 'engaged' ? this.noteUntargeted(one, reading) : this.apply(one, reading),
+          );
+        }
+        if (canary.state === 'engaged') return this.noteUntargeted(one, reading);
+      }
+    }
+    this.apply(one, reading);
+  }
+
+  private apply(one: Tracked, reading: Reading): void {
+    one.last = reading;
+    if (one.node?.untargeted !== undefined && reading.state !== 'unknown') {
+      one.node.untargeted = undefined;
+      one.node.root.epoch++;
+    }
+    this.options.stops.read(one.flag, one.id, reading);
+  }
+
+  private noteUntargeted(one: Tracked, reading: Reading): void {
+    one.last = unknown('untargeted', `${one.flag.key} is engaged for everybody`);
+    if (one.node && one.node.untargeted === undefined) {
+      one.node.untargeted = untargetedMessage(one.flag, reading);
+      one.node.root.epoch++;
+    }
+  }
+
+  /** Updates what is known of a flag from a reading for everybody (global, feature) or for nobody (canaries). */
+  private noteFlag(flag: SwitchFlag, reading: Reading): void {
+    const state = this.states.get(flag.key)!;
+    const isScoped = flag.tier === 'user' || flag.tier === 'instance';
+    const before = state.trouble;
+    if (isScoped && reading.state === 'engaged') {
+      state.trouble = { state: 'unknown', cause: 'untargeted', message: untargetedMessage(flag, reading) };
+    } else if (reading.state === 'unknown') {
+      // The last known state stays; only an alarm about everybody being engaged is not ended by not knowing.
+      if (state.trouble?.cause !== 'untargeted') state.trouble = reading;
+    } else {
+      state.trouble = undefined;
+      state.last = reading;
+      state.isKnown = true;
+      if (reading.origin === 'live') state.lastLiveAt = this.options.clock.now();
+    }
+    if (before?.cause === state.trouble?.cause && before?.message === state.trouble?.message) return;
+    state.since = this.options.clock.now();
+    this.options.stops.tiers.epoch++;
+    this.options.onTrouble(state);
+  }
+
+  /** Never throws, never hangs. */
+  private ask(flag: SwitchFlag, subject: Subject): Reading | Promise<Reading> {
+    let answer: Reading | Promise<Reading>;
+    try {
+      answer = this.options.source.read(flag, subject);
+    } catch (error) {
+      return unknown('error', `reading ${flag.key} failed: ${String(error)}`);
+    }
+    if (!(answer instanceof Promise)) return checkReading(answer);
+    const { clock } = this.options;
+    return new Promise((resolve) => {
+      const timer = clock.setTimeout(
+        () => resolve(unknown('error', `${flag.key} was not answered within ${readTimeoutMs} ms`)),
+        readTimeoutMs,
+      );
+      answer
+        .then(checkReading, (error) => unknown('error', `reading ${flag.key} failed: ${String(error)}`))
+        .then((reading) => {
+          clock.clearTimeout(timer);
+          resolve(reading);
+        });
+    });
+  }
+
+  private keepSoon(): void {
+    if (this.isClosed) return;
+    const readings: KeptReading[] = [];
+    for (const { flag, last, lastLiveAt } of this.states.values()) {
+      if (!last || lastLiveAt === undefined) continue;
+      // While the source says it is fresh, the last live reading is confirmed by every sweep that found nothing new.
+      const at = this.options.source.health.state === 'fresh' ? this.options.clock.now() : lastLiveAt;
+      const { series, n } = last.position;
+      readings.push({ key: flag.key, state: last.state, series, ...(n === undefined ? {} : { n }), at });
+    }
+    if (readings.length > 0) this.options.keep(readings);
+    this.keepTimer = this.options.clock.setTimeout(() => this.keepSoon(), keepEveryMs);
+  }
+}
+
+const rank = { global: 0, feature: 1, user: 2, instance: 3 } as const;
+
+function trackedKey(flag: SwitchFlag, id: string): string {
+  return `${flag.key}\n${id}`;
+}
+
+function untargetedMessage(flag: SwitchFlag, reading: Reading): string {
+  const by = reading.state === 'engaged' && reading.by !== undefined ? ` by ${reading.by}` : '';
+  return `${flag.key} is engaged for everybody${by}: a ${flag.tier} switch must name its targets. Nobody is ${flag.action === 'terminate' ? 'terminated' : 'stopped'} by it; every session it could mean is held. Turn it off, or target it.`;
+}
+
+function holdDecision(flag: SwitchFlag, why: string, since: number): Decision {
+  return {
+    action: 'pause',
+    tier: flag.tier,
+    cause: 'unknown',
+    reason: why,
+    effect: `Held before the next turn until ${flag.key} can be read; then it goes on or stops as the switch says.`,
+    notice: noticeOf('pause'),
+    since,
+  };
+}

@@ -1,0 +1,279 @@
+// turn.ts: one turn, as an agent sees it: the only place from which models, tools and sub-agents are called.
+//
+// A governed call goes: guard, reserve, intent durable, guard again and invoke in one synchronous block. What may not go on
+// gets a promise that never settles, so that no `catch` of the agent can act on a stop (S9).
+
+import type { Agent } from './agent.ts';
+import { Call, never, ToolContext } from './call.ts';
+import { runInContext } from './context.ts';
+import { toJson } from './digest.ts';
+import { enter } from './enter.ts';
+import { RuntimeError } from './error.ts';
+import type { CallClass } from './journal.ts';
+import type { Outcome } from './outcome.ts';
+import type { SavedCall } from './saved.ts';
+import type { LiveSession } from './session.ts';
+import { attach } from './spawn.ts';
+
+/** What a model call used. `costMicros`: integer millionths of a currency unit. */
+export interface Usage {
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  readonly costMicros?: number;
+}
+
+export interface ModelOptions {
+  /** The caller's own name for the call within the turn; else its occurrence. */
+  readonly key?: string;
+  /** A digest of the prompt: a reply in the journal answers only the same prompt. */
+  readonly digest?: string;
+  /** The most it can cost: reserved before the call, so that the cap holds. Default: the dearest call of the graph so far. */
+  readonly maxCostMicros?: number;
+}
+
+export interface ToolOptions {
+  /** Does it change the world? Default true: an undeclared tool counts as an effect. `'idempotent'`: safe to repeat with the same key. `false`: reads only. */
+  readonly effect?: boolean | 'idempotent';
+  /** It only starts other governed work: after a crash it is entered again, and its inner calls answer from the journal. */
+  readonly delegates?: boolean;
+  /** The caller's own key, or the framework's tool call id. Unique within the turn. */
+  readonly key?: string;
+  /** Asks the world whether an effect of unknown outcome happened, by its idempotency key; without one a person must say. */
+  readonly probe?: (idempotencyKey: string) => Promise<'happened' | 'did-not'>;
+  /** Reserved before the call and spent by it. Integer micro-units, default 0. */
+  readonly maxCostMicros?: number;
+}
+
+export interface SpawnOptions {
+  readonly key?: string;
+  /** Default: the parent's. */
+  readonly userId?: string;
+}
+
+/** What a sub-agent came to. Held, it is waited for; failed, the spawn rejects with its error. */
+export type SpawnOutcome<R> = Extract<Outcome<R>, { status: 'completed' | 'terminated' }>;
+
+export interface OpenSpec {
+  readonly kind: 'model' | 'tool';
+  readonly name: string;
+  readonly key?: string;
+  readonly digest?: string;
+  readonly args?: unknown;
+  /** Default `read` for a model, `effect` for a tool. */
+  readonly class?: CallClass;
+  readonly probe?: ToolOptions['probe'];
+  readonly maxCostMicros?: number;
+}
+
+/** A call whose body the adapter of a framework runs itself. */
+export interface OpenCall {
+  /** Set when the journal has the answer: the call must not be made. */
+  readonly replay: { readonly value: unknown } | undefined;
+  readonly signal: AbortSignal;
+  readonly idempotencyKey: string;
+  /** Runs the body as this call: governed agents inside it become its children. */
+  run<R>(body: () => R): R;
+  /** Records the end. Then give `delivered(value)` to the agent, never the value itself. */
+  complete(value: unknown, usage?: Usage): void;
+  fail(error: unknown): void;
+  /** The value for the agent; never settles for one that may not go on. */
+  delivered<R>(value: R): Promise<R>;
+}
+
+/** One turn of a session: use it inside the turn, and for nothing after it. */
+export interface Turn {
+  readonly number: number;
+  /** A second model call in one turn is a turn boundary too (S9). */
+  model<R>(
+    name: string,
+    call: (signal: AbortSignal) => Promise<R>,
+    usageOf?: (reply: R) => Usage | undefined,
+    options?: ModelOptions,
+  ): Promise<R>;
+  tool<A, R>(name: string, args: A, call: (args: A, context: ToolContext) => Promise<R> | R, options?: ToolOptions): Promise<R>;
+  /** Starts a sub-agent and waits for it. A terminated child is a value for its parent; a failed one rejects with its error. */
+  spawn<I, R>(agent: Agent<I, R>, input: I, options?: SpawnOptions): Promise<SpawnOutcome<R>>;
+  /** Starts a sub-agent that a stop of this session does not reach; global, feature and user stops still do. Only where the workflow declares `mayDetach`. */
+  detach<I>(
+    agent: Agent<I, unknown>,
+    input: I,
+    options: { readonly reason: string; readonly owner: string; readonly key?: string },
+  ): string;
+  open(spec: OpenSpec): Promise<OpenCall>;
+}
+
+export class OpenTurn implements Turn {
+  readonly session: LiveSession;
+  readonly number: number;
+  /** Calls made in this turn, ended or not; kept until the checkpoint. */
+  readonly calls: Call[] = [];
+  /** What the journal knows of this turn from before, by key; entries are taken out as they are matched. */
+  readonly replay: Map<string, SavedCall> | undefined;
+  modelCalls = 0;
+  isEnded = false;
+  private readonly firstOrdinal: number;
+  private occurrences: Map<string, number> | undefined;
+
+  constructor(session: LiveSession, number: number, replay: readonly SavedCall[]) {
+    this.session = session;
+    this.number = number;
+    this.replay = replay.length === 0 ? undefined : new Map(replay.map((call) => [call.key, call]));
+    this.firstOrdinal = replay.reduce((most, call) => Math.max(most, Number(call.id.split('-')[1]) || 0), 0) + 1;
+  }
+
+  model<R>(
+    name: string,
+    call: (signal: AbortSignal) => Promise<R>,
+    usageOf?: (reply: R) => Usage | undefined,
+    options?: ModelOptions,
+  ): Promise<R> {
+    const one = this.make('model', name, 'read', options?.key, options?.digest ?? '');
+    if (typeof one === 'undefined') return never();
+    return enter(one, { maxCostMicros: options?.maxCostMicros, isModel: true }, () => call(one.signal), usageOf);
+  }
+
+  tool<A, R>(name: string, args: A, call: (args: A, context: ToolContext) => Promise<R> | R, options?: ToolOptions): Promise<R> {
+    const one = this.make('tool', name, classOf(options), options?.key, toJson(`the arguments of ${name}`, args));
+    if (typeof one === 'undefined') return never();
+    return enter(one, { maxCostMicros: options?.maxCostMicros, probe: options?.probe }, () => call(args, new ToolContext(one)));
+  }
+
+  spawn<I, R>(agent: Agent<I, R>, input: I, options?: SpawnOptions): Promise<SpawnOutcome<R>> {
+    const one = this.make('spawn', agent.name, 'delegates', options?.key, toJson(`the input of ${agent.name}`, input));
+    if (typeof one === 'undefined') return never();
+    return attach(one, agent.name, input, options) as Promise<SpawnOutcome<R>>;
+  }
+
+  detach<I>(
+    agent: Agent<I, unknown>,
+    input: I,
+    options: { readonly reason: string; readonly owner: string; readonly key?: string },
+  ): string {
+    if (!options?.reason || !options.owner)
+      throw new RuntimeError('invalid_option', 'detach needs a reason and an owner: who looks after it when its parent is gone?');
+    const one = this.make('spawn', agent.name, 'idempotent', options.key, toJson(`the input of ${agent.name}`, input));
+    if (typeof one === 'undefined') throw new RuntimeError('session_ended', `session ${this.session.id} was stopped`);
+    return this.session.detach(one, agent.name, input, options);
+  }
+
+  async open(spec: OpenSpec): Promise<OpenCall> {
+    const of = spec.class ?? (spec.kind === 'model' ? 'read' : 'effect');
+    const one = this.make(spec.kind, spec.name, of, spec.key, spec.digest ?? toJson(`the arguments of ${spec.name}`, spec.args));
+    if (typeof one === 'undefined') return never();
+    let replay: { readonly value: unknown } | undefined;
+    const body = (): undefined => undefined;
+    await enter<unknown>(
+      one,
+      { maxCostMicros: spec.maxCostMicros, isModel: spec.kind === 'model', probe: spec.probe, isOpen: true },
+      body,
+    );
+    if (one.outcome === 'completed') replay = { value: one.value };
+    return {
+      replay,
+      get signal() {
+        return one.signal;
+      },
+      get idempotencyKey() {
+        return one.idempotencyKey;
+      },
+      run: (run) => runInContext(one, run),
+      complete: (value, usage) => void this.session.completeCall(one, value, usage),
+      fail: (error) => void this.session.failCall(one, error),
+      delivered: (value) => (this.session.mayGoOn() ? Promise.resolve(value) : never()),
+    };
+  }
+
+  /** Is there an effect of this name in the journal that the turn has not made again? */
+  hasUnmatchedEffect(name: string): boolean {
+    return this.unmatched(name).length > 0;
+  }
+
+  unmatchedIds(name: string): string {
+    return this.unmatched(name)
+      .map((call) => call.id)
+      .join(', ');
+  }
+
+  private unmatched(name: string): SavedCall[] {
+    return [...(this.replay?.values() ?? [])].filter(
+      (call) =>
+        call.name === name &&
+        call.kind === 'tool' &&
+        call.class === 'effect' &&
+        call.outcome !== 'not-sent' &&
+        call.outcome !== 'failed',
+    );
+  }
+
+  /** A call of the journal that the agent did not make again, so that a person can be asked about it. */
+  adopt(before: SavedCall): Call {
+    const call = new Call(
+      this.session,
+      this,
+      { kind: before.kind, name: before.name, class: before.class, identity: '' },
+      before.key,
+      1,
+      0,
+      this.session.engine.clock.now(),
+    );
+    call.savedId = before.id;
+    call.adoptedKey = before.key;
+    call.isKnown = true;
+    return call;
+  }
+
+  /** Every call of this turn, what is only in the journal included. */
+  toSaved(): SavedCall[] {
+    const made = this.calls.map((call) => call.toSaved());
+    const keys = new Set(made.map((call) => call.key));
+    return [...[...(this.replay?.values() ?? [])].filter((call) => !keys.has(call.key)), ...made];
+  }
+
+  /** `undefined` where the session may not go on: the caller then waits for ever. Throws for a turn that is over. */
+  private make(kind: Call['kind'], name: string, of: CallClass, key: string | undefined, identity: string): Call | undefined {
+    const { session } = this;
+    if (session.isOver && session.isStopped) return undefined;
+    if (this.isEnded)
+      throw new RuntimeError(
+        'turn_ended',
+        `turn ${this.number} of ${session.id} has ended; ${name} must be called inside its turn`,
+      );
+    if (session.isOver) throw new RuntimeError('session_ended', `session ${session.id} has ended; ${name} was not called`);
+    if (typeof name !== 'string' || name === '') throw new RuntimeError('invalid_option', 'a call needs a name');
+    let occurrence = 1;
+    const recognised = key === undefined ? `${name}\n${identity}` : `${name}=${key}`;
+    this.occurrences ??= new Map();
+    const before = this.occurrences.get(recognised);
+    if (before !== undefined) {
+      if (key !== undefined)
+        throw new RuntimeError(
+          'duplicate_call_key',
+          `${name}: the key ${JSON.stringify(key)} was already used in turn ${this.number}`,
+        );
+      occurrence = before + 1;
+    }
+    this.occurrences.set(recognised, occurrence);
+    return new Call(
+      session,
+      this,
+      { kind, name, class: of, key, identity },
+      recognised,
+      occurrence,
+      this.firstOrdinal + this.calls.length,
+      session.engine.clock.now(),
+    );
+  }
+}
+
+function classOf(options: ToolOptions | undefined): CallClass {
+  if (options?.delegates) return 'delegates';
+  switch (options?.effect) {
+    case undefined:
+    case true:
+      return 'effect';
+    case 'idempotent':
+      return 'idempotent';
+    case false:
+      return 'read';
+  }
+}

@@ -1,0 +1,175 @@
+// view.ts: sessions, status and previews as people and the command line see them. Plain data.
+
+import { type Decision, run, type Stop, type SwitchFlag, type Tier } from '@offswitch/core';
+import type { Graph, Member } from './graph.ts';
+import { unknownCalls } from './saved.ts';
+import type { World } from './world.ts';
+
+export interface SessionView {
+  readonly id: string;
+  readonly root: string;
+  readonly path: readonly string[];
+  readonly parent?: string;
+  readonly agent: string;
+  readonly workflow: string;
+  readonly user?: string;
+  readonly conversation?: string;
+  /**
+   * `running`; `paused`: rests in place; `parked`: rests with its memory freed; `stopping`: terminated, something of it is still in
+   * flight; the rest are ends. `elsewhere`: another process has it.
+   */
+  readonly state: 'running' | 'paused' | 'parked' | 'stopping' | 'terminated' | 'completed' | 'failed' | 'elsewhere';
+  /** The turn that is open, or was begun last. */
+  readonly turn: number;
+  readonly checkpointTurn: number;
+  readonly costMicros: number;
+  readonly decision: Decision;
+  /** Calls under way. */
+  readonly calls: readonly { readonly id: string; readonly kind: string; readonly name: string; readonly startedAt: number }[];
+  /** Calls whose outcome a person must tell. */
+  readonly unknownCalls: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly idempotencyKey: string;
+    readonly why?: string;
+  }[];
+  /** Epoch milliseconds of birth. */
+  readonly since: number;
+}
+
+export function viewOf(world: World, graph: Graph, member: Member): SessionView {
+  const { record } = member.saved;
+  const { live } = member;
+  const waiting = [...(live?.calls ?? [])].filter((call) => call.waitsForPerson !== undefined);
+  const unknown = live
+    ? waiting.map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey, why: call.waitsForPerson! }))
+    : unknownCalls(member.saved)
+        .filter((call) => world.resolution(record.s, call.id) === undefined)
+        .map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey ?? `${record.s}/${call.key}` }));
+  return {
+    id: record.s,
+    root: record.root,
+    path: record.path,
+    ...(member.node.parent ? { parent: member.node.parent.id } : {}),
+    agent: record.agent,
+    workflow: record.workflow,
+    ...(record.user === undefined ? {} : { user: record.user }),
+    ...(record.conversation === undefined ? {} : { conversation: record.conversation }),
+    state: stateOf(graph, member),
+    turn: live?.open?.number ?? member.saved.turns.at(-1)?.number ?? member.saved.checkpointTurn,
+    checkpointTurn: member.saved.checkpointTurn,
+    costMicros: member.saved.costMicros,
+    decision: member.saved.settled && member.saved.settled.status !== 'terminated' ? run : world.decide(member.node),
+    calls: [...(live?.calls ?? [])].map((call) => ({ id: call.id, kind: call.kind, name: call.name, startedAt: call.startedAt })),
+    unknownCalls: member.saved.settled ? [] : unknown,
+    since: record.at,
+  };
+}
+
+function stateOf(graph: Graph, { saved, live }: Member): SessionView['state'] {
+  if (saved.settled) return saved.settled.status;
+  if (live?.stopping) return 'stopping';
+  if (live) return live.isAtRest ? 'paused' : 'running';
+  return graph.isElsewhere ? 'elsewhere' : 'parked';
+}
+
+/** What a flip would stop right now. */
+export interface Preview {
+  readonly sessions: number;
+  readonly byWorkflow: Readonly<Record<string, number>>;
+  readonly byUser: Readonly<Record<string, number>>;
+  /** For a subject nobody has: the live ones whose names are nearest, since ids that differ in one character matter. */
+  readonly nearest: readonly string[];
+}
+
+/** Counts live and parked sessions that a stop of this tier and subject covers. For instance, the subject may be a session or a conversation. */
+export function previewOf(world: World, tier: Tier, subject: string | undefined): Preview {
+  const byWorkflow: Record<string, number> = Object.create(null);
+  const byUser: Record<string, number> = Object.create(null);
+  let sessions = 0;
+  const seen = new Set<string>();
+  for (const graph of world.graphs.values()) {
+    for (const member of graph.members()) {
+      if (member.saved.settled) continue;
+      const own = ownSubject(tier, member);
+      for (const one of own) seen.add(one);
+      if (!isCovered(tier, subject, member)) continue;
+      sessions++;
+      const { workflow, user } = member.saved.record;
+      byWorkflow[workflow] = (byWorkflow[workflow] ?? 0) + 1;
+      byUser[user ?? '(no user)'] = (byUser[user ?? '(no user)'] ?? 0) + 1;
+    }
+  }
+  const nearest = sessions === 0 && subject !== undefined ? [...seen].filter((one) => isNear(one, subject)).slice(0, 5) : [];
+  return { sessions, byWorkflow, byUser, nearest };
+}
+
+function ownSubject(tier: Tier, member: Member): string[] {
+  const { record } = member.saved;
+  switch (tier) {
+    case 'global':
+      return [];
+    case 'feature':
+      return [record.workflow];
+    case 'user':
+      return record.user === undefined ? [] : [record.user];
+    case 'instance':
+      return record.conversation === undefined ? [record.s] : [record.s, record.conversation];
+  }
+}
+
+function isCovered(tier: Tier, subject: string | undefined, member: Member): boolean {
+  if (tier === 'global') return true;
+  for (
+    let node: typeof member.node | undefined = member.node;
+    node;
+    node = node.parent ?? (tier === 'instance' ? undefined : node.detachedFrom)
+  ) {
+    const own =
+      tier === 'feature'
+        ? node.workflow === subject
+        : tier === 'user'
+          ? node.userId === subject
+          : node.id === subject || node.conversationId === subject;
+    if (own) return true;
+  }
+  return false;
+}
+
+function isNear(a: string, b: string): boolean {
+  if (a.startsWith(b) || b.startsWith(a)) return true;
+  if (Math.abs(a.length - b.length) > 2) return false;
+  let differences = Math.abs(a.length - b.length);
+  for (let i = 0; i < Math.min(a.length, b.length) && differences <= 2; i++) if (a[i] !== b[i]) differences++;
+  return differences <= 2;
+}
+
+export interface RuntimeStatus {
+  readonly process: { readonly pid: number; readonly id: string };
+  readonly source: {
+    readonly name: string;
+    readonly location?: string;
+    readonly health: { readonly state: string; readonly since: number; readonly why?: string };
+  };
+  readonly store: {
+    readonly name: string;
+    readonly location?: string;
+    readonly health: { readonly state: string; readonly why?: string };
+  };
+  readonly switches: readonly {
+    readonly flag: SwitchFlag;
+    readonly state: 'engaged' | 'released' | 'unknown';
+    /** Why it is unknown. */
+    readonly cause?: string;
+    readonly message?: string;
+    /** Epoch milliseconds of the last live definite reading. */
+    readonly readAt?: number;
+    readonly isKnown: boolean;
+  }[];
+  readonly stops: readonly Stop[];
+  /** Live sessions by state. */
+  readonly sessions: Readonly<Record<string, number>>;
+  readonly agents: readonly string[];
+  /** What is not governed and never promised (S9). */
+  readonly ungoverned: readonly string[];
+}

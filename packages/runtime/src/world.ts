@@ -1,0 +1,465 @@
+// world.ts: every session of this process, and what they need of it: the gate, the journal, breakers, children.
+
+import { type Breaker, checkId, type Decision, run, type Stopped } from '@offswitch/core';
+import type { AgentDefinition, RunOptions } from './agent.ts';
+import { type BreakerTable, limitOf, reportAt, type Thresholds, thresholdsFor } from './breakers.ts';
+import type { Call } from './call.ts';
+import type { Clock } from './clock.ts';
+import type { ChildSpec, Engine } from './engine.ts';
+import { RuntimeError } from './error.ts';
+import type { RuntimeEvent, RuntimeListener } from './event.ts';
+import { Graph, type Member } from './graph.ts';
+import { mintId } from './id.ts';
+import type { JournalRecord, Resolution, SessionRecord } from './journal.ts';
+import type { Kernel } from './kernel.ts';
+import { Limiter } from './limiter.ts';
+import { Node } from './node.ts';
+import type { Outcome } from './outcome.ts';
+import { Pacer } from './pacer.ts';
+import { Parking } from './parking.ts';
+import { newSaved } from './saved.ts';
+import { LiveSession } from './session.ts';
+import { Stopping } from './stopping.ts';
+import type { StateStore } from './store.ts';
+
+export interface WorldOptions {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly store: StateStore;
+  readonly breakers: BreakerTable;
+  readonly parkAfterMs: number;
+  readonly holdForMs: number;
+  readonly effectDeadlineMs: number;
+}
+
+export type Ended = Exclude<Outcome, { status: 'paused' }>;
+
+export class World implements Engine {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly store: StateStore;
+  readonly effectDeadlineMs: number;
+  readonly options: WorldOptions;
+  readonly graphs: Map<string, Graph> = new Map();
+  /** Which graph a session is in. */
+  readonly graphOf: Map<string, Graph> = new Map();
+  readonly held: Set<LiveSession> = new Set();
+  readonly definitions: Map<string, AgentDefinition> = new Map();
+  readonly pacer: Pacer;
+  readonly parking: Parking;
+  readonly stopping: Stopping;
+  readonly listeners: Set<RuntimeListener> = new Set();
+  isClosed = false;
+  private readonly ends = new Map<string, { readonly promise: Promise<Ended>; readonly resolve: (outcome: Ended) => void }>();
+  private readonly limiters = new Map<string, Limiter | undefined>();
+  private readonly resolutions = new Map<string, Resolution>();
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.kernel = options.kernel;
+    this.clock = options.clock;
+    this.store = options.store;
+    this.effectDeadlineMs = options.effectDeadlineMs;
+    this.pacer = new Pacer(options.clock);
+    this.parking = new Parking(this);
+    this.stopping = new Stopping(this);
+    this.learnResolutions(options.kernel.opening.resolutions);
+  }
+
+  // --- decisions -----------------------------------------------------------------------------------------------------
+
+  decide(node: Node): Decision {
+    return this.kernel.decide(node);
+  }
+
+  get holdsCalls(): boolean {
+    return this.kernel.stops.tripped.size > 0 || this.kernel.holdOnAll !== run || this.isClosed;
+  }
+
+  mustHold(node: Node): boolean {
+    if (this.isClosed || this.kernel.holdOnAll !== run) return true;
+    const { tripped } = this.kernel.stops;
+    if (tripped.size > 0) for (let at: Node | undefined = node; at; at = at.parent) if (tripped.has(at.key)) return true;
+    return false;
+  }
+
+  terminate(session: LiveSession, decision: Stopped): void {
+    session.stop(decision);
+  }
+
+  // --- the journal ---------------------------------------------------------------------------------------------------
+
+  append(graph: Graph, record: JournalRecord): boolean {
+    try {
+      this.store.append(graph.id, record);
+      return true;
+    } catch (error) {
+      if (RuntimeError.is(error)) {
+        this.kernel.checkStore();
+        return false;
+      }
+      throw new RuntimeError(
+        'not_serialisable',
+        `what session ${record.s} wants kept (${record.t}) cannot be written as JSON; pass plain data`,
+        { cause: error },
+      );
+    }
+  }
+
+  claim(session: LiveSession): boolean {
+    const epoch = session.saved.epoch + 1;
+    let isOurs: boolean;
+    try {
+      isOurs = this.store.claim(session.id, epoch);
+    } catch (error) {
+      this.alarm(`session ${session.id} stays held: its next epoch could not be claimed: ${String(error)}`);
+      return false;
+    }
+    if (!isOurs) {
+      this.alarm(`session ${session.id} was taken over by another process; this copy of it stops`);
+      session.abandon('another process took it over');
+      return false;
+    }
+    session.saved.epoch = epoch;
+    session.write({ t: 'claim' });
+    return true;
+  }
+
+  resolution(session: string, call: string): Resolution | undefined {
+    return this.resolutions.get(`${session}\n${call}`);
+  }
+
+  learnResolutions(resolutions: readonly Resolution[]): void {
+    for (const one of resolutions) {
+      const key = `${one.session}\n${one.call}`;
+      if (!this.resolutions.has(key)) this.resolutions.set(key, one);
+    }
+  }
+
+  // --- sessions ------------------------------------------------------------------------------------------------------
+
+  definition(name: string): AgentDefinition | undefined {
+    return this.definitions.get(name);
+  }
+
+  /** A new root session. */
+  root(
+    definition: AgentDefinition,
+    workflow: string,
+    input: unknown,
+    options: RunOptions,
+    detached?: { readonly from: LiveSession; readonly reason: string; readonly owner: string },
+  ): LiveSession {
+    if (options.userId !== undefined) checkId('userId', options.userId);
+    if (options.conversationId !== undefined) checkId('conversationId', options.conversationId);
+    const id = mintId('s-');
+    const record: SessionRecord = {
+      t: 'session',
+      s: id,
+      e: 1,
+      at: this.clock.now(),
+      root: id,
+      path: [id],
+      agent: definition.name,
+      workflow,
+      ...(options.userId === undefined ? {} : { user: options.userId }),
+      ...(options.conversationId === undefined ? {} : { conversation: options.conversationId }),
+      ...(input === undefined ? {} : { input }),
+      ...(detached ? { detached: { from: detached.from.id, reason: detached.reason, owner: detached.owner } } : {}),
+    };
+    const graph = new Graph({
+      node: this.nodeOf(record, undefined, detached?.from.node),
+      saved: newSaved(record),
+      live: undefined,
+    });
+    this.append(graph, record);
+    this.graphs.set(id, graph);
+    this.graphOf.set(id, graph);
+    const live = this.bring(graph, graph.root);
+    live.start(definition, input);
+    return live;
+  }
+
+  child(parent: LiveSession, call: Call, spec: ChildSpec): LiveSession | undefined {
+    const { graph } = parent;
+    if (spec.detached && spec.definition) {
+      const { record } = parent.saved;
+      const options = {
+        ...((spec.userId ?? record.user) ? { userId: (spec.userId ?? record.user)! } : {}),
+        ...(record.conversation ? { conversationId: record.conversation } : {}),
+      };
+      const workflow = this.workflowOf(spec.agent, parent.workflow);
+      if (!this.kernel.options.switches.mayDetach(parent.workflow)) {
+        throw new RuntimeError(
+          'detach_not_declared',
+          `workflow ${JSON.stringify(parent.workflow)} does not declare mayDetach: a detached agent outlives a stop of its parent`,
+        );
+      }
+      const live = this.root(spec.definition, workflow, spec.input, options, {
+        from: parent,
+        reason: spec.detached.reason,
+        owner: spec.detached.owner,
+      });
+      call.childId = live.id;
+      return live;
+    }
+    const known = call.childId === undefined ? undefined : graph.get(call.childId);
+    const member = known ?? this.newMember(parent, call, spec);
+    call.childId = member.node.id;
+    if (!known && !call.isKnown) parent.intend(call);
+    if (!known) {
+      this.append(graph, member.saved.record);
+      graph.add(member);
+      this.graphOf.set(member.node.id, graph);
+    }
+    const live = new LiveSession(this, graph, member, parent, call);
+    call.childSession = live;
+    // What lives inside a call is run again with it, whatever it had come to.
+    if (spec.inline) member.saved.settled = undefined;
+    if (member.saved.settled) {
+      live.recall(member.saved.settled);
+      return live;
+    }
+    if (known) {
+      member.live = live;
+      if (!this.claim(live)) return undefined;
+    }
+    this.begin(live);
+    if (!spec.inline) live.start(spec.definition!, member.saved.record.input);
+    return live;
+  }
+
+  /** A live session for a member of a graph that is at rest; its epoch is claimed by the caller. */
+  bring(graph: Graph, member: Member): LiveSession {
+    const live = new LiveSession(this, graph, member);
+    this.begin(live);
+    return live;
+  }
+
+  nodeOf(record: SessionRecord, parent: Node | undefined, detachedFrom?: Node): Node {
+    return new Node({
+      id: record.s,
+      workflow: record.workflow,
+      ...(record.user === undefined ? {} : { userId: record.user }),
+      ...(record.conversation === undefined ? {} : { conversationId: record.conversation }),
+      ...(parent ? { parent } : {}),
+      ...(detachedFrom ? { detachedFrom } : {}),
+    });
+  }
+
+  /** Starts watching the switches for a node. */
+  admit(node: Node): void {
+    this.kernel.stops.know(node);
+    const reading = this.kernel.switchboard.admit(node);
+    void reading?.then(() => this.reconsider());
+  }
+
+  workflowOf(agent: string, inherited: string): string {
+    return this.kernel.options.switches.isWorkflow(agent) ? agent : inherited;
+  }
+
+  settled(session: LiveSession): void {
+    const { graph, member } = session;
+    this.held.delete(session);
+    member.live = undefined;
+    this.kernel.switchboard.dismiss(member.node);
+    this.ended(member.node.id, session.final as Promise<Ended>);
+    this.stopping.sessionSettled(session);
+    this.changed(session);
+    if (member === graph.root) this.retire(graph);
+  }
+
+  /** A settled graph is forgotten; its stops stay as tombstones (S6). */
+  retire(graph: Graph): void {
+    this.clock.clearTimeout(graph.parkTimer);
+    this.graphs.delete(graph.id);
+    for (const { node } of graph.members()) {
+      this.graphOf.delete(node.id);
+      this.kernel.stops.unknow(node);
+    }
+    this.store.forget(graph.id);
+    this.parking.lookWhetherAllParked();
+  }
+
+  private newMember(parent: LiveSession, call: Call, spec: ChildSpec): Member {
+    const { record } = parent.saved;
+    const user = spec.userId ?? record.user;
+    if (spec.userId !== undefined) checkId('userId', spec.userId);
+    const id = call.childId ?? mintId('s-');
+    const child: SessionRecord = {
+      t: 'session',
+      s: id,
+      e: 1,
+      at: this.clock.now(),
+      root: record.root,
+      path: [...record.path, id],
+      agent: spec.agent,
+      workflow: this.workflowOf(spec.agent, record.workflow),
+      ...(user === undefined ? {} : { user }),
+      ...(record.conversation === undefined ? {} : { conversation: record.conversation }),
+      ...(spec.input === undefined ? {} : { input: spec.input }),
+      parentCall: { turn: call.turn.number, key: call.key },
+      ...(spec.inline ? { inline: true } : {}),
+    };
+    return { node: this.nodeOf(child, parent.node), saved: newSaved(child), live: undefined };
+  }
+
+  private begin(live: LiveSession): void {
+    live.member.live = live;
+    if (!live.node.isRead) this.admit(live.node);
+    this.stopping.sessionBegan(live);
+    this.changed(live);
+  }
+
+  /** Tells whoever waits for the end of a session; a parked one ends without being live. */
+  ended(id: string, outcome: Promise<Ended>): void {
+    const waiter = this.ends.get(id);
+    if (!waiter) return;
+    this.ends.delete(id);
+    void outcome.then(waiter.resolve);
+  }
+
+  endOf(id: string): Promise<Ended> {
+    const graph = this.graphOf.get(id);
+    const member = graph?.get(id);
+    if (!graph || !member)
+      return Promise.reject(
+        new RuntimeError('unknown_session', `no session ${JSON.stringify(String(id).slice(0, 80))} is known here`),
+      );
+    if (member.saved.settled) {
+      const told = new LiveSession(this, graph, member);
+      told.recall(member.saved.settled);
+      return told.final as Promise<Ended>;
+    }
+    let waiter = this.ends.get(id);
+    if (!waiter) {
+      let resolve!: (outcome: Ended) => void;
+      const promise = new Promise<Ended>((done) => {
+        resolve = done;
+      });
+      waiter = { promise, resolve };
+      this.ends.set(id, waiter);
+    }
+    return waiter.promise;
+  }
+
+  /** Abandons what runs, exactly as a crash would: the journals hold what is needed to go on. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.pacer.close();
+    for (const graph of this.graphs.values()) {
+      this.clock.clearTimeout(graph.parkTimer);
+      for (const { live } of graph.members())
+        live?.abandon('this runtime was closed; the session goes on from its checkpoint when it is opened again');
+    }
+    this.held.clear();
+    await this.stopping.close();
+    this.listeners.clear();
+  }
+
+  // --- breakers ------------------------------------------------------------------------------------------------------
+
+  thresholds(workflow: string): Thresholds {
+    return thresholdsFor(this.options.breakers, workflow);
+  }
+
+  limiter(workflow: string): Limiter | undefined {
+    if (!this.limiters.has(workflow)) {
+      const rate = this.thresholds(workflow).callsPerMinute;
+      this.limiters.set(workflow, rate === undefined ? undefined : new Limiter(this.clock, rate));
+    }
+    return this.limiters.get(workflow);
+  }
+
+  /** What a release of this breaker allows anew, unless it names another amount. */
+  thresholdOf(workflow: string, breaker: Breaker): number {
+    return limitOf(this.thresholds(workflow), breaker) ?? reportAt[breaker];
+  }
+
+  charge(session: LiveSession, breaker: Exclude<Breaker, 'cost'>, measure: (one: LiveSession) => number): void {
+    for (let one: LiveSession | undefined = session; one; one = one.parent) this.check(one, breaker, measure(one), 0);
+  }
+
+  reserve(session: LiveSession, micros: number): boolean {
+    const { graph } = session;
+    const root = graph.root.live;
+    const workflow = graph.root.saved.record.workflow;
+    const cap = this.thresholds(workflow).costMicros;
+    const allowance = root?.counters.allowance.cost ?? 0;
+    if (graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance)) {
+      if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved, 0);
+      return true;
+    }
+    if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros, 0);
+    return false;
+  }
+
+  private check(session: LiveSession, breaker: Breaker, value: number, extra: number): void {
+    const declared = limitOf(this.thresholds(session.workflow), breaker);
+    const limit = (declared ?? reportAt[breaker]) + (session.countersMade?.allowance[breaker] ?? 0) + extra;
+    if (value <= limit) return;
+    const { counters } = session;
+    if (declared === undefined) {
+      if (counters.reported.has(breaker)) return;
+      counters.reported.add(breaker);
+      this.emit({ type: 'breaker', session: session.id, breaker, value, limit, tripped: false });
+      return;
+    }
+    for (const entry of this.kernel.stops.actsAgainst(session.node.key))
+      if (entry.key.kind === 'act' && entry.key.breaker === breaker) return;
+    this.kernel.stops.act(
+      { kind: 'act', cause: 'breaker', breaker, action: 'pause', tier: 'instance', subject: session.node.key, id: mintId('b') },
+      {
+        reason: `breaker ${breaker}: ${value} is over the threshold of ${limit} for ${session.workflow}`,
+        by: 'breaker',
+        at: this.clock.now(),
+        subject: session.id,
+      },
+    );
+    this.emit({ type: 'breaker', session: session.id, breaker, value, limit, tripped: true });
+  }
+
+  // --- what changes ----------------------------------------------------------------------------------------------------
+
+  restChanged(session: LiveSession): void {
+    if (session.isAtRest) this.held.add(session);
+    else this.held.delete(session);
+    this.stopping.restChanged(session);
+    if (session.member === session.graph.root) this.parking.rootRestChanged(session);
+    this.changed(session);
+  }
+
+  /** Something that decides has changed: whoever is held looks again, a few at a time. */
+  reconsider(): void {
+    if (this.isClosed) return;
+    for (const session of this.held) {
+      if (!session.isHeld) continue;
+      const decision = this.decide(session.node);
+      if (decision.action === 'terminate') session.stop(decision);
+      else if (decision.action === 'run' || session.waitsInCall) this.pacer.add(session.wakeSoon);
+    }
+    this.parking.reconsider();
+  }
+
+  callEnded(session: LiveSession, call: Call): void {
+    this.stopping.callEnded(session, call);
+  }
+
+  changed(session: LiveSession): void {
+    if (this.listeners.size > 0) this.emit({ type: 'session', session: session.id });
+  }
+
+  emit(event: RuntimeEvent): void {
+    for (const listener of this.listeners) {
+      try {
+        listener(event);
+      } catch {
+        // A listener is outside the decision; what it throws is its own.
+      }
+    }
+  }
+
+  alarm(message: string): void {
+    this.emit({ type: 'alarm', kind: 'hold', message, isActive: true, at: this.clock.now() });
+  }
+}

@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, world } from './world.ts';
+
+describe('a terminated session', () => {
+  test('starts no call after the fence, whatever its code catches; what reads is aborted (S9, I1)', async () => {
+    const { runtime, clock } = await world();
+    const seen: string[] = [];
+    let signal: AbortSignal | undefined;
+    const { id, outcome } = runtime
+      .agent('alpha', async (session) => {
+        for (;;) {
+          try {
+            await session.turn(async (turn) => {
+              await turn.tool(
+                'read',
+                {},
+                (_, context) => {
+                  seen.push('read');
+                  signal = context.signal;
+                  return new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(new Error('aborted'))));
+                },
+                { effect: false },
+              );
+            });
+          } catch {
+            seen.push('caught');
+          }
+        }
+      })
+      .start(undefined);
+    await settle(clock);
+    const receipt = await runtime.stop({ session: id, reason: 'runaway', by: 'ann' });
+    expect(receipt.stages.fenced).toBeDefined();
+    await settle(clock);
+    expect(await outcome).toMatchObject({ status: 'terminated', decision: { reason: 'runaway', by: 'ann' } });
+    expect(signal?.aborted).toBe(true);
+    expect(seen).toEqual(['read']);
+    const [last] = await runtime.receipts();
+    expect(last).toMatchObject({
+      sessions: [{ session: id, state: 'stopped', calls: [{ id: 't1-1', name: 'read', outcome: 'aborted' }] }],
+    });
+    expect(Object.keys(last!.stages)).toEqual(['recorded', 'fenced', 'drained', 'revoked', 'done']);
+  });
+
+  test('gives an effect in flight until the deadline, and then its outcome is unknown and named (S10, I9)', async () => {
+    const { runtime, clock } = await world({ effectDeadlineMs: 1_000 });
+    const { id, outcome } = runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await turn.tool('send', { to: 'x' }, () => new Promise(() => {}));
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock, 500);
+    expect(runtime.session(id)?.state).toBe('stopping');
+    await settle(clock, 1_000);
+    expect((await outcome).status).toBe('terminated');
+    const [receipt] = await runtime.receipts();
+    expect(receipt!.sessions[0]!.calls).toMatchObject([{ name: 'send', outcome: 'unknown' }]);
+    expect(receipt!.residue.join()).toContain('outcome unknown');
+  });
+
+  test('takes its whole subtree with it, and is a value for the parent that is not stopped (S2, S8)', async () => {
+    const { runtime, clock } = await world();
+    const started: string[] = [];
+    const leaf = runtime.agent('leaf', async (session) => {
+      await session.turn(async (turn) => {
+        started.push('leaf');
+        await turn.tool('read', {}, () => new Promise(() => {}), { effect: false });
+      });
+    });
+    const middle = runtime.agent('middle', (session) => session.turn((turn) => turn.spawn(leaf, undefined)));
+    let got: unknown;
+    const top = runtime.agent('alpha', (session) =>
+      session.turn(async (turn) => {
+        got = await turn.spawn(middle, undefined);
+        return 'went on';
+      }),
+    );
+    const { outcome } = top.start(undefined);
+    await settle(clock);
+    const middleId = runtime.sessions().find((one) => one.agent === 'middle')!.id;
+    await runtime.stop({ session: middleId, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect(await outcome).toMatchObject({ status: 'completed', result: 'went on' });
+    expect(got).toMatchObject({ status: 'terminated', session: middleId });
+    const [receipt] = await runtime.receipts();
+    expect(receipt!.sessions.map((one) => [one.agent, one.state])).toEqual([
+      ['middle', 'stopped'],
+      ['leaf', 'stopped'],
+    ]);
+  });
+
+  test('by the instance switch stays terminated after the switch is released (S6)', async () => {
+    const { runtime, source, clock } = await world();
+    const gate = deferred();
+    const { id, outcome } = runtime.agent('alpha', (session) => session.turn(() => gate.promise)).start(undefined);
+    await settle(clock);
+    source.engage('killswitch.instance', id);
+    await settle(clock);
+    expect((await outcome).status).toBe('terminated');
+    source.release('killswitch.instance', id);
+    await settle(clock);
+    await expect(runtime.resume(id)).rejects.toThrow(/unknown_session|session_ended/);
+  });
+
+  test('leaves a bystander whose id differs in one character alone (I7)', async () => {
+    const { runtime, source, clock } = await world();
+    const gate = deferred();
+    const agent = runtime.agent('alpha', (session) => session.turn(() => gate.promise));
+    const one = agent.start(undefined);
+    const two = agent.start(undefined);
+    await settle(clock);
+    source.engage('killswitch.instance', `${one.id}x`);
+    source.engage('killswitch.instance', one.id.slice(0, -1));
+    await settle(clock);
+    expect(runtime.sessions().map((session) => session.state)).toEqual(['running', 'running']);
+    gate.resolve();
+    expect((await two.outcome).status).toBe('completed');
+  });
+});
+
+describe('the whole instance flag turned on', () => {
+  test('terminates nobody, holds everybody, says so, and lets go when undone (S11)', async () => {
+    const { runtime, source, clock } = await world();
+    const gates = [deferred(), deferred()];
+    const alarms: string[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'alarm' && event.isActive) alarms.push(event.message);
+    });
+    const { outcome } = runtime
+      .agent('alpha', async (session) => {
+        await session.turn(() => gates[0]!.promise);
+        await session.turn(async () => {});
+      })
+      .start(undefined);
+    await settle(clock);
+    source.turnOn('killswitch.instance');
+    await settle(clock);
+    gates[0]!.resolve();
+    await settle(clock);
+    expect(runtime.sessions()).toMatchObject([{ state: 'paused', decision: { action: 'pause', cause: 'unknown' } }]);
+    expect(alarms.join()).toContain('engaged for everybody');
+    source.release('killswitch.instance');
+    await settle(clock);
+    expect((await outcome).status).toBe('completed');
+  });
+});
