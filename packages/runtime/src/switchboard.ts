@@ -44,6 +44,8 @@ export interface FlagState {
   lastLiveAt: number | undefined;
   /** When the trouble began, epoch milliseconds. */
   since: number;
+  /** An alarm about the trouble was raised. */
+  isTold: boolean;
 }
 
 interface Tracked {
@@ -102,6 +104,7 @@ export class Switchboard {
         },
         lastLiveAt: undefined,
         since: now,
+        isTold: false,
       });
       // A kept engage stops; a kept release only permits (S3, S5).
       if (kept?.state === 'engaged' && (flag.tier === 'global' || flag.tier === 'feature')) {
@@ -388,7 +391,10 @@ export class Switchboard {
     if (before?.cause === state.trouble?.cause && before?.message === state.trouble?.message) return;
     state.since = this.options.clock.now();
     this.options.stops.tiers.epoch++;
-    this.options.onTrouble(state);
+    // That it can be read at last is no news to anybody who was never told that it could not.
+    const isNews = state.trouble !== undefined || state.isTold;
+    state.isTold = state.trouble !== undefined;
+    if (isNews) this.options.onTrouble(state);
   }
 
   /** Never throws, never hangs. */
