@@ -1,0 +1,127 @@
+// folder-health.ts: whether the folder can be believed, and is still the one that was opened.
+
+import { join } from 'node:path';
+import { RuntimeError } from '../error.ts';
+import type { StoreHealth } from '../store.ts';
+import { codeOf, type FolderFs, fileMode, folderMode, removeIfThere } from './folder-fs.ts';
+
+const folders = ['stops', 'journal', 'claims', 'resolutions', 'receipts', 'processes'];
+
+/** A folder that cannot be written, as opposed to a disk that fails. */
+const unwritableCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOSPC', 'EDQUOT', 'ENOENT']);
+
+export type Trouble = 'folder' | 'stops' | 'resolutions' | 'journal' | 'flush' | 'damage';
+
+export class FolderHealth {
+  current: StoreHealth = { state: 'ok' };
+  private readonly disk: FolderFs;
+  private readonly folder: string;
+  private readonly onChange: (health: StoreHealth) => void;
+  private readonly troubles = new Map<Trouble, string>();
+  private memory: string | undefined;
+  /** Device and inode of `stops`. */
+  private identity: string | undefined;
+
+  constructor(disk: FolderFs, folder: string, onChange: (health: StoreHealth) => void) {
+    this.disk = disk;
+    this.folder = folder;
+    this.onChange = onChange;
+  }
+
+  /** Makes the folder and writes to it once. Returns why it cannot be written, if so; throws `invalid_option` for a file. */
+  prepare(owner: string): string | undefined {
+    this.refuseFile();
+    const probe = join(this.folder, 'claims', `probe.${owner}`);
+    try {
+      for (const name of folders) this.disk.mkdirSync(join(this.folder, name), { recursive: true, mode: folderMode });
+      this.identity = this.identify();
+      const fd = this.disk.openSync(probe, 'wx', fileMode);
+      try {
+        const bytes = Buffer.from(owner);
+        if (this.disk.writeSync(fd, bytes) !== bytes.length)
+          throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' });
+      } finally {
+        this.disk.closeSync(fd);
+        removeIfThere(this.disk, probe);
+      }
+    } catch (error) {
+      if (!unwritableCodes.has(codeOf(error))) {
+        this.fail('folder', `${this.folder} cannot be used (${codeOf(error) || String(error)}): mend the disk, then restart`);
+        return undefined;
+      }
+      this.memory = `the state folder ${this.folder} cannot be written (${codeOf(error)}): stops and checkpoints are kept in memory and are lost with this process; make it writable, then restart`;
+      this.update();
+      return this.memory;
+    }
+    this.keepOutOfGit();
+    return undefined;
+  }
+
+  /** Is it there, the same one, and writable? */
+  check(): boolean {
+    if (this.memory !== undefined) return true;
+    try {
+      const identity = this.identify();
+      if (this.identity !== undefined && identity !== this.identity) {
+        this.fail(
+          'folder',
+          `${this.folder} was replaced by another folder while this process ran: everything is held; restart it, or put the old folder back`,
+        );
+        return false;
+      }
+      this.disk.accessSync(join(this.folder, 'stops'), 2 /* W_OK */);
+    } catch (error) {
+      const what = codeOf(error) === 'ENOENT' ? 'is gone' : `cannot be used any more (${codeOf(error) || String(error)})`;
+      this.fail(
+        'folder',
+        `the state folder ${this.folder} ${what}: everything is held; put it back as it was, or restart to begin anew without what was in it`,
+      );
+      return false;
+    }
+    this.mend('folder');
+    return true;
+  }
+
+  fail(trouble: Trouble, why: string): void {
+    if (this.troubles.get(trouble) === why) return;
+    this.troubles.set(trouble, why);
+    this.update();
+  }
+
+  mend(trouble: Trouble): void {
+    if (this.troubles.delete(trouble)) this.update();
+  }
+
+  private update(): void {
+    if (this.troubles.size > 0) this.current = { state: 'failed', why: [...this.troubles.values()].join('; ') };
+    else if (this.memory !== undefined) this.current = { state: 'memory', why: this.memory };
+    else this.current = { state: 'ok' };
+    this.onChange(this.current);
+  }
+
+  private identify(): string {
+    const { dev, ino } = this.disk.statSync(join(this.folder, 'stops'));
+    return `${dev}:${ino}`;
+  }
+
+  private refuseFile(): void {
+    let isFolder = true;
+    try {
+      isFolder = this.disk.statSync(this.folder).isDirectory();
+    } catch {
+      // Not there yet, or not to be seen: making it says which.
+    }
+    if (!isFolder) throw new RuntimeError('invalid_option', `${this.folder} is a file; the state folder needs a path of its own`);
+  }
+
+  /** What agents were told and did is nothing for a repository. */
+  private keepOutOfGit(): void {
+    try {
+      const fd = this.disk.openSync(join(this.folder, '.gitignore'), 'wx', fileMode);
+      this.disk.writeSync(fd, '*\n');
+      this.disk.closeSync(fd);
+    } catch {
+      // There already, or of no use here.
+    }
+  }
+}

@@ -1,0 +1,350 @@
+// folder-store.ts: state without a server: a folder that the processes of one machine share without locks.
+//
+//   stops/<stop key>.e.<n> and .r.<n>    the name is the stop (stop-files.ts)
+//   journal/<process>.<k>.log            what each process wrote down of its sessions (journal-writer.ts)
+//   claims/<session>.<epoch>             who took a session over
+//   resolutions/  receipts/              a person's word; the record of a stop
+//   processes/  s/                       who runs now and its local socket (processes.ts)
+//   readings.json  switches.json
+//
+// For Linux and macOS, on a local disk.
+
+import { join, resolve } from 'node:path';
+import { type Clock, systemClock } from '../clock.ts';
+import { RuntimeError } from '../error.ts';
+import { mintId } from '../id.ts';
+import type { JournalRecord, Resolution } from '../journal.ts';
+import { memoryStore } from '../memory-store.ts';
+import type { Receipt } from '../receipt.ts';
+import type {
+  ControlHandler,
+  KeptReading,
+  StateStore,
+  StopDetails,
+  StoreChange,
+  StoredStop,
+  StoreHealth,
+  StoreOpening,
+} from '../store.ts';
+import { ControlPoint } from './control-point.ts';
+import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
+import { FolderHealth } from './folder-health.ts';
+import { FolderWatch } from './folder-watch.ts';
+import { JournalWriter } from './journal-writer.ts';
+import { readJournals } from './journals.ts';
+import { isProcessAlive } from './processes.ts';
+import { SeenStops } from './seen-stops.ts';
+import { resolutionName, SmallFiles } from './small-files.ts';
+import { checkMark, StopFiles } from './stop-files.ts';
+
+export interface FolderStoreOptions {
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  /** The disk. Tests pass one that fails. Default: `node:fs`. */
+  readonly fs?: FolderFs;
+  /** How long a stop of another process may go unnoticed where the system gives no notice. Milliseconds, default 500; three `stat` calls each. */
+  readonly watchPollMs?: number;
+  /** How long the journal of a settled graph is kept. Milliseconds, default 7 days: a week's holiday does not lose what happened. */
+  readonly retentionMs?: number;
+  /** A journal goes on in a new file past this. Bytes, default 32 MiB: read back in a fraction of a second. */
+  readonly maxSegmentBytes?: number;
+  /** Where the local socket goes. Default: `<folder>/s`, or a folder of this user in the temporary folder where that path is too long for a socket. */
+  readonly socketDir?: string;
+}
+
+/** Opens nothing yet: `open` does. */
+export function folderStore(path: string = '.offswitch', options: FolderStoreOptions = {}): StateStore {
+  return new FolderStore(path, options);
+}
+
+class FolderStore implements StateStore {
+  readonly name = 'folder';
+  readonly location: string;
+  readonly processId: string = mintId('p');
+  private readonly disk: FolderFs;
+  private readonly clock: Clock;
+  private readonly options: FolderStoreOptions;
+  private readonly healths: FolderHealth;
+  private readonly stopFiles: StopFiles;
+  private readonly seenStops: SeenStops;
+  private readonly small: SmallFiles;
+  private readonly journal: JournalWriter;
+  private readonly control: ControlPoint;
+  private readonly seenResolutions = new Set<string>();
+  private readonly listeners = new Set<(change: StoreChange) => void>();
+  /** Where everything goes when the folder cannot be written. */
+  private memory: StateStore | undefined;
+  private watcher: FolderWatch | undefined;
+  private phase: 'new' | 'open' | 'closed' = 'new';
+  private closing: Promise<void> | undefined;
+  private quiet = { stamp: '', polls: 0 };
+
+  constructor(path: string, options: FolderStoreOptions) {
+    if (typeof path !== 'string' || path === '')
+      throw new RuntimeError('invalid_option', 'the path of the state folder is empty');
+    const { fs: disk = nodeFs, clock = systemClock, retentionMs = 604_800_000, maxSegmentBytes = 33_554_432 } = options;
+    this.location = resolve(path);
+    this.options = options;
+    this.disk = disk;
+    this.clock = clock;
+    this.healths = new FolderHealth(disk, this.location, (health) => this.tell({ health }));
+    this.stopFiles = new StopFiles(disk, join(this.location, 'stops'), (why) => this.healths.fail('flush', why));
+    this.seenStops = new SeenStops(this.stopFiles);
+    this.small = new SmallFiles(disk, this.location, this.processId);
+    this.control = new ControlPoint(this.location, this.processId, this.small.atomic);
+    this.journal = new JournalWriter({
+      disk,
+      folder: join(this.location, 'journal'),
+      processId: this.processId,
+      maxSegmentBytes,
+      retentionMs,
+      now: () => clock.now(),
+      onBroken: (why) => this.healths.fail('journal', why),
+    });
+  }
+
+  get health(): StoreHealth {
+    return this.healths.current;
+  }
+
+  async open(): Promise<StoreOpening> {
+    if (this.phase !== 'new') throw new RuntimeError('invalid_option', 'a store is opened once; make another');
+    this.phase = 'open';
+    const unwritable = this.healths.prepare(this.processId);
+    if (unwritable !== undefined) {
+      process.emitWarning(unwritable, { code: 'OFFSWITCH_MEMORY' });
+      this.memory = memoryStore();
+      await this.memory.open();
+    }
+    const stops = this.reading('stops', [], () => this.seenStops.look());
+    const resolutions = this.reading('resolutions', [], () => this.small.newResolutions(this.seenResolutions));
+    const readings = this.small.readings();
+    // Sessions in a folder where nothing can be claimed are not ours to resume.
+    if (this.memory) return { stops, resolutions, readings, journals: [] };
+    const journals = await this.readJournals();
+    this.reading('folder', undefined, () => {
+      this.stopFiles.prune(this.stopFiles.list());
+      this.small.tidy(this.clock.now());
+    });
+    if (this.stopFiles.strangers.size > 0) {
+      const names = [...this.stopFiles.strangers].slice(0, 5).join(', ');
+      process.emitWarning(`${this.stopFiles.folder} holds files that are no stops and stop nobody: ${names}`, {
+        code: 'OFFSWITCH_STRANGER',
+      });
+    }
+    return { stops, resolutions, readings, journals };
+  }
+
+  async mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void> {
+    this.mustBeOpen();
+    checkMark(key, n);
+    this.seenStops.own(key, side, n);
+    if (this.memory) return this.memory.mark(key, side, n, details);
+    try {
+      await this.stopFiles.mark(key, side, n, details);
+    } catch (error) {
+      this.healths.check();
+      throw error;
+    }
+  }
+
+  async stops(): Promise<readonly StoredStop[]> {
+    const kept = (await this.memory?.stops()) ?? [];
+    try {
+      const found = [...this.stopFiles.list()].map(([key, marks]) => this.stopFiles.read(key, marks));
+      return [...found, ...kept];
+    } catch (error) {
+      if (this.memory) return kept;
+      this.healths.check();
+      throw storeFailed(`${this.stopFiles.folder} cannot be listed`, error);
+    }
+  }
+
+  append(root: string, record: JournalRecord): void {
+    if (this.phase !== 'open') this.mustBeOpen();
+    if (this.memory) this.memory.append(root, record);
+    else this.journal.append(root, record);
+  }
+
+  async flush(): Promise<void> {
+    this.mustBeOpen();
+    if (!this.memory) await this.journal.flush();
+  }
+
+  claim(session: string, epoch: number): boolean {
+    this.mustBeOpen();
+    return this.memory ? this.memory.claim(session, epoch) : this.small.claim(session, epoch);
+  }
+
+  forget(root: string): void {
+    this.mustBeOpen();
+    if (!this.memory) this.journal.forget(root);
+  }
+
+  async resolve(resolution: Resolution): Promise<boolean> {
+    this.mustBeOpen();
+    if (this.memory) {
+      return this.seenResolutions.has(resolutionName(resolution)) ? false : this.memory.resolve(resolution);
+    }
+    const isFirst = await this.small.resolve(resolution);
+    // The first word of somebody else is news to us, and is told as such.
+    if (isFirst) this.seenResolutions.add(resolutionName(resolution));
+    return isFirst;
+  }
+
+  async writeReceipt(receipt: Receipt): Promise<void> {
+    this.mustBeOpen();
+    await (this.memory ?? this.small).writeReceipt(receipt);
+  }
+
+  async receipts(): Promise<readonly Receipt[]> {
+    if (this.memory) return this.memory.receipts();
+    try {
+      return this.small.receipts();
+    } catch (error) {
+      throw storeFailed(`${join(this.location, 'receipts')} cannot be listed`, error);
+    }
+  }
+
+  async keepReadings(readings: readonly KeptReading[]): Promise<void> {
+    this.mustBeOpen();
+    await (this.memory ?? this.small).keepReadings(readings);
+  }
+
+  async writeDocument(name: 'switches', value: unknown): Promise<void> {
+    this.mustBeOpen();
+    await (this.memory ?? this.small).writeDocument(name, value);
+  }
+
+  async readDocument(name: 'switches'): Promise<unknown> {
+    return (await this.memory?.readDocument(name)) ?? this.small.readDocument(name);
+  }
+
+  watch(listener: (change: StoreChange) => void): () => void {
+    this.mustBeOpen();
+    const own = (change: StoreChange): void => listener(change);
+    this.listeners.add(own);
+    this.watcher ??= new FolderWatch({
+      disk: this.disk,
+      clock: this.clock,
+      pollMs: this.options.watchPollMs ?? 500,
+      folders: [this.stopFiles.folder, join(this.location, 'resolutions')],
+      isKnown: (name) => this.seenStops.isKnown(name) || this.seenResolutions.has(name),
+      look: () => this.look(),
+      poll: () => {
+        // In memory the folder is only read, and may appear later.
+        if (this.memory || (this.healths.check() && this.isTouched())) this.look();
+      },
+    });
+    return () => {
+      this.listeners.delete(own);
+      if (this.listeners.size > 0) return;
+      this.watcher?.close();
+      this.watcher = undefined;
+    };
+  }
+
+  async serve(handler: ControlHandler): Promise<string> {
+    this.mustBeOpen();
+    return this.control.open(handler, {
+      isOutside: this.memory !== undefined,
+      startedAt: this.clock.now(),
+      ...(this.options.socketDir === undefined ? {} : { socketDir: this.options.socketDir }),
+    });
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeOnce();
+    return this.closing;
+  }
+
+  private async closeOnce(): Promise<void> {
+    this.phase = 'closed';
+    this.listeners.clear();
+    this.watcher?.close();
+    // The journal first: while the socket takes connections, nobody else resumes what is in it.
+    await this.journal.close();
+    await this.small.atomic.settle();
+    await this.control.close();
+    await this.memory?.close();
+  }
+
+  private async readJournals(): Promise<StoreOpening['journals']> {
+    const { retentionMs = 604_800_000 } = this.options;
+    try {
+      const { journals, damage } = await readJournals({
+        disk: this.disk,
+        folder: this.location,
+        isAlive: (process) => isProcessAlive(this.location, process),
+        retentionMs,
+        now: () => this.clock.now(),
+      });
+      if (damage !== undefined) this.healths.fail('damage', damage);
+      return journals;
+    } catch (error) {
+      this.healths.fail('journal', cannotList(join(this.location, 'journal'), error));
+      return [];
+    }
+  }
+
+  /**
+   * A folder that has not changed for two polls has nothing new to list. Two, because a change within one tick of the file
+   * system's clock leaves the time as it was.
+   */
+  private isTouched(): boolean {
+    if (this.health.state !== 'ok') return true;
+    try {
+      const stamp = [this.stopFiles.folder, join(this.location, 'resolutions')]
+        .map((path) => this.disk.statSync(path).mtimeMs)
+        .join();
+      this.quiet = stamp === this.quiet.stamp ? { stamp, polls: this.quiet.polls + 1 } : { stamp, polls: 0 };
+      return this.quiet.polls < 2;
+    } catch {
+      return true;
+    }
+  }
+
+  /** Tells the listeners what is new in the folder. */
+  private look(): void {
+    const stops = this.reading('stops', [], () => this.seenStops.look());
+    const resolutions = this.reading('resolutions', [], () => this.small.newResolutions(this.seenResolutions));
+    if (stops.length > 0 || resolutions.length > 0) {
+      this.tell({ ...(stops.length > 0 ? { stops } : {}), ...(resolutions.length > 0 ? { resolutions } : {}) });
+    }
+  }
+
+  /** What cannot be read makes the health `failed`, never an answer that looks empty. In memory there may be nothing to read. */
+  private reading<T>(what: 'stops' | 'resolutions' | 'folder', otherwise: T, read: () => T): T {
+    try {
+      const answer = read();
+      this.healths.mend(what);
+      return answer;
+    } catch (error) {
+      if (!this.memory || (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR'))
+        this.healths.fail(what, cannotList(join(this.location, what), error));
+      return otherwise;
+    }
+  }
+
+  private tell(change: StoreChange): void {
+    for (const listener of this.listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        // One listener's fault keeps no other from hearing of a stop (I13).
+        process.emitWarning(`a listener of the state folder threw: ${String(error)}`);
+      }
+    }
+  }
+
+  private mustBeOpen(): void {
+    if (this.phase === 'open') return;
+    throw this.phase === 'closed'
+      ? new RuntimeError('closed', `the store in ${this.location} was closed`)
+      : new RuntimeError('invalid_option', 'open the store first');
+  }
+}
+
+function cannotList(path: string, error: unknown): string {
+  return `${path} cannot be read (${codeOf(error) || String(error)}): everything is held until it can; mend the disk or its rights, then restart`;
+}

@@ -1,0 +1,159 @@
+// small-files.ts: resolutions, receipts, readings, claims and documents: one small JSON file each, in its own folder.
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Resolution } from '../journal.ts';
+import type { Receipt } from '../receipt.ts';
+import { subjectKey } from '../stop-key.ts';
+import type { KeptReading } from '../store.ts';
+import { AtomicFiles, temporaryName } from './atomic-file.ts';
+import { codeOf, type FolderFs, fileMode, removeIfThere, storeFailed } from './folder-fs.ts';
+
+/** A temporary file this old belongs to nobody who still writes it. */
+const litterAfterMs = 3_600_000;
+
+export class SmallFiles {
+  readonly atomic: AtomicFiles;
+  private readonly disk: FolderFs;
+  private readonly folder: string;
+  private readonly owner: string;
+
+  constructor(disk: FolderFs, folder: string, owner: string) {
+    this.disk = disk;
+    this.folder = folder;
+    this.owner = owner;
+    this.atomic = new AtomicFiles(disk, owner);
+  }
+
+  claim(session: string, epoch: number): boolean {
+    const path = join(this.folder, 'claims', `${subjectKey(session)}.${epoch}`);
+    try {
+      const fd = this.disk.openSync(path, 'wx', fileMode);
+      try {
+        this.disk.writeSync(fd, this.owner);
+      } catch {
+        // The name is the claim; who made it is for people.
+      }
+      this.disk.closeSync(fd);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return false;
+      throw storeFailed(`${path} could not be claimed`, error);
+    }
+  }
+
+  resolve(resolution: Resolution): Promise<boolean> {
+    return this.atomic.create(join(this.folder, 'resolutions', resolutionName(resolution)), resolution);
+  }
+
+  /** The resolutions under names that are not in `known`, which they are then added to. */
+  newResolutions(known: Set<string>): Resolution[] {
+    const found: Resolution[] = [];
+    const folder = join(this.folder, 'resolutions');
+    for (const name of this.disk.readdirSync(folder)) {
+      if (known.has(name) || !isDocument(name)) continue;
+      const value = this.atomic.read(join(folder, name));
+      if (!isResolution(value)) continue;
+      known.add(name);
+      found.push(value);
+    }
+    return found;
+  }
+
+  writeReceipt(receipt: Receipt): Promise<void> {
+    return this.atomic.write(join(this.folder, 'receipts', `${safeName(receipt.id)}.json`), receipt);
+  }
+
+  receipts(): Receipt[] {
+    const folder = join(this.folder, 'receipts');
+    const names = this.disk.readdirSync(folder).filter(isDocument);
+    return names
+      .map((name) => this.atomic.read(join(folder, name)))
+      .filter(isReceipt)
+      .sort(newestFirst);
+  }
+
+  keepReadings(readings: readonly KeptReading[]): Promise<void> {
+    return this.atomic.write(join(this.folder, 'readings.json'), readings);
+  }
+
+  readings(): KeptReading[] {
+    const value = this.atomic.read(join(this.folder, 'readings.json'));
+    return Array.isArray(value) ? value.filter(isReading) : [];
+  }
+
+  writeDocument(name: string, value: unknown): Promise<void> {
+    return this.atomic.write(join(this.folder, `${name}.json`), value);
+  }
+
+  /** `undefined` when there is none. Throws `store_failed` for one that cannot be read. */
+  readDocument(name: string): unknown {
+    const path = join(this.folder, `${name}.json`);
+    try {
+      return JSON.parse(this.disk.readFileSync(path, 'utf8'));
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw storeFailed(
+        `${path} cannot be read; start the program that declares the switches again, and it is written anew`,
+        error,
+      );
+    }
+  }
+
+  /** Removes what processes that died while writing left behind. */
+  tidy(now: number): void {
+    for (const place of ['', 'receipts', 'resolutions', 'processes']) {
+      const folder = join(this.folder, place);
+      for (const name of this.disk.readdirSync(folder)) {
+        const path = join(folder, name);
+        if (temporaryName.test(name) && this.disk.statSync(path).mtimeMs < now - litterAfterMs) removeIfThere(this.disk, path);
+      }
+    }
+  }
+}
+
+export function resolutionName({ session, call }: { readonly session: string; readonly call: string }): string {
+  return `${subjectKey(session)}.${subjectKey(call)}.json`;
+}
+
+/** Newest first, by when the stop was made; ties by id, so that a list looks the same twice. */
+export function newestFirst(a: Receipt, b: Receipt): number {
+  return b.stop.since - a.stop.since || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}
+
+/** A receipt's id where it can be a file's name, else its hash: people look into this folder. */
+function safeName(id: string): string {
+  return /^[a-z0-9_~-][a-z0-9._~-]{0,199}$/.test(id) ? id : `~${createHash('sha256').update(id).digest('hex').slice(0, 40)}`;
+}
+
+function isDocument(name: string): boolean {
+  return name.endsWith('.json') && !name.startsWith('.');
+}
+
+type Fields<T> = Partial<Record<keyof T, unknown>>;
+
+function isResolution(value: unknown): value is Resolution {
+  if (typeof value !== 'object' || value === null) return false;
+  const { session, call, verdict, by, at } = value as Fields<Resolution>;
+  return (
+    [session, call, by].every((one) => typeof one === 'string') &&
+    typeof at === 'number' &&
+    (verdict === 'happened' || verdict === 'did-not')
+  );
+}
+
+function isReading(value: unknown): value is KeptReading {
+  if (typeof value !== 'object' || value === null) return false;
+  const { key, state, series, n, at } = value as Fields<KeptReading>;
+  const isWhole =
+    typeof key === 'string' && typeof series === 'string' && typeof at === 'number' && (n === undefined || typeof n === 'number');
+  return isWhole && (state === 'engaged' || state === 'released');
+}
+
+function isReceipt(value: unknown): value is Receipt {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, stop, sessions } = value as Fields<Receipt>;
+  return (
+    typeof id === 'string' && Array.isArray(sessions) && typeof (stop as Fields<Receipt['stop']> | undefined)?.since === 'number'
+  );
+}

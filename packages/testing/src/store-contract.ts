@@ -1,0 +1,263 @@
+// store-contract.ts: what every store of state promises, as one suite that each runs.
+//
+//   describeStateStore('folder', async () => ({ store, reopen, share, close }));
+
+import {
+  formatStopKey,
+  type JournalRecord,
+  type Receipt,
+  type Resolution,
+  type StateStore,
+  type StopDetails,
+  type StoreChange,
+  type StoredStop,
+  subjectKey,
+} from '@offswitch/runtime';
+import { afterEach, describe, expect, test } from 'vitest';
+
+/** One state, and stores on it that are not opened yet. */
+export interface StoreHarness {
+  readonly store: StateStore;
+  /** The last store of this harness is gone, as after a crash; the next one on what it left. */
+  reopen(): Promise<StateStore>;
+  /** Another process on the same state: both live. */
+  share(): Promise<StateStore>;
+  close(): Promise<void>;
+}
+
+const details: StopDetails = { reason: 'it went wrong', by: 'ada', at: 1000, subject: 'u-1', series: 'flags' };
+const key = (subject: string, series = 'flags'): string =>
+  formatStopKey({ kind: 'switch', tier: 'user', subject: subjectKey(subject), series });
+const byKey = (stops: readonly StoredStop[]): Map<string, StoredStop> => new Map(stops.map((stop) => [stop.key, stop]));
+
+function session(s: string, root = s): JournalRecord {
+  return { t: 'session', s, e: 1, at: 1, root, path: root === s ? [s] : [root, s], agent: 'a', workflow: 'w' };
+}
+
+function receipt(id: string, since: number): Receipt {
+  const stop = { id, cause: 'operator', tier: 'user', action: 'pause', subject: { userId: 'u-1' }, reason: 'r', since } as const;
+  return { id, stop, stages: { recorded: since }, sessions: [], grants: [], residue: ['nothing'] };
+}
+
+/** Runs the contract. `make` returns a fresh, empty state each time. */
+export function describeStateStore(name: string, make: () => Promise<StoreHarness>): void {
+  const made: StoreHarness[] = [];
+  const start = async (): Promise<StoreHarness> => {
+    const harness = await make();
+    made.push(harness);
+    return harness;
+  };
+  const opened = async (): Promise<{ harness: StoreHarness; store: StateStore }> => {
+    const harness = await start();
+    await harness.store.open();
+    return { harness, store: harness.store };
+  };
+
+  describe(`a store of state: ${name}`, () => {
+    afterEach(async () => {
+      for (const harness of made.splice(0)) await harness.close();
+    });
+
+    test('opens empty and well, under an id of its own that fits a file name', async () => {
+      const harness = await start();
+      expect(await harness.store.open()).toEqual({ stops: [], resolutions: [], readings: [], journals: [] });
+      expect(harness.store.health).toEqual({ state: 'ok' });
+      expect(harness.store.processId).toMatch(/^[a-z0-9]{8,32}$/);
+      expect((await harness.share()).processId).not.toBe(harness.store.processId);
+    });
+
+    test('keeps a stop and its words across a restart (S4, I5)', async () => {
+      const { harness, store } = await opened();
+      await store.mark(key('u-1'), 'engaged', 7, details);
+      const { stops } = await (await harness.reopen()).open();
+      expect(stops).toEqual([{ key: key('u-1'), marks: { engaged: 7, released: -1 }, engaged: details }]);
+    });
+
+    test('joins marks, whatever their order, repetition and writer (S3, I10)', async () => {
+      const marks = [
+        ['engaged', 3],
+        ['released', 4],
+        ['engaged', 1],
+        ['engaged', 9],
+        ['released', 2],
+        ['engaged', 3],
+      ] as const;
+      for (let turn = 0; turn < marks.length; turn++) {
+        const { harness, store } = await opened();
+        const other = await harness.share();
+        await other.open();
+        const order = [...marks.slice(turn), ...marks.slice(0, turn), ...marks];
+        for (const [index, [side, n]] of order.entries()) await (index % 2 ? store : other).mark(key('u-1'), side, n, details);
+        for (const one of [store, other])
+          expect(byKey(await one.stops()).get(key('u-1'))?.marks).toEqual({ engaged: 9, released: 4 });
+        await other.close();
+        expect((await (await harness.reopen()).open()).stops.map((stop) => stop.marks)).toEqual([{ engaged: 9, released: 4 }]);
+      }
+    });
+
+    test('takes marks all at once and loses none', async () => {
+      const { harness, store } = await opened();
+      await Promise.all(
+        Array.from({ length: 50 }, (_, n) => store.mark(key(`u-${n % 5}`), n % 2 ? 'engaged' : 'released', n, details)),
+      );
+      const { stops } = await (await harness.reopen()).open();
+      expect(stops.map((stop) => stop.marks.engaged + stop.marks.released).sort((a, b) => a - b)).toEqual([85, 87, 89, 91, 93]);
+    });
+
+    test('keeps the stops of odd subjects apart, and their names in clear in the words', async () => {
+      const { harness, store } = await opened();
+      const subjects = [
+        '',
+        '-',
+        'u-1',
+        'U-1',
+        '__proto__',
+        'constructor',
+        '../../etc',
+        'a/b',
+        'a.b',
+        'e.7',
+        '日本-🙂',
+        'x'.repeat(250),
+        ' ',
+      ];
+      for (const subject of subjects) await store.mark(key(subject), 'engaged', 1, { ...details, subject });
+      const { stops } = await (await harness.reopen()).open();
+      expect(stops.map((stop) => stop.engaged?.subject).sort()).toEqual([...subjects].sort());
+      for (const subject of subjects) expect(byKey(stops).get(key(subject))?.engaged?.subject).toBe(subject);
+    });
+
+    test('keeps the series of one switch apart, and stops by act beside them', async () => {
+      const { store } = await opened();
+      const act = formatStopKey({
+        kind: 'act',
+        cause: 'breaker',
+        breaker: 'tool-failures',
+        action: 'pause',
+        tier: 'instance',
+        subject: 's-1',
+        id: 'b-1',
+      });
+      await store.mark(key('u-1', 'one'), 'engaged', 5, details);
+      await store.mark(key('u-1', 'two'), 'released', 6, details);
+      await store.mark(act, 'engaged', 0, details);
+      await store.mark(act, 'released', 0, { reason: 'seen to', at: 2, allowance: 12 });
+      const stops = byKey(await store.stops());
+      expect(stops.get(key('u-1', 'one'))?.marks).toEqual({ engaged: 5, released: -1 });
+      expect(stops.get(key('u-1', 'two'))?.marks).toEqual({ engaged: -1, released: 6 });
+      expect(stops.get(act)).toMatchObject({ marks: { engaged: 0, released: 0 }, released: { allowance: 12 } });
+    });
+
+    test('tells another process of a stop, and never the one that made it', async () => {
+      const { harness, store } = await opened();
+      const other = await harness.share();
+      await other.open();
+      const own: StoreChange[] = [];
+      store.watch((change) => own.push(change));
+      const heard = new Promise<StoredStop>((resolve) => {
+        other.watch((change) => change.stops && resolve(change.stops[0]!));
+      });
+      await store.mark(key('u-1'), 'engaged', 7, details);
+      expect((await heard).marks).toEqual({ engaged: 7, released: -1 });
+      expect(own).toEqual([]);
+      await other.close();
+    });
+
+    test('gives back the records of a journal in the order in which they were appended (S7)', async () => {
+      const { harness, store } = await opened();
+      const records: JournalRecord[] = [session('s-1')];
+      for (let turn = 1; turn <= 100; turn++) records.push({ t: 'checkpoint', s: 's-1', e: 1, at: turn, turn, state: { turn } });
+      for (const record of records) store.append('s-1', record);
+      await store.flush();
+      const next = await harness.reopen();
+      expect((await next.open()).journals).toEqual([{ process: store.processId, alive: false, records }]);
+    });
+
+    test('finds appended records after a restart without any flush', async () => {
+      const { harness, store } = await opened();
+      store.append('s-1', session('s-1'));
+      expect((await (await harness.reopen()).open()).journals[0]?.records).toEqual([session('s-1')]);
+    });
+
+    test('gives values back as JSON does: big ones, odd keys, line breaks, absent fields absent', async () => {
+      const { harness, store } = await opened();
+      const state = JSON.parse(
+        '{"__proto__":{"polluted":true},"constructor":1,"lines":"a\\nb\\r\\u2028","half":"\\ud800","n":[null,-0.5,1e300]}',
+      );
+      const values = [state, 'x'.repeat(3_000_000), '', null, [], { deep: { deeper: [[[[]]]] } }];
+      for (const [turn, value] of values.entries())
+        store.append('s-1', { t: 'checkpoint', s: 's-1', e: 1, at: 1, turn, state: value });
+      store.append('s-1', { t: 'checkpoint', s: 's-1', e: 1, at: 1, turn: 9, state: undefined });
+      const records = (await (await harness.reopen()).open()).journals[0]!.records as readonly { state?: unknown }[];
+      expect(records.slice(0, -1).map((record) => record.state)).toEqual(values);
+      expect(Object.keys(records[0]!.state as object)).toContain('__proto__');
+      expect(Object.hasOwn({}.constructor.prototype, 'polluted')).toBe(false);
+      expect('state' in records.at(-1)!).toBe(false);
+    });
+
+    test('lets exactly one process have an epoch of a session, for good (S7)', async () => {
+      const { harness, store } = await opened();
+      const stores = [store, await harness.share(), await harness.share()];
+      for (const other of stores.slice(1)) await other.open();
+      expect(stores.map((one) => one.claim('s-1', 2)).filter(Boolean)).toHaveLength(1);
+      expect(stores.map((one) => one.claim('S-1', 2)).filter(Boolean)).toHaveLength(1);
+      expect(store.claim('s-1', 3)).toBe(true);
+      for (const other of stores.slice(1)) await other.close();
+      const next = await harness.reopen();
+      await next.open();
+      expect([next.claim('s-1', 2), next.claim('s-1', 4)]).toEqual([false, true]);
+    });
+
+    test('lets the first word on a call stand (S7)', async () => {
+      const { harness, store } = await opened();
+      const word: Resolution = { session: 's-1', call: 't3-2', verdict: 'happened', value: { id: 5 }, by: 'ada', at: 5 };
+      const other: Resolution = { ...word, verdict: 'did-not', by: 'bob' };
+      expect((await Promise.all([store.resolve(word), store.resolve(other)])).filter(Boolean)).toHaveLength(1);
+      expect(await store.resolve(other)).toBe(false);
+      expect(await store.resolve({ ...other, call: 't3-3' })).toBe(true);
+      const next = await harness.reopen();
+      const { resolutions } = await next.open();
+      expect(resolutions).toHaveLength(2);
+      expect(resolutions).toContainEqual(word);
+      expect(await next.resolve(other)).toBe(false);
+    });
+
+    test('keeps receipts, newest first, the last writing of each (S10)', async () => {
+      const { harness, store } = await opened();
+      const odd = 'switch.user.~Ü/..\\.7';
+      await store.writeReceipt(receipt('old', 1));
+      await store.writeReceipt(receipt(odd, 3));
+      await Promise.all([store.writeReceipt(receipt('mid', 2)), store.writeReceipt({ ...receipt('mid', 2), released: 9 })]);
+      const next = await harness.reopen();
+      await next.open();
+      expect(await next.receipts()).toEqual([receipt(odd, 3), { ...receipt('mid', 2), released: 9 }, receipt('old', 1)]);
+    });
+
+    test('keeps the last readings and the document of switches', async () => {
+      const { harness, store } = await opened();
+      const readings = [
+        { key: 'killswitch.global', state: 'released', series: 'f', n: 3, at: 5 },
+        { key: 'killswitch.user', state: 'engaged', series: 'f', at: 6 },
+      ] as const;
+      expect(await store.readDocument('switches')).toBe(undefined);
+      await store.keepReadings([readings[0]]);
+      await store.keepReadings(readings);
+      await store.writeDocument('switches', { flags: ['killswitch.global'] });
+      const next = await harness.reopen();
+      expect((await next.open()).readings).toEqual(readings);
+      expect(await next.readDocument('switches')).toEqual({ flags: ['killswitch.global'] });
+    });
+
+    test('refuses everything that would change it once closed, as often as it is closed', async () => {
+      const { store } = await opened();
+      await Promise.all([store.close(), store.close()]);
+      await store.close();
+      await expect(store.mark(key('u-1'), 'engaged', 1, details)).rejects.toMatchObject({ code: 'closed' });
+      expect(() => store.append('s-1', session('s-1'))).toThrow(expect.objectContaining({ code: 'closed' }));
+      expect(() => store.claim('s-1', 2)).toThrow(expect.objectContaining({ code: 'closed' }));
+      await expect(store.resolve({ session: 's', call: 'c', verdict: 'happened', by: 'b', at: 1 })).rejects.toMatchObject({
+        code: 'closed',
+      });
+    });
+  });
+}
