@@ -2,10 +2,12 @@
 //
 // Signal and keys are made only when asked for: most tools ask for neither, and the check before a call must cost nothing.
 
+import type { Span } from '@opentelemetry/api';
 import { digest } from './digest.ts';
 import type { CallClass, CallKind, CallOutcome } from './journal.ts';
 import type { SavedCall } from './saved.ts';
 import type { LiveSession } from './session.ts';
+import { endCall } from './telemetry.ts';
 import type { OpenTurn } from './turn.ts';
 
 export interface CallSpec {
@@ -40,6 +42,7 @@ export class Call {
   /** Why it rests, where that is not a stop: the words for a person. */
   waitsForPerson: string | undefined;
   reservedMicros = 0;
+  span: Span | undefined;
   /** The id under which the journal already knows it. */
   savedId: string | undefined;
   /** The key under which the journal knows it, where it was not made again by the agent. */
@@ -119,6 +122,7 @@ export class Call {
 
   end(outcome: CallOutcome): void {
     this.outcome = outcome;
+    if (this.span) endCall(this);
     const listeners = this.onEnd;
     this.onEnd = undefined;
     if (listeners) for (const listener of listeners) listener();

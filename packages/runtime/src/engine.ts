@@ -47,6 +47,8 @@ export interface Engine {
   /** Claims the next epoch for a resume in place; false when another process has the session. */
   claim(session: LiveSession): boolean;
   alarm(message: string): void;
+  /** Tells whoever records that a session began to rest, and which switch is behind it. */
+  notePaused(session: LiveSession): void;
   changed(session: LiveSession): void;
 }
 

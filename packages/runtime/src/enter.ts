@@ -4,6 +4,7 @@
 import { type Call, never } from './call.ts';
 import { RuntimeError } from './error.ts';
 import type { SavedCall } from './saved.ts';
+import { startCall } from './telemetry.ts';
 import type { Usage } from './turn.ts';
 
 export interface EnterOptions {
@@ -98,6 +99,7 @@ async function enterSlowly<R>(
   }
   if (options.isOpen) {
     call.isSent = true;
+    call.span = startCall(call);
     return undefined as R;
   }
   return session.invoke(call, body, usageOf);

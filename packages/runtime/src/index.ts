@@ -7,7 +7,7 @@ export { RuntimeError, type RuntimeErrorCode } from './error.ts';
 export type { RuntimeEvent, RuntimeListener } from './event.ts';
 export { type ControlAnswer, type ControlRequestOptions, requestControl } from './folder/control-request.ts';
 export { type FolderStoreOptions, folderStore } from './folder/folder-store.ts';
-export { type ProcessEntry, listProcesses } from './folder/processes.ts';
+export { listProcesses, type ProcessEntry } from './folder/processes.ts';
 export { type Gate, type GateOptions, type GateSubject, openGate } from './gate.ts';
 export { mintId } from './id.ts';
 export type { CallClass, CallKind, CallOutcome, JournalRecord, Resolution, SessionRecord } from './journal.ts';

@@ -4,6 +4,7 @@
 // session's promises are abandoned: its code is not told, so it cannot act on it (S7, S9).
 
 import { type Decision, effectOf, noticeOf, type Stopped } from '@offswitch/core';
+import type { Span } from '@opentelemetry/api';
 import type { AgentDefinition } from './agent.ts';
 import { Counters } from './breakers.ts';
 import { type Call, never } from './call.ts';
@@ -16,6 +17,7 @@ import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { applyRecord, type Saved, type SavedCall } from './saved.ts';
+import { endSession, noteResumed, noteUsage, startCall, startSession, within } from './telemetry.ts';
 import { OpenTurn, type Turn, type Usage } from './turn.ts';
 
 /** A session as its agent sees it. */
@@ -66,6 +68,8 @@ export class LiveSession implements Session {
   isStopped = false;
   stopping: Stopped | undefined;
   isAtRest = false;
+  /** Set only while somebody records. */
+  span: Span | undefined;
   calls: Set<Call> | undefined;
   countersMade: Counters | undefined;
   /** Held at a boundary, or before its first turn, since (epoch milliseconds). */
@@ -145,6 +149,7 @@ export class LiveSession implements Session {
 
   /** Enters the agent's code once the gate lets it: a session that is born paused runs none of it. */
   start(definition: AgentDefinition, input: unknown): void {
+    this.span = startSession(this);
     void runInContext(this, async () => {
       try {
         await this.pass();
@@ -293,7 +298,10 @@ export class LiveSession implements Session {
   }
 
   private async hold(call: Call | undefined): Promise<void> {
-    this.heldSince ??= this.engine.clock.now();
+    if (this.heldSince === undefined) {
+      this.heldSince = this.engine.clock.now();
+      if (this.span) this.engine.notePaused(this);
+    }
     if (call) this.setResting(call, true);
     await new Promise<void>((resolve) => {
       this.wakers ??= new Set();
@@ -323,6 +331,7 @@ export class LiveSession implements Session {
     const wakers = this.wakers!;
     this.wakers = undefined;
     this.heldSince = undefined;
+    if (this.span) noteResumed(this);
     for (const waker of wakers) waker();
     this.checkRest();
     this.engine.changed(this);
@@ -397,7 +406,8 @@ export class LiveSession implements Session {
     call.isSent = true;
     let result: Promise<R> | R;
     try {
-      result = runInContext(call, body);
+      call.span = startCall(call);
+      result = call.span ? runInContext(call, within, call.span, body as () => Promise<R> | R) : runInContext(call, body);
     } catch (error) {
       return this.failCall(call, error) ? Promise.reject(error) : never();
     }
@@ -449,6 +459,7 @@ export class LiveSession implements Session {
       this.write(end);
     }
     this.untrack(call);
+    if (call.span) noteUsage(call.span, usage);
     call.end('completed');
     if (call.kind === 'tool' && this.countersMade) this.toolEnded(call.name, false);
     this.engine.callEnded(this, call);
@@ -557,7 +568,7 @@ export class LiveSession implements Session {
     if (this.isOver) return;
     if (this.open) this.keepTurn(this.open);
     this.write({ t: 'parked', ...(decision.stopId === undefined ? {} : { stopId: decision.stopId }) });
-    this.leave();
+    this.leave('paused');
     this.resolveOutcome({
       status: 'paused',
       session: this.id,
@@ -573,7 +584,7 @@ export class LiveSession implements Session {
     if (this.isOver) return;
     const decision: Stopped = { ...abandoned, reason: why, since: this.engine.clock.now() };
     for (const call of this.calls ?? []) if (call.class !== 'effect') call.abort(decision);
-    this.leave();
+    this.leave('paused');
     this.resolveOutcome({
       status: 'paused',
       session: this.id,
@@ -659,7 +670,7 @@ export class LiveSession implements Session {
       error = failure;
       this.write({ t: 'settled', status: 'failed', error: messageOf(failure) });
     }
-    this.leave(status === 'terminated');
+    this.leave(error === undefined ? status : 'failed');
     const outcome: Outcome =
       status === 'failed' || error !== undefined
         ? { status: 'failed', session: this.id, error }
@@ -702,7 +713,9 @@ export class LiveSession implements Session {
     }
   }
 
-  private leave(isStopped = true): void {
+  private leave(how: 'completed' | 'failed' | 'paused' | 'terminated'): void {
+    const isStopped = how === 'paused' || how === 'terminated';
+    endSession(this.span, how, this.stopping?.reason);
     this.isOver = true;
     this.isStopped = isStopped;
     this.engine.clock.clearTimeout(this.deadline);

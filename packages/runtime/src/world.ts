@@ -21,6 +21,7 @@ import { newSaved } from './saved.ts';
 import { LiveSession } from './session.ts';
 import { Stopping } from './stopping.ts';
 import type { StateStore } from './store.ts';
+import { notePaused } from './telemetry.ts';
 
 export interface WorldOptions {
   readonly kernel: Kernel;
@@ -457,6 +458,20 @@ export class World implements Engine {
         // A listener is outside the decision; what it throws is its own.
       }
     }
+  }
+
+  notePaused(session: LiveSession): void {
+    const decision = this.decide(session.node);
+    if (decision.action === 'run') return;
+    const { switches, source } = this.kernel.options;
+    const flag =
+      decision.tier === 'feature' ? switches.flags.find((one) => one.workflow === session.workflow) : switches[decision.tier];
+    notePaused(
+      session,
+      decision,
+      decision.cause === 'switch' || decision.cause === 'unknown' ? flag?.key : undefined,
+      source.name,
+    );
   }
 
   alarm(message: string): void {
