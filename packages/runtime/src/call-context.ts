@@ -5,6 +5,7 @@
 
 import { type Call, never } from './call.ts';
 import { currentContext, runInContext } from './context.ts';
+import { RuntimeError } from './error.ts';
 import type { LiveSession, Session } from './session.ts';
 
 export interface CallContext {
@@ -19,6 +20,11 @@ export interface CallContext {
   ready(child: Session): Promise<void>;
   /** Runs code as the child. */
   runAs<R>(child: Session, body: () => R): R;
+}
+
+/** The session the running code belongs to, also when it has ended, so that an adapter can tell stopped from never governed. */
+export function contextSession(): Session | undefined {
+  return currentContext()?.session;
 }
 
 /** The call whose body the running code is; `undefined` outside of any, or directly in a session. */
@@ -37,6 +43,9 @@ export function currentCall(): CallContext | undefined {
 function childOf(call: Call, agent: string): LiveSession {
   if (call.childSession) return call.childSession;
   const { session } = call;
+  if (call.outcome !== undefined || session.isOver) {
+    throw new RuntimeError('session_ended', `${call.name} of session ${session.id} has ended; ${agent} cannot be started inside it any more`);
+  }
   const child = session.engine.child(session, call, { agent, inline: true });
   // Another process has it: what is left here must not go on.
   if (!child) throw new Error(`session ${session.id} was taken over by another process`);

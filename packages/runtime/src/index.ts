@@ -1,7 +1,7 @@
 export type { Agent, RunOptions } from './agent.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export { ToolContext } from './call.ts';
-export { type CallContext, currentCall } from './call-context.ts';
+export { type CallContext, contextSession, currentCall } from './call-context.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { RuntimeError, type RuntimeErrorCode } from './error.ts';
 export type { RuntimeEvent, RuntimeListener } from './event.ts';

@@ -25,7 +25,7 @@ import { type ReleaseOrder, releaseByAct } from './release.ts';
 import type { Session } from './session.ts';
 import { statusOf } from './status.ts';
 import { subjectKey } from './stop-key.ts';
-import type { StateStore } from './store.ts';
+import type { ControlHandler, StateStore } from './store.ts';
 import { type Preview, previewOf, type RuntimeStatus, type SessionView, viewOf } from './view.ts';
 import { World } from './world.ts';
 
@@ -123,6 +123,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       else if (alarm.isActive) console.error(`offswitch: ${alarm.message}`);
     },
   });
+  // Before anything is written: listening is what tells other processes that what we write has an owner.
+  let handler: ControlHandler | undefined;
+  await store.serve?.((method, params) =>
+    handler ? handler(method, params) : Promise.reject(new RuntimeError('closed', 'this process is still starting; ask again')),
+  );
   const w = new World({
     kernel,
     clock,
@@ -329,7 +334,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     },
   };
   const this_ = (name: string): Agent<never, never> => ({ name }) as Agent<never, never>;
-  await store.serve?.(controlHandler(runtime, w));
+  handler = controlHandler(runtime, w);
   w.reconsider();
   return runtime;
 }

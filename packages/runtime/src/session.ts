@@ -37,6 +37,10 @@ export interface Session {
   readonly turnNumber: number;
   /** What applies to it now. */
   readonly decision: Decision;
+  /** The turn that is open now. For adapters of frameworks. */
+  readonly open: Turn | undefined;
+  /** Settles once, with whatever comes first: an end, a park, a stop. For adapters, whose streams must end when the session does. */
+  readonly outcome: Promise<Outcome>;
   /**
    * One turn. Waits here while the session is paused; what `body` resolves to becomes the checkpoint. Calls still open when it
    * returns are waited for. If `body` rejects, so does this, and there is no checkpoint.

@@ -8,6 +8,8 @@ export interface ControlRequestOptions {
   readonly timeoutMs?: number;
   /** Ask this process alone. Default: all that run. */
   readonly process?: string;
+  /** Ask all but this one: the asker itself. */
+  readonly except?: string;
 }
 
 /** What one process said. `error.code`: the runtime's own, or `timeout`, `unreachable`, `bad_answer`, `internal`. */
@@ -30,7 +32,7 @@ export async function requestControl(
   options: ControlRequestOptions = {},
 ): Promise<readonly ControlAnswer[]> {
   const processes = (await listProcesses(folder)).filter(
-    (one) => options.process === undefined || one.process === options.process,
+    (one) => one.process !== options.except && (options.process === undefined || one.process === options.process),
   );
   const body = JSON.stringify(params);
   return Promise.all(

@@ -27,6 +27,7 @@ import type {
   StoreOpening,
 } from '../store.ts';
 import { ControlPoint } from './control-point.ts';
+import { requestControl } from './control-request.ts';
 import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
 import { FolderHealth } from './folder-health.ts';
 import { FolderWatch } from './folder-watch.ts';
@@ -51,6 +52,9 @@ export interface FolderStoreOptions {
   /** Where the local socket goes. Default: `<folder>/s`, or a folder of this user in the temporary folder where that path is too long for a socket. */
   readonly socketDir?: string;
 }
+
+/** How long another process may take to confirm a stop. Milliseconds, default 2000: one that is well answers in a few. */
+const askOthersMs = 2_000;
 
 /** Opens nothing yet: `open` does. */
 export function folderStore(path: string = '.offswitch', options: FolderStoreOptions = {}): StateStore {
@@ -99,6 +103,8 @@ class FolderStore implements StateStore {
       maxSegmentBytes,
       retentionMs,
       now: () => clock.now(),
+      onRefused: (why) => this.healths.fail('append', why),
+      onMended: () => this.healths.mend('append'),
       onBroken: (why) => this.healths.fail('journal', why),
     });
   }
@@ -233,6 +239,7 @@ class FolderStore implements StateStore {
       look: () => this.look(),
       poll: () => {
         // In memory the folder is only read, and may appear later.
+        this.journal.retry();
         if (this.memory || (this.healths.check() && this.isTouched())) this.look();
       },
     });
@@ -251,6 +258,15 @@ class FolderStore implements StateStore {
       startedAt: this.clock.now(),
       ...(this.options.socketDir === undefined ? {} : { socketDir: this.options.socketDir }),
     });
+  }
+
+  async askOthers(method: string, params: Readonly<Record<string, unknown>>): ReturnType<NonNullable<StateStore['askOthers']>> {
+    const answers = await requestControl(this.location, method, params, { timeoutMs: askOthersMs, except: this.processId });
+    return answers.map((one) =>
+      'error' in one
+        ? { process: one.process, error: `[${one.error.code}] ${one.error.message}` }
+        : { process: one.process, result: one.result },
+    );
   }
 
   close(): Promise<void> {

@@ -3,7 +3,6 @@
 // Only an incomplete last line is what a crash leaves. Anything else that does not read is damage, and is said so.
 
 import { crc32 } from 'node:zlib';
-import { RuntimeError } from '../error.ts';
 import type { JournalRecord } from '../journal.ts';
 
 /** Written by `forget`; for the bookkeeping of segments and not for the runtime. */
@@ -15,16 +14,9 @@ export interface ForgottenRecord {
 const prefixBytes = 9;
 const newline = 10;
 
+/** Throws what `JSON.stringify` throws: the caller knows whose value it is. */
 export function encodeLine(record: JournalRecord | ForgottenRecord): Buffer {
-  let json: string;
-  try {
-    json = JSON.stringify(record);
-  } catch (error) {
-    throw new RuntimeError('not_serialisable', `a record of kind ${record.t} cannot be written as JSON: ${String(error)}`, {
-      cause: error,
-    });
-  }
-  const line = Buffer.from(`00000000 ${json}\n`);
+  const line = Buffer.from(`00000000 ${JSON.stringify(record)}\n`);
   line.write(hex(crc32(line.subarray(prefixBytes, line.length - 1))), 0, 8, 'latin1');
   return line;
 }

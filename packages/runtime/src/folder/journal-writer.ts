@@ -20,7 +20,10 @@ export interface JournalWriterOptions {
   readonly retentionMs: number;
   /** Wall clock, epoch milliseconds. */
   readonly now: () => number;
-  /** The journal cannot be trusted any more; names the file and the way out. */
+  /** A record could not be written and was taken back whole: the next one may be, and then `onMended` is called. */
+  readonly onRefused: (why: string) => void;
+  readonly onMended: () => void;
+  /** The journal cannot be trusted any more, for good; names the file and the way out. */
   readonly onBroken: (why: string) => void;
 }
 
@@ -39,7 +42,7 @@ export class JournalWriter {
   private rotated: { readonly fd: number; readonly segment: number }[] = [];
   private kept: number[] = [];
   private broken: RuntimeError | undefined;
-  private isRetry = false;
+  private isRefused = false;
   private inFlight: Promise<void> | undefined;
 
   constructor(options: JournalWriterOptions) {
@@ -56,12 +59,13 @@ export class JournalWriter {
   forget(root: string): void {
     // Nothing to write where its own `settled` record says it already.
     if (!this.roots.settled(root) || this.broken) return;
-    const forgotten: ForgottenRecord = { t: 'forgotten', root };
-    try {
-      this.write(encodeLine(forgotten));
-    } catch {
-      // Kept longer than needed, which harms nobody; health tells of the disk.
-    }
+    // Kept longer than needed where it cannot be written, which harms nobody; health tells of the disk.
+    this.tryWrite(root);
+  }
+
+  /** After a refusal: is there room again? Told through `onMended`. */
+  retry(): void {
+    if (this.isRefused && !this.broken) this.tryWrite('');
   }
 
   flush(): Promise<void> {
@@ -75,6 +79,15 @@ export class JournalWriter {
     for (const { fd } of this.rotated.splice(0)) this.options.disk.closeSync(fd);
     if (this.fd !== undefined) this.options.disk.closeSync(this.fd);
     this.fd = undefined;
+  }
+
+  private tryWrite(root: string): void {
+    const forgotten: ForgottenRecord = { t: 'forgotten', root };
+    try {
+      this.write(encodeLine(forgotten));
+    } catch {
+      // Told by `onRefused` and `onBroken`.
+    }
   }
 
   private path(segment: number): string {
@@ -92,7 +105,8 @@ export class JournalWriter {
       const written = disk.writeSync(fd, line);
       if (written === line.length) {
         this.bytes += written;
-        this.isRetry = false;
+        if (this.isRefused) this.options.onMended();
+        this.isRefused = false;
         return;
       }
       cause = new Error(`only ${written} of ${line.length} bytes were written; the disk is probably full`);
@@ -105,9 +119,11 @@ export class JournalWriter {
     } catch (error) {
       throw this.breakDown(`${path} could not be written (${words(cause)}) nor put back to its last whole record`, error);
     }
-    // Once is an accident that left nothing behind. Twice in a row, and nothing more is believed of this disk.
-    if (this.isRetry) throw this.breakDown(`${path} could not be written, twice in a row`, cause);
-    this.isRetry = true;
+    // Most likely the disk is full. Nothing half written is left, so the journal goes on as soon as there is room.
+    this.isRefused = true;
+    this.options.onRefused(
+      `${path} could not be written (${words(cause)}): everything is held until it can; make room on the disk`,
+    );
     throw storeFailed(`${path} could not be written; the record was taken back whole`, cause);
   }
 

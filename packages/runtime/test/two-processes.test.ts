@@ -1,0 +1,57 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { KillSwitches } from '@offswitch/core';
+import { createRuntime, folderStore, requestControl } from '@offswitch/runtime';
+import { memorySource } from '@offswitch/testing';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { deferred, switches } from './world.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'offswitch-two-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const open = (): ReturnType<typeof createRuntime> =>
+  createRuntime({ switches: switches as KillSwitches, source: memorySource(switches as KillSwitches), store: folderStore(folder) });
+
+describe('two processes on one folder', () => {
+  test('confirm each other’s stops before they are called fenced, and a stop against a session of the other takes hold there (S10, I11)', async () => {
+    const one = await open();
+    const two = await open();
+    try {
+      const gate = deferred();
+      const { id, outcome } = one.agent('alpha', (session) => session.turn(() => gate.promise)).start(undefined);
+      // The second process does not run it; the command line reaches the one that does.
+      const answers = await requestControl(folder, 'stop', { session: id, reason: 'runaway', by: 'ann' });
+      expect(answers).toHaveLength(2);
+      const receipt = answers.find((answer) => 'result' in answer)!;
+      expect(receipt).toMatchObject({ result: { stages: { recorded: expect.any(Number), fenced: expect.any(Number) } } });
+      expect((await outcome).status).toBe('terminated');
+      expect(two.stops().map((stop) => [stop.action, stop.subject.sessionId])).toEqual([['terminate', id]]);
+    } finally {
+      await Promise.all([one.close(), two.close()]);
+    }
+  });
+
+  test('do not take over each other’s sessions while both live', async () => {
+    const one = await open();
+    let entered = 0;
+    const body = async (session: import('@offswitch/runtime').Session): Promise<void> => {
+      entered += 1;
+      await session.turn(() => new Promise(() => {}));
+    };
+    one.agent('alpha', body).start(undefined);
+    const two = await open();
+    try {
+      two.agent('alpha', body);
+      await new Promise((resolve) => setImmediate(resolve));
+      await two.refresh();
+      expect(entered).toBe(1);
+      expect(two.sessions().map((session) => session.state)).toEqual(['elsewhere']);
+    } finally {
+      await Promise.all([one.close(), two.close()]);
+    }
+  });
+});
