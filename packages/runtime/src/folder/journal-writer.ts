@@ -109,7 +109,7 @@ export class JournalWriter {
         this.isRefused = false;
         return;
       }
-      cause = new Error(`only ${written} of ${line.length} bytes were written; the disk is probably full`);
+      cause = new Error('only a part of it was written, so the disk is probably full');
     } catch (error) {
       cause = error;
     }
