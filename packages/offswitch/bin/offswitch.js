@@ -1,2 +1,14 @@
 #!/usr/bin/env node
-export {};
+// The command is built from src/cli; in a fresh checkout it is not there yet.
+import { existsSync } from 'node:fs';
+
+const program = new URL('../dist/cli/main.js', import.meta.url);
+if (existsSync(program)) {
+  const { main, processIo } = await import(program.href);
+  process.exitCode = await main(process.argv.slice(2), processIo());
+} else {
+  process.stderr.write(
+    'offswitch: the command is not built yet; run "npm run build" in the checkout, or reinstall the package\n',
+  );
+  process.exitCode = 1;
+}

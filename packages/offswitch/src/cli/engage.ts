@@ -1,0 +1,64 @@
+// engage.ts: throws a switch.
+
+import type { Tier } from '@offswitch/core';
+import { type Command, type Done, done, type Who } from './command.ts';
+import { confirm } from './confirm.ts';
+import { exit } from './failure.ts';
+import { type FlipTarget, isStopOf, order, planFlip, showFlip, tellFlip } from './flip.ts';
+import { followStop, tellFollowed } from './follow.ts';
+import { covered, reachOf, showReach } from './preview.ts';
+import { clean } from './print.ts';
+import { askAll, previewIn, sessionsIn } from './wire.ts';
+
+export async function engage(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
+  const { place } = command;
+  const plan = await planFlip(command, target);
+  showFlip(command, 'engage', plan);
+  const reach = await reachOf(command, target.tier, target.subject);
+  showReach(command, reach, 'stops', target.tier, target.subject);
+  await confirm(command.io, question(target), isYes);
+
+  const sessions = new Set(target.isConversation ? await conversationSessions(command, target) : []);
+  const flip = await plan.control.engage(order(plan, who));
+  tellFlip(command, flip);
+  await place.ask('refresh');
+  const isTargeted = target.tier === 'user' || target.tier === 'instance';
+  const livesIn = async (process: string): Promise<boolean> => {
+    const params = { tier: target.tier, ...(target.subject === undefined ? {} : { subject: target.subject }) };
+    const answers = await askAll(place, 'preview', params, previewIn, process);
+    return answers.answered.length === 0 || answers.answered.some((one) => one.value.sessions > 0);
+  };
+  const followed = await followStop(command, isStopOf(target, sessions), isTargeted ? livesIn : undefined);
+  tellFollowed(command, followed);
+  return done(
+    {
+      flip,
+      preview: reach.preview,
+      confirmed: followed.isFenced,
+      processes: followed.processes,
+      stages: followed.stages,
+      receipts: followed.receipts.map((one) => one.id),
+      silent: followed.silent,
+    },
+    followed.isFenced ? exit.ok : exit.unconfirmed,
+  );
+}
+
+/** Names the outcome, so that a yes is a yes to that. */
+function question(target: FlipTarget): string {
+  const subject = clean(target.subject ?? '');
+  const questions: Record<Tier, string> = {
+    global: 'Stop all agents?',
+    feature: `Stop every agent of the workflow ${subject}?`,
+    user: `Stop every agent of user ${subject}?`,
+    instance: target.isConversation
+      ? `End every session of conversation ${subject} for good?`
+      : `End session ${subject} for good?`,
+  };
+  return questions[target.tier];
+}
+
+async function conversationSessions(command: Command, target: FlipTarget): Promise<readonly string[]> {
+  const answers = await askAll(command.place, 'sessions', {}, sessionsIn);
+  return answers.answered.flatMap((one) => covered(one.value, 'instance', target.subject).map((session) => session.id));
+}

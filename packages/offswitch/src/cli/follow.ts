@@ -1,0 +1,119 @@
+// follow.ts: waits until the running processes say that it is so, and says nothing sooner (S10).
+
+import type { Stop } from '@offswitch/core';
+import { type Receipt, type Stage, stageNames, stages } from '@offswitch/runtime';
+import type { Command } from './command.ts';
+import { silentOnes } from './preview.ts';
+import { clean, count, paint } from './print.ts';
+import { type Answered, askAll, receiptsIn, type Status, statusIn } from './wire.ts';
+
+/** How long a command waits for confirmation. Milliseconds. 5 s: a file change takes 50 ms to be read; past that somebody should look. */
+const confirmWithinMs = 5000;
+const pollMs = 100;
+
+export interface Followed {
+  /** Every running process refuses new work under the stop. True with no process alive: nothing runs. */
+  readonly isFenced: boolean;
+  readonly processes: number;
+  readonly stages: readonly Stage[];
+  readonly receipts: readonly Receipt[];
+  readonly silent: readonly string[];
+}
+
+/**
+ * Follows a stop through its stages. `isIt` says which stop; `applies` whether a process that does not hold the stop is right not
+ * to, because nobody it covers lives there.
+ */
+export async function followStop(
+  command: Command,
+  isIt: (stop: Stop) => boolean,
+  applies?: (process: string) => Promise<boolean>,
+): Promise<Followed> {
+  const { io, place } = command;
+  const until = io.now() + confirmWithinMs;
+  const shown = new Set<Stage>();
+  let last: Followed = { isFenced: false, processes: 0, stages: [], receipts: [], silent: [] };
+  for (let round = 0; round === 0 || io.now() < until; round++) {
+    if (round > 0) await io.sleep(pollMs);
+    const statuses = await askAll(place, 'status', {}, statusIn);
+    const silent = silentOnes(statuses);
+    if (statuses.answered.length === 0 && silent.length === 0) return { ...last, isFenced: true, processes: 0, silent };
+    const receipts: Receipt[] = [];
+    let isFenced = silent.length === 0;
+    for (const one of statuses.answered) {
+      const mine = await receiptsOf(command, one, isIt);
+      receipts.push(...mine);
+      const isThere = one.value.stops.some(isIt);
+      const isFree = !isThere && mine.length === 0 && applies !== undefined && !(await applies(one.process));
+      if (!isFree && !(isThere && mine.length > 0 && mine.every((receipt) => receipt.stages.fenced !== undefined)))
+        isFenced = false;
+    }
+    const reached =
+      receipts.length === 0 ? [] : stages.filter((stage) => receipts.every((one) => one.stages[stage] !== undefined));
+    for (const stage of reached) {
+      // Credentials are lent to nobody here: a stage that has nothing to do is not announced as work done.
+      if (shown.has(stage) || stage === 'revoked') continue;
+      shown.add(stage);
+      command.say(`  ${paint(io, 'green', '✓')} ${stageNames[stage]}`);
+    }
+    last = { isFenced, processes: statuses.answered.length, stages: reached, receipts, silent };
+    if (isFenced && (receipts.length === 0 || reached.includes('done'))) return last;
+  }
+  return last;
+}
+
+async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: Stop) => boolean): Promise<readonly Receipt[]> {
+  const answers = await askAll(command.place, 'receipts', {}, receiptsIn, of.process);
+  return answers.answered.flatMap((one) => one.value).filter((one) => one.released === undefined && isIt(one.stop));
+}
+
+/** Waits until no running process holds it any more; the stops that are still held when time is up. */
+export async function followRelease(
+  command: Command,
+  isIt: (stop: Stop) => boolean,
+): Promise<{ readonly held: readonly Stop[]; readonly processes: number; readonly silent: readonly string[] }> {
+  const { io, place } = command;
+  const until = io.now() + confirmWithinMs;
+  for (;;) {
+    const statuses = await askAll(place, 'status', {}, statusIn);
+    const held = statuses.answered.flatMap((one) => one.value.stops.filter(isIt));
+    const silent = silentOnes(statuses);
+    if ((held.length === 0 && silent.length === 0) || io.now() >= until)
+      return { held, processes: statuses.answered.length, silent };
+    await io.sleep(pollMs);
+  }
+}
+
+/** The last lines of a stop: what is known, and what is not. */
+export function tellFollowed(command: Command, followed: Followed): void {
+  const { io } = command;
+  for (const one of followed.silent) command.say(paint(io, 'yellow', `  ! ${one}`));
+  if (followed.processes === 0 && followed.silent.length === 0) {
+    command.say('  no process is running; it will be stopped at start');
+    return;
+  }
+  if (!followed.isFenced) {
+    command.say(
+      paint(
+        io,
+        'yellow',
+        `  ! not confirmed by every process within ${confirmWithinMs / 1000} s. It is recorded and takes hold where it is read; look again: offswitch status`,
+      ),
+    );
+    return;
+  }
+  const sessions = new Map(followed.receipts.flatMap((one) => one.sessions).map((one) => [one.session, one]));
+  const by = (state: string): number => [...sessions.values()].filter((one) => one.state === state).length;
+  const parts = [
+    by('paused') > 0 ? `${count(by('paused'), 'session')} paused` : '',
+    by('stopped') > 0 ? `${count(by('stopped'), 'session')} ended for good` : '',
+    by('unconfirmed') > 0 ? `${count(by('unconfirmed'), 'session')} not yet at rest` : '',
+  ].filter((part) => part !== '');
+  command.say(
+    `  ${parts.length > 0 ? parts.join(', ') : 'confirmed: no live session is covered; a new one is refused or born stopped'}`,
+  );
+  for (const one of new Set(followed.receipts.flatMap((receipt) => receipt.residue)))
+    command.say(paint(io, 'yellow', `  ! ${clean(one)}`));
+  const [first] = followed.receipts;
+  if (first) command.say(`  receipt: offswitch receipts ${clean(first.id)}`);
+}

@@ -1,0 +1,209 @@
+// main.ts: the `offswitch` command: its words, and what its end means to a script.
+
+import { userInfo } from 'node:os';
+import { resolve as resolvePath } from 'node:path';
+import type { Breaker } from '@offswitch/core';
+import { CommanderError, Command as Program } from 'commander';
+import { type Command, commandOf, type Done, subjectOf, tierOf, whoOf } from './command.ts';
+import { engage } from './engage.ts';
+import { CommandError, exit, failureOf } from './failure.ts';
+import { type Io, terminal } from './io.ts';
+import { lint } from './lint.ts';
+import { folderPlace, type Place } from './place.ts';
+import { clean } from './print.ts';
+import { receipts } from './receipts.ts';
+import { release, releaseBreaker, releaseStop } from './release.ts';
+import { resolve, type Verdict } from './resolve.ts';
+import { resume } from './resume.ts';
+import { sessions } from './sessions.ts';
+import { status } from './status.ts';
+import { stop } from './stop.ts';
+
+interface Options extends Verdict {
+  readonly state?: string;
+  readonly json?: boolean;
+  readonly reason?: string;
+  readonly by?: string;
+  readonly yes?: boolean;
+  readonly conversation?: boolean;
+  readonly pause?: boolean;
+  readonly all?: boolean;
+  readonly stop?: string;
+  readonly breaker?: string;
+  readonly workflow?: string;
+  readonly allow?: string;
+}
+
+/** Runs one command line and resolves with its exit code (failure.ts). `place` makes the ports; tests pass their own. */
+export async function main(argv: readonly string[], io: Io, place: (folder: string) => Place = folderPlace): Promise<number> {
+  let code: number = exit.ok;
+  const program = new Program('offswitch')
+    .description('Stops AI agents, and lets them go on.')
+    .option('--state <folder>', 'state folder of the application (default: $OFFSWITCH_STATE, else .offswitch)')
+    .option('--json', 'one JSON object on stdout, for machines')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(cleanLines(text)) })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 error or refused, 2 wrong command line, 3 nothing done because nobody confirmed,\n4 done and recorded, but a running process has not confirmed it yet.',
+    );
+  const on =
+    (work: (command: Command, options: Options, args: readonly (string | undefined)[]) => Promise<Done>) =>
+    async (...given: unknown[]): Promise<void> => {
+      const self = given.at(-1) as Program;
+      const options = self.optsWithGlobals<Options>();
+      const command = commandOf(
+        io,
+        place(resolvePath(options.state ?? (io.env.OFFSWITCH_STATE || '.offswitch'))),
+        options.json === true,
+      );
+      const args = given.slice(0, -2).map((one) => (typeof one === 'string' ? one : undefined));
+      const ended = await work(command, options, args);
+      if (command.isJson) io.out(`${JSON.stringify(ended.json)}\n`);
+      code = ended.exitCode;
+    };
+  const flipping = (one: Program): Program =>
+    one
+      .option('--reason <text>', 'why; required, shown to everybody who looks')
+      .option('--by <name>', 'who asks (default: your user name)')
+      .option('-y, --yes', 'do not ask');
+
+  program
+    .command('status')
+    .description('switches, stops in force, who runs')
+    .action(on((command) => status(command)));
+  flipping(program.command('engage').description('stop: global | feature <workflow> | user <id> | instance <session>'))
+    .argument('<tier>')
+    .argument('[subject]')
+    .option('--conversation', 'the instance subject is a conversation id')
+    .action(
+      on((command, options, [tier, subject]) =>
+        engage(command, targetOf(tier, subject, options), whoOf(io, options), options.yes === true),
+      ),
+    );
+  flipping(program.command('release').description('let go on: a switch, a stop by id, or what a breaker paused'))
+    .argument('[tier]')
+    .argument('[subject]')
+    .option('--conversation', 'the instance subject is a conversation id')
+    .option('--stop <id>', 'release this stop by act')
+    .option('--breaker <name>', `release what this breaker paused: ${breakers.join(', ')}`)
+    .option('--workflow <name>', 'with --breaker: of this workflow only')
+    .option('--allow <n>', "with --breaker: how much more, in the breaker's unit")
+    .action(on((command, options, [tier, subject]) => released(command, options, tier, subject)));
+  flipping(program.command('stop').description('break-glass: end one session; needs no flag source and no running process'))
+    .argument('<session>')
+    .option('--pause', 'pause it instead of ending it')
+    .action(
+      on((command, options, [session]) =>
+        stop(command, session!, options.pause === true ? 'pause' : 'terminate', whoOf(io, options), options.yes === true),
+      ),
+    );
+  program
+    .command('resume')
+    .description('let one session go on')
+    .argument('<session>')
+    .option('--reason <text>', 'why')
+    .option('--by <name>', 'who asks (default: your user name)')
+    .action(
+      on((command, options, [session]) =>
+        resume(command, session!, whoOf(io, { ...options, reason: options.reason ?? 'resumed' })),
+      ),
+    );
+  program
+    .command('resolve')
+    .description('settle a call of unknown outcome')
+    .argument('<session>')
+    .argument('<call>')
+    .option('--happened', 'it happened')
+    .option('--did-not', 'it did not')
+    .option('--value <json>', 'with --happened: its result, for the agent')
+    .option('--by <name>', 'who says so (default: your user name)')
+    .action(
+      on((command, options, [session, call]) =>
+        resolve(command, session!, call!, options, whoOf(io, { ...options, reason: 'resolved' }).by),
+      ),
+    );
+  program
+    .command('sessions')
+    .description('who runs, as a tree, and what holds them')
+    .option('--all', 'those that ended too')
+    .action(on((command, options) => sessions(command, options.all === true)));
+  program
+    .command('receipts')
+    .description('what each stop did; one in full')
+    .argument('[id]')
+    .action(on((command, _, [id]) => receipts(command, id)));
+  program
+    .command('lint')
+    .description('faults of a flag file')
+    .argument('[file]')
+    .action(on((command, _, [file]) => lint(command, file)));
+
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
+    const failure = failureOf(error);
+    io.err(`offswitch: ${cleanLines(failure.message)}\n`);
+    if (argv.includes('--json')) io.out(`${JSON.stringify({ error: failure })}\n`);
+    return failure.exitCode;
+  }
+  return code;
+}
+
+const breakers: readonly Breaker[] = ['cost', 'tool-failures', 'turns', 'actions', 'repeats'];
+
+function targetOf(tier: string | undefined, subject: string | undefined, options: Options) {
+  const which = tierOf(tier ?? '');
+  if (options.conversation === true && which !== 'instance')
+    throw new CommandError('conversation_extra', '--conversation goes with the instance tier', exit.usage);
+  return { tier: which, subject: subjectOf(which, subject), isConversation: options.conversation === true };
+}
+
+async function released(
+  command: Command,
+  options: Options,
+  tier: string | undefined,
+  subject: string | undefined,
+): Promise<Done> {
+  const who = whoOf(command.io, options);
+  const isYes = options.yes === true;
+  const named = [tier, options.stop, options.breaker].filter((one) => one !== undefined).length;
+  if (named !== 1)
+    throw new CommandError(
+      'release_what',
+      'say what to release: a tier (and its subject), or --stop <id>, or --breaker <name>',
+      exit.usage,
+    );
+  if (options.stop !== undefined) return releaseStop(command, options.stop, who, isYes);
+  if (options.breaker === undefined) return release(command, targetOf(tier, subject, options), who, isYes);
+  const breaker = breakers.find((one) => one === options.breaker);
+  if (!breaker)
+    throw new CommandError(
+      'unknown_breaker',
+      `${JSON.stringify(clean(options.breaker))} is no breaker; one of ${breakers.join(', ')}`,
+      exit.usage,
+    );
+  const allowance = options.allow === undefined ? undefined : Number(options.allow);
+  if (allowance !== undefined && !(Number.isSafeInteger(allowance) && allowance > 0))
+    throw new CommandError('bad_allowance', '--allow is a whole number above 0', exit.usage);
+  const filter = {
+    ...(options.workflow === undefined ? {} : { workflow: options.workflow }),
+    ...(allowance === undefined ? {} : { allowance }),
+  };
+  return releaseBreaker(command, breaker, filter, who, isYes);
+}
+
+/** Commander repeats what was typed; a pasted line may hold escape sequences. */
+const cleanLines = (text: string): string => text.split('\n').map(clean).join('\n');
+
+/** The real terminal. */
+export function processIo(): Io {
+  let user = '';
+  try {
+    user = userInfo().username;
+  } catch {
+    // A container may run under a user without a name: then --by is asked for.
+  }
+  return terminal(user);
+}

@@ -1,0 +1,70 @@
+// place.ts: everything a command reaches: the state folder, the processes that run on it, and the flag file.
+
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { KillSwitches, SwitchControl } from '@offswitch/core';
+import { flagFileControl, type LintFinding, lintFlagFile } from '@offswitch/flag-file';
+import {
+  type ControlAnswer,
+  folderStore,
+  type Receipt,
+  type Resolution,
+  requestControl,
+  type StateStore,
+  type StopDetails,
+  type StoredStop,
+} from '@offswitch/runtime';
+import { CommandError } from './failure.ts';
+
+export interface Place {
+  /** The state folder, for people. */
+  readonly folder: string;
+  exists(): boolean;
+  /** What each running process says; none runs: none. `process`: that one alone. */
+  ask(method: string, params?: Readonly<Record<string, unknown>>, process?: string): Promise<readonly ControlAnswer[]>;
+  /** Works with no process alive, like all that follows. */
+  stops(): Promise<readonly StoredStop[]>;
+  mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void>;
+  receipts(): Promise<readonly Receipt[]>;
+  resolve(resolution: Resolution): Promise<boolean>;
+  /** What the application declared, as its runtime wrote it down. */
+  document(): Promise<unknown>;
+  control(path: string, series: string | undefined): SwitchControl;
+  lint(path: string, switches: KillSwitches | undefined): Promise<readonly LintFinding[]>;
+}
+
+/** How long one process may take to answer. Milliseconds. 3 s: a person waits, and a process that hangs must not keep a stop waiting. */
+const answerWithinMs = 3000;
+
+export function folderPlace(folder: string): Place {
+  const reader = folderStore(folder);
+  // Reading needs no opening, and leaves a folder that is not ours as it was. A write opens a store of its own: this
+  // process is short-lived and must not believe in a memory that dies with it.
+  const writing = async <T>(write: (store: StateStore) => Promise<T>): Promise<T> => {
+    const store = folderStore(folder);
+    try {
+      await store.open();
+      if (store.health.state === 'memory')
+        throw new CommandError(
+          'store_failed',
+          `${folder} cannot be written, so nothing was recorded: ${store.health.why ?? 'check its rights'}`,
+        );
+      return await write(store);
+    } finally {
+      await store.close();
+    }
+  };
+  return {
+    folder,
+    exists: () => existsSync(folder),
+    ask: (method, params = {}, process) =>
+      requestControl(folder, method, params, { timeoutMs: answerWithinMs, ...(process === undefined ? {} : { process }) }),
+    stops: async () => (existsSync(folder) ? reader.stops() : []),
+    mark: (key, side, n, details) => writing((store) => store.mark(key, side, n, details)),
+    receipts: async () => (existsSync(folder) ? reader.receipts() : []),
+    resolve: (resolution) => writing((store) => store.resolve(resolution)),
+    document: () => reader.readDocument('switches'),
+    control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),
+    lint: async (path, switches) => lintFlagFile(await readFile(path, 'utf8'), switches),
+  };
+}

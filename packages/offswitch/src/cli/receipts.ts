@@ -1,0 +1,77 @@
+// receipts.ts: what each stop did: as a list, or one in full.
+
+import { type Receipt, stageNames, stages } from '@offswitch/runtime';
+import { type Command, type Done, done } from './command.ts';
+import { CommandError } from './failure.ts';
+import { age, clean, count, paint, table } from './print.ts';
+import { askAll, isReceipt, receiptsIn, subjectName } from './wire.ts';
+
+export async function receipts(command: Command, id: string | undefined): Promise<Done> {
+  const all = await collect(command, id);
+  if (id === undefined) {
+    list(command, all);
+    return done({ receipts: all });
+  }
+  const found = all.filter((one) => one.id === id || one.stop.id === id);
+  if (found.length === 0)
+    throw new CommandError('unknown_receipt', `there is no receipt ${JSON.stringify(clean(id))}; the list: offswitch receipts`);
+  for (const one of found) full(command, one);
+  return done({ receipts: found });
+}
+
+/** What processes say comes first: it is newer than what is written down. Newest first. */
+async function collect(command: Command, id: string | undefined): Promise<readonly Receipt[]> {
+  const answers = await askAll(command.place, 'receipts', id === undefined ? {} : { id }, receiptsIn);
+  const byId = new Map<string, Receipt>();
+  for (const one of [
+    ...answers.answered.flatMap((answer) => answer.value),
+    ...(await command.place.receipts()).filter(isReceipt),
+  ]) {
+    if (!byId.has(one.id)) byId.set(one.id, one);
+  }
+  return [...byId.values()].sort((a, b) => b.stop.since - a.stop.since);
+}
+
+function list(command: Command, all: readonly Receipt[]): void {
+  if (all.length === 0) {
+    command.say('no stop has left a receipt here');
+    return;
+  }
+  const rows = all.map((one) => {
+    const last = stages.filter((stage) => one.stages[stage] !== undefined).at(-1);
+    const state = one.released === undefined ? (last ? stageNames[last] : 'not yet recorded') : 'released';
+    return [
+      one.stop.tier,
+      subjectName(one.stop.subject),
+      state,
+      count(one.sessions.length, 'session'),
+      one.residue.length > 0 ? `${one.residue.length} left over` : '',
+      age(command.io.now(), one.stop.since),
+      one.stop.reason,
+      one.id,
+    ];
+  });
+  command.say(table([['tier', 'subject', 'stage', 'covers', 'residue', 'since', 'reason', 'id'], ...rows], '').trimEnd());
+}
+
+function full(command: Command, one: Receipt): void {
+  const { io } = command;
+  const { stop } = one;
+  const at = (time: number | undefined): string => (time === undefined ? 'not yet' : new Date(time).toISOString());
+  command.say(paint(io, 'bold', `receipt ${clean(one.id)}`));
+  command.say(`  stop      ${stop.action} ${stop.tier} ${clean(subjectName(stop.subject))}`.trimEnd());
+  command.say(`  reason    ${clean(stop.reason)}${stop.by === undefined ? '' : ` (${clean(stop.by)})`}`);
+  command.say(table(stages.map((stage) => [stageNames[stage], at(one.stages[stage])])).trimEnd());
+  if (one.released !== undefined) command.say(`  released  ${at(one.released)}`);
+  for (const session of one.sessions) {
+    command.say(
+      `  ${clean(session.session)}  ${clean(session.agent)}  ${session.state}${session.why ? ` (${clean(session.why)})` : ''}  checkpoint: turn ${session.checkpointTurn}`,
+    );
+    for (const call of session.calls)
+      command.say(
+        `      ${clean(call.id)}  ${call.kind} ${clean(call.name)}  ${call.outcome}${call.idempotencyKey ? `  key ${clean(call.idempotencyKey)}` : ''}`,
+      );
+  }
+  if (one.residue.length === 0) command.say('  residue   none known');
+  for (const left of one.residue) command.say(paint(io, 'yellow', `  residue   ${clean(left)}`));
+}

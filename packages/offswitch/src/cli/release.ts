@@ -1,0 +1,179 @@
+// release.ts: lets go again: of a switch through the flag file, of a stop by act, of a tripped breaker.
+
+import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
+import { parseStopKey } from '@offswitch/runtime';
+import { type Command, type Done, done, stopOf, type Who } from './command.ts';
+import { confirm } from './confirm.ts';
+import { readDeclared } from './declared.ts';
+import { CommandError, exit } from './failure.ts';
+import { type FlipTarget, isStopOf, order, planFlip, showFlip, tellFlip } from './flip.ts';
+import { followRelease } from './follow.ts';
+import { reachOf, showReach } from './preview.ts';
+import { age, clean, count, paint } from './print.ts';
+import { askAll, isRecord, statusIn, stopsIn, subjectName } from './wire.ts';
+
+export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
+  const plan = await planFlip(command, target);
+  showFlip(command, 'release', plan);
+  const reach = await reachOf(command, target.tier, target.subject);
+  if (target.tier === 'instance') {
+    command.say(
+      '  right now   starts nothing: a session that was ended stays ended; a new run of that id or conversation is permitted again',
+    );
+  } else {
+    showReach(command, reach, 'lets go on, where nothing else holds them,', target.tier, target.subject);
+  }
+  const subject = clean(target.subject ?? '');
+  const named =
+    target.tier === 'global'
+      ? 'all agents'
+      : target.tier === 'feature'
+        ? `every agent of the workflow ${subject}`
+        : target.tier === 'user'
+          ? `every agent of user ${subject}`
+          : '';
+  await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
+
+  const flip = await plan.control.release(order(plan, who));
+  tellFlip(command, flip);
+  await command.place.ask('refresh');
+  // An ended session stays ended, so its stop stays in force and is not waited for.
+  if (target.tier === 'instance') return done({ flip, confirmed: true, held: [] });
+  const after = await followRelease(command, isStopOf(target, new Set()));
+  tellHeld(command, after);
+  const isConfirmed = after.held.length === 0 && after.silent.length === 0;
+  return done(
+    { flip, preview: reach.preview, confirmed: isConfirmed, processes: after.processes, held: after.held, silent: after.silent },
+    isConfirmed ? exit.ok : exit.unconfirmed,
+  );
+}
+
+function tellHeld(command: Command, after: Awaited<ReturnType<typeof followRelease>>): void {
+  const { io } = command;
+  for (const one of after.silent) command.say(paint(io, 'yellow', `  ! ${one}`));
+  if (after.processes === 0 && after.silent.length === 0) {
+    command.say('  no process is running; it takes effect at start');
+    return;
+  }
+  for (const stop of after.held) {
+    command.say(
+      paint(
+        io,
+        'yellow',
+        `  ! still in force: ${clean(stop.id)}. Another history engaged it; to release it by act: offswitch release --stop ${clean(stop.id)} --reason ...`,
+      ),
+    );
+  }
+  if (after.held.length === 0 && after.silent.length === 0) command.say('  ✓ released: confirmed by every running process');
+}
+
+/** Releases one stop by act, named by its id (S3). Works with no process alive, unless the flag file still says engaged. */
+export async function releaseStop(command: Command, id: string, who: Who, isYes: boolean): Promise<Done> {
+  const { place } = command;
+  const key = parseStopKey(id);
+  const stored = (await place.stops()).find((one) => one.key === id);
+  const statuses = await askAll(place, 'status', {}, statusIn);
+  const stop =
+    statuses.answered.flatMap((one) => one.value.stops).find((one) => one.id === id) ??
+    (stored && isEngaged(stored.marks) ? stopOf(stored) : undefined);
+  if (!stop || !key)
+    throw new CommandError('unknown_stop', `no stop ${JSON.stringify(clean(id))} is in force; those that are: offswitch status`);
+  showStop(command, stop);
+  await confirm(command.io, `Release this stop of ${stop.tier} ${clean(subjectName(stop.subject))}?`, isYes);
+  if (statuses.answered.length > 0)
+    return tellReleased(command, await askFirst(command, { stop: id, ...who }), (one) => one.id === id);
+
+  if (key.kind === 'switch') await refuseWhileEngaged(command, stop);
+  await place.mark(id, 'released', Math.max(stored?.marks.engaged ?? 0, 0), {
+    ...who,
+    at: command.io.now(),
+    ...(stored?.engaged?.subject === undefined ? {} : { subject: stored.engaged.subject }),
+  });
+  command.say('  ✓ recorded. No process is running; it takes effect at start');
+  return done({ released: [stop], confirmed: true, processes: 0 });
+}
+
+/** Releases what a breaker stopped, many at once; `allowance` is how much more each may use, in the breaker's unit. */
+export async function releaseBreaker(
+  command: Command,
+  breaker: Breaker,
+  filter: { readonly workflow?: string; readonly allowance?: number },
+  who: Who,
+  isYes: boolean,
+): Promise<Done> {
+  const statuses = await askAll(command.place, 'status', {}, statusIn);
+  if (statuses.answered.length === 0) {
+    throw new CommandError(
+      'no_process',
+      `no process is running on ${command.place.folder}, so the sessions cannot be told by workflow: start the application, or release each with offswitch release --stop <id>`,
+    );
+  }
+  const stops = statuses.answered.flatMap((one) => one.value.stops).filter((one) => one.breaker === breaker);
+  command.say(
+    `release breaker ${breaker}: ${count(new Set(stops.map((one) => one.id)).size, 'stop')} in force${filter.workflow ? `, of which those of ${clean(filter.workflow)}` : ''}`,
+  );
+  const allowance = filter.allowance === undefined ? 'the same threshold again' : `${filter.allowance} more`;
+  command.say(`  effect      each session it paused goes on, where nothing else holds it, and is allowed ${allowance}`);
+  await confirm(command.io, `Let the sessions that the ${breaker} breaker paused go on?`, isYes);
+  const answer = await askFirst(command, { breaker, ...filter, ...who });
+  return tellReleased(command, answer, () => false);
+}
+
+/** The first process that does it; stops are shared, so one is enough. */
+async function askFirst(command: Command, params: Readonly<Record<string, unknown>>): Promise<readonly Stop[]> {
+  const processes = await command.place.ask('ping');
+  let refusal = 'no process answered';
+  let code = 'no_process';
+  for (const { process } of processes) {
+    const answers = await askAll(
+      command.place,
+      'release',
+      params,
+      (value) => stopsIn(isRecord(value) ? value.released : undefined),
+      process,
+    );
+    const [done_] = answers.answered;
+    if (done_) return done_.value;
+    const [failed] = answers.silent;
+    if (failed) {
+      refusal = failed.message.replace(/^\[[\w-]+\] /, '');
+      code = failed.code;
+    }
+  }
+  throw new CommandError(code, clean(refusal));
+}
+
+async function tellReleased(command: Command, released: readonly Stop[], isIt: (stop: Stop) => boolean): Promise<Done> {
+  const after = await followRelease(command, (stop) => isIt(stop) || released.some((one) => one.id === stop.id));
+  command.say(`  ${released.length === 0 ? 'nothing was in force' : `✓ ${count(released.length, 'stop')} released`}`);
+  tellHeld(command, after);
+  const isConfirmed = after.held.length === 0 && after.silent.length === 0;
+  return done({ released, confirmed: isConfirmed, processes: after.processes }, isConfirmed ? exit.ok : exit.unconfirmed);
+}
+
+function showStop(command: Command, stop: Stop): void {
+  command.say(paint(command.io, 'bold', `release ${clean(stop.id)}`));
+  command.say(
+    `  reason      ${clean(stop.reason)}${stop.by === undefined ? '' : ` (${clean(stop.by)})`}, ${age(command.io.now(), stop.since)}`,
+  );
+  command.say(
+    stop.action === 'terminate'
+      ? '  effect      sessions that were ended stay ended; a new run is permitted'
+      : '  effect      paused sessions go on, where nothing else holds them',
+  );
+}
+
+/** A file that says engaged would stop it again at once; saying "released" would be untrue. */
+async function refuseWhileEngaged(command: Command, stop: Stop): Promise<void> {
+  const declared = await readDeclared(command.place);
+  if (declared?.source.kind !== 'flag-file' || declared.source.location === undefined) return;
+  const inspections = await command.place.control(declared.source.location, declared.source.series).inspect(declared.switches);
+  const name = subjectName(stop.subject);
+  const one = inspections.find(({ flag }) => flag.tier === stop.tier && (flag.tier !== 'feature' || flag.workflow === name));
+  if (one?.engaged === 'everybody' || (one?.engaged === 'targets' && one.targets.includes(name))) {
+    throw new CommandError(
+      'release_refused',
+      `${one.key} still says engaged in ${declared.source.location}: release it there with offswitch release ${stop.tier} ${clean(name)} --reason ...`,
+    );
+  }
+}

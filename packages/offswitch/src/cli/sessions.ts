@@ -1,0 +1,69 @@
+// sessions.ts: who runs, as a tree, and for each what holds it and why.
+
+import { type Command, type Done, done } from './command.ts';
+import { CommandError, exit } from './failure.ts';
+import { silentOnes } from './preview.ts';
+import { clean, money, paint, table } from './print.ts';
+import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn } from './wire.ts';
+
+export async function sessions(command: Command, isAll: boolean): Promise<Done> {
+  const answers = await askAll(command.place, 'sessions', {}, sessionsIn);
+  const silent = silentOnes(answers);
+  if (answers.answered.length === 0) {
+    const why = silent.length > 0 ? silent.join('; ') : `no process is running on ${command.place.folder}`;
+    throw new CommandError(
+      'no_process',
+      `${why}; sessions are told by the process that has them. What is in force: offswitch status`,
+      exit.failed,
+    );
+  }
+  const all = mergeSessions(answers.answered);
+  const shown = inTreeOrder(all.filter((one) => isAll || !isEnded(one)));
+  for (const one of silent) command.say(paint(command.io, 'yellow', `! ${one}`));
+  const rows = shown.map((one) => [
+    `${'  '.repeat(Math.min(one.path.length - 1, 8))}${one.id}`,
+    one.agent,
+    one.workflow,
+    one.user ?? '',
+    String(one.turn),
+    money(one.costMicros),
+    one.state,
+    whyHeld(one),
+  ]);
+  command.say(table([['session', 'agent', 'workflow', 'user', 'turn', 'cost', 'state', 'held by'], ...rows], '').trimEnd());
+  for (const one of shown) {
+    for (const call of one.unknownCalls) {
+      command.say(
+        `${clean(one.id)}: nobody knows whether ${clean(call.id)} (${clean(call.name)}) happened; offswitch resolve ${clean(one.id)} ${clean(call.id)} --happened | --did-not`,
+      );
+    }
+  }
+  const hidden = all.length - shown.length;
+  if (hidden > 0) command.say(`${hidden} ended; --all shows them`);
+  return done({ sessions: shown, silent });
+}
+
+function whyHeld(one: SessionLine): string {
+  if (one.action === 'run') return one.unknownCalls.length > 0 ? 'a call of unknown outcome' : '';
+  return `${one.tier ?? '?'} ${one.cause ?? '?'}: ${one.reason ?? 'no reason'}`;
+}
+
+/** Parents before children, roots as they came. */
+function inTreeOrder(list: readonly SessionLine[]): readonly SessionLine[] {
+  const present = new Set(list.map((one) => one.id));
+  const children = new Map<string, SessionLine[]>();
+  const roots: SessionLine[] = [];
+  for (const one of list) {
+    const parent = one.path.at(-2);
+    if (parent === undefined || !present.has(parent)) roots.push(one);
+    else children.set(parent, [...(children.get(parent) ?? []), one]);
+  }
+  const ordered: SessionLine[] = [];
+  const left = roots.reverse();
+  for (let one = left.pop(); one; one = left.pop()) {
+    ordered.push(one);
+    left.push(...(children.get(one.id) ?? []).reverse());
+    children.delete(one.id);
+  }
+  return ordered;
+}

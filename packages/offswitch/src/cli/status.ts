@@ -1,0 +1,171 @@
+// status.ts: every switch and whether it is wired to anything, what is in force, who runs. Works with no process alive.
+
+import { type Flip, type Inspection, isEngaged, type Stop, type SwitchFlag } from '@offswitch/core';
+import { parseStopKey, type StoredStop } from '@offswitch/runtime';
+import { type Command, type Done, done, stopOf } from './command.ts';
+import { type Declared, readDeclared } from './declared.ts';
+import { failureOf } from './failure.ts';
+import { silentOnes } from './preview.ts';
+import { age, clean, paint, table } from './print.ts';
+import { type Answered, askAll, type Status, statusIn, subjectName } from './wire.ts';
+
+interface SwitchLine {
+  readonly key: string;
+  readonly tier: string;
+  /** What the processes that run read, else what the file says. */
+  readonly state: string;
+  readonly targets: readonly string[];
+  readonly authorized: readonly string[];
+  readonly whenUnknown: string;
+  /** What is wrong with it: it would stop nobody, or may surprise (S13). */
+  readonly faults: readonly string[];
+  readonly neverDrilled: boolean;
+}
+
+export async function status(command: Command): Promise<Done> {
+  const { place, io } = command;
+  const answers = await askAll(place, 'status', {}, statusIn);
+  const running = answers.answered;
+  const problems: string[] = [...silentOnes(answers)];
+  const attempt = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      problems.push(clean(failureOf(error).message));
+      return otherwise;
+    }
+  };
+  const declared = await attempt(() => readDeclared(place), undefined);
+  const stored = await attempt(() => place.stops(), []);
+  const control =
+    declared?.source.kind === 'flag-file' && declared.source.location !== undefined
+      ? place.control(declared.source.location, declared.source.series)
+      : undefined;
+  const inspections = declared && control ? await attempt(() => control.inspect(declared.switches), []) : [];
+  const history = control ? await attempt(() => control.history({ limit: 10_000 }), []) : [];
+  const switches = (declared?.switches.flags ?? []).map((flag) => lineOf(flag, running, inspections, stored, history));
+  const stops = new Map<string, Stop>();
+  for (const one of stored) {
+    const stop = isEngaged(one.marks) ? stopOf(one) : undefined;
+    if (stop) stops.set(stop.id, stop);
+  }
+  for (const { value } of running) for (const one of value.stops) stops.set(one.id, one);
+  const sessions: Record<string, number> = {};
+  for (const { value } of running)
+    for (const [state, n] of Object.entries(value.sessions)) sessions[state] = (sessions[state] ?? 0) + n;
+
+  show(command, { declared, running, switches, stops: [...stops.values()], sessions, problems });
+  return done({
+    folder: place.folder,
+    processes: running.map((one) => ({ process: one.process, pid: one.pid, source: one.value.source, store: one.value.store })),
+    source: declared?.source,
+    switches,
+    stops: [...stops.values()],
+    sessions,
+    ungoverned: [...new Set(running.flatMap((one) => one.value.ungoverned))],
+    problems,
+    at: io.now(),
+  });
+}
+
+function lineOf(
+  flag: SwitchFlag,
+  running: readonly Answered<Status>[],
+  inspections: readonly Inspection[],
+  stored: readonly StoredStop[],
+  history: readonly Flip[],
+): SwitchLine {
+  const inspection = inspections.find((one) => one.key === flag.key);
+  const reads = running.flatMap((one) => one.value.switches.filter((line) => line.key === flag.key));
+  const lost = reads.find((one) => one.state === 'unknown');
+  const engaged = reads.some((one) => one.state === 'engaged');
+  const inFile = { everybody: 'engaged', targets: 'engaged for some', nobody: 'released', unknown: 'unknown' } as const;
+  const said = inspection ? inFile[inspection.engaged] : 'unknown';
+  const isScoped = flag.tier === 'user' || flag.tier === 'instance';
+  // A scoped switch is read for nobody in particular, so its list is what the file says.
+  const state = lost ? 'unknown' : reads.length === 0 || (isScoped && inspection) ? said : engaged ? 'engaged' : 'released';
+  const faults = [
+    ...(lost ? [`${lost.cause ?? 'unknown'}: ${lost.message ?? 'no process can read it'}`] : []),
+    ...(inspection?.findings ?? []).map((one) => `${one.code}: ${one.message}`),
+    ...(flag.whenUnknown === 'run' ? ['runs while it cannot be read (whenUnknown: run)'] : []),
+  ];
+  const wasStopped = stored.some((one) => {
+    const key = parseStopKey(one.key);
+    return (
+      key?.kind === 'switch' &&
+      key.tier === flag.tier &&
+      (flag.tier !== 'feature' || key.subject === flag.workflow || one.engaged?.subject === flag.workflow)
+    );
+  });
+  return {
+    key: flag.key,
+    tier: flag.tier,
+    state,
+    targets: inspection?.targets ?? [],
+    authorized: flag.authorized,
+    whenUnknown: flag.whenUnknown,
+    faults,
+    neverDrilled: !wasStopped && !history.some((one) => one.key === flag.key && one.action === 'engage'),
+  };
+}
+
+interface Shown {
+  readonly declared: Declared | undefined;
+  readonly running: readonly Answered<Status>[];
+  readonly switches: readonly SwitchLine[];
+  readonly stops: readonly Stop[];
+  readonly sessions: Readonly<Record<string, number>>;
+  readonly problems: readonly string[];
+}
+
+function show(command: Command, { declared, running, switches, stops, sessions, problems }: Shown): void {
+  const { io, place } = command;
+  const now = io.now();
+  command.say(`state folder ${clean(place.folder)}`);
+  for (const one of problems) command.say(paint(io, 'red', `  ! ${one}`));
+  if (running.length === 0)
+    command.say(paint(io, 'yellow', '  no process answers; what follows is what the folder and the flag file say'));
+  for (const { pid, value } of running) {
+    const { source, store } = value;
+    const since = source.since === undefined ? '' : ` since ${age(now, source.since)}`;
+    command.say(
+      `  process ${pid}: source ${clean(source.name)} ${clean(source.state)}${since}${source.why ? ` (${clean(source.why)})` : ''}; state ${clean(store.state)}${store.why ? ` (${clean(store.why)})` : ''}`,
+    );
+  }
+  if (!declared) command.say('  no switches are declared here yet: start the application once, or name its folder with --state');
+  else
+    command.say(
+      `  switches in ${clean(declared.source.location ?? declared.source.kind)}${declared.source.kind === 'flag-file' ? '. A flag file enforces nobody: whoever can write it can flip them' : ''}`,
+    );
+
+  command.say('\nswitches');
+  for (const one of switches) {
+    const drill = one.neverDrilled ? '  never drilled' : '';
+    const targets =
+      one.targets.length === 0
+        ? ''
+        : `  [${one.targets.slice(0, 10).map(clean).join(', ')}${one.targets.length > 10 ? `, and ${one.targets.length - 10} more` : ''}]`;
+    const colour = one.state === 'released' ? 'green' : one.state === 'unknown' ? 'yellow' : 'red';
+    const line = table([[one.key, one.state.padEnd(16), one.authorized.join(', ')]]).trimEnd();
+    command.say(`${paint(io, colour, line)}${targets}${drill}`);
+    for (const fault of new Set(one.faults)) command.say(paint(io, 'yellow', `      ! ${clean(fault)}`));
+  }
+  command.say(`\nstops in force${stops.length === 0 ? ': none' : ''}`);
+  if (stops.length > 0) {
+    const rows = stops.map((one) => [
+      one.tier,
+      subjectName(one.subject),
+      one.action,
+      one.breaker ?? one.cause,
+      one.reason,
+      one.by ?? '',
+      age(now, one.since),
+      one.id,
+    ]);
+    command.say(table([['tier', 'subject', 'action', 'cause', 'reason', 'by', 'since', 'id'], ...rows]).trimEnd());
+  }
+  const states = Object.entries(sessions).filter(([, n]) => n > 0);
+  command.say(`\nsessions: ${states.length === 0 ? 'none' : states.map(([state, n]) => `${n} ${clean(state)}`).join(', ')}`);
+  const ungoverned = [...new Set(running.flatMap((one) => one.value.ungoverned))];
+  if (ungoverned.length > 0) command.say(`not governed: ${ungoverned.map(clean).join('; ')}`);
+}

@@ -1,0 +1,94 @@
+// bench.ts: a folder, a flag file, a real runtime on demand, and the command without a terminal.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { createRuntime, defineKillSwitches, flagFile, flagFileControl, folderStore, type Runtime } from 'offswitch';
+import type { Io } from '../src/cli/io.ts';
+import { main } from '../src/cli/main.ts';
+
+export const switches = defineKillSwitches({
+  global: { authorized: ['on-call'] },
+  features: {
+    'resume-rewrite': { authorized: ['on-call', 'support-lead'] },
+    'batch-scoring': { authorized: ['on-call'], unattended: true },
+  },
+  user: { authorized: ['support'] },
+  instance: { authorized: ['on-call'] },
+});
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly asked: readonly string[];
+  /** The answer of `--json`. */
+  readonly json: Record<string, unknown>;
+}
+
+export class Bench {
+  readonly place: string = mkdtempSync(join(tmpdir(), 'ofc-'));
+  readonly folder: string = join(this.place, 'state');
+  readonly file: string = join(this.place, 'switches.flagd.json');
+  private readonly runtimes: Runtime[] = [];
+  /** Agents loop until this is set. */
+  isOver = false;
+
+  async provision(): Promise<void> {
+    await flagFileControl(this.file).provision(switches, { apply: true });
+  }
+
+  async start(): Promise<Runtime<'resume-rewrite' | 'batch-scoring'>> {
+    const runtime = await createRuntime({ switches, source: flagFile(this.file), store: folderStore(this.folder) });
+    this.runtimes.push(runtime as Runtime);
+    return runtime;
+  }
+
+  /** An agent that takes turn after turn until the test is over. */
+  agentOn(runtime: Runtime<'resume-rewrite' | 'batch-scoring'>, name: 'resume-rewrite' | 'batch-scoring') {
+    return runtime.agent(name, async (session) => {
+      while (!this.isOver) await session.turn(() => wait(2));
+      return 'over';
+    });
+  }
+
+  /** Declares the switches in the folder and leaves no process behind. */
+  async visit(): Promise<void> {
+    const runtime = await this.start();
+    await runtime.close();
+  }
+
+  async cli(args: readonly string[], answers?: readonly string[]): Promise<Ran> {
+    let out = '';
+    let err = '';
+    const asked: string[] = [];
+    const left = [...(answers ?? [])];
+    const io: Io = {
+      out: (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
+      isInteractive: answers !== undefined,
+      hasColour: false,
+      env: {},
+      user: 'tester',
+      ask: async (question) => {
+        asked.push(question);
+        return left.shift() ?? '';
+      },
+      now: () => Date.now(),
+      sleep: (ms) => wait(ms),
+    };
+    const code = await main(['--state', this.folder, ...args], io);
+    return { code, out, err, asked, json: args.includes('--json') && out !== '' ? JSON.parse(out) : {} };
+  }
+
+  async close(): Promise<void> {
+    this.isOver = true;
+    for (const runtime of this.runtimes) await runtime.close();
+    rmSync(this.place, { recursive: true, force: true });
+  }
+}

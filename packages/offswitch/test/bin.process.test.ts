@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const bin = new URL('../bin/offswitch.js', import.meta.url).pathname;
+let place: string;
+beforeEach(() => {
+  place = mkdtempSync(join(tmpdir(), 'ofb-'));
+});
+afterEach(() => rmSync(place, { recursive: true, force: true }));
+
+function run(program: string, args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [program, ...args], { cwd: place }, (_, out, err) =>
+      resolve({ code: child.exitCode ?? -1, out, err }),
+    );
+  });
+}
+
+describe('the offswitch program', () => {
+  test('stops a session with nothing but a folder, and status shows it', async () => {
+    expect(await run(bin, ['stop', 's-1', '--reason', 'x', '--yes'])).toMatchObject({ code: 0 });
+    const status = await run(bin, ['status', '--json']);
+    expect(JSON.parse(status.out).stops).toMatchObject([{ subject: { sessionId: 's-1' }, reason: 'x' }]);
+  });
+  test('refuses a flip without a terminal, with exit code 3', async () => {
+    expect((await run(bin, ['stop', 's-1', '--reason', 'x'])).code).toBe(3);
+  });
+  test('says how to build it where it is not built', async () => {
+    mkdirSync(join(place, 'p', 'bin'), { recursive: true });
+    cpSync(bin, join(place, 'p', 'bin', 'offswitch.mjs'));
+    const ran = await run(join(place, 'p', 'bin', 'offswitch.mjs'), ['status']);
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('npm run build');
+  });
+});

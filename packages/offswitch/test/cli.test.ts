@@ -1,0 +1,232 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { flagFileControl, folderStore, formatStopKey, isEngaged, subjectKey } from 'offswitch';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Bench, switches } from './bench.ts';
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = new Bench();
+  await bench.provision();
+});
+afterEach(() => bench.close());
+
+describe('a flip with no process alive', () => {
+  beforeEach(() => bench.visit());
+
+  test('shows the effect and who is authorised, asks first, and does nothing on anything but yes (S12)', async () => {
+    const ran = await bench.cli(['engage', 'global', '--reason', 'bad letters'], ['']);
+    expect(ran.code).toBe(3);
+    expect(ran.asked).toEqual(['Stop all agents? [y/N] ']);
+    expect(ran.out).toContain(switches.global.effect);
+    expect(ran.out).toContain('on-call. A flag file enforces nobody');
+    expect(ran.err).toContain('Nothing was changed');
+    expect((await flagFileControl(bench.file).inspect(switches))[0]!.engaged).toBe('nobody');
+  });
+  test('is refused without a terminal and without --yes, with the way out', async () => {
+    const ran = await bench.cli(['engage', 'global', '--reason', 'bad letters']);
+    expect(ran.code).toBe(3);
+    expect(ran.err).toContain('--yes');
+  });
+  test('is written, read back, and never called stopped: it will be at start (S10)', async () => {
+    const ran = await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'bad scores'], ['y']);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toMatch(/read back at revision \d+/);
+    expect(ran.out).toContain('no process is running; it will be stopped at start');
+    expect(ran.out).not.toContain('nothing new starts');
+  });
+  test('of an unknown workflow names the nearest and is a usage error', async () => {
+    const ran = await bench.cli(['engage', 'feature', 'batch-scorin', '--reason', 'x', '--yes']);
+    expect(ran.code).toBe(2);
+    expect(ran.err).toContain('did you mean "batch-scoring"?');
+  });
+  test.each([
+    [['engage', 'global', '--yes'], '--reason'],
+    [['engage', 'global', '--reason', '  ', '--yes'], '--reason'],
+    [['engage', 'user', '--reason', 'x', '--yes'], 'user id'],
+    [['engage', 'galaxy', '--reason', 'x', '--yes'], 'no tier'],
+    [['engage', 'user', 'a\nb', '--reason', 'x', '--yes'], 'control character'],
+    [['release', '--reason', 'x', '--yes'], 'say what to release'],
+    [['resolve', 's-1', 't1-1'], '--happened'],
+  ])('%j is a usage error that says what is missing', async (args, words) => {
+    const ran = await bench.cli(args);
+    expect(ran.code).toBe(2);
+    expect(ran.err).toContain(words);
+    expect(ran.err).not.toContain('    at ');
+  });
+  test('is above the position at which the stop was last read engaged, so that a release releases (S3)', async () => {
+    const store = folderStore(bench.folder);
+    await store.open();
+    const key = formatStopKey({ kind: 'switch', tier: 'user', subject: subjectKey('u-1'), series: 'x' });
+    await store.mark(key, 'engaged', 41, { reason: 'r', at: 1, subject: 'u-1', series: 'file:x' });
+    await store.close();
+    const ran = await bench.cli(['release', 'user', 'u-1', '--reason', 'well again', '--yes', '--json']);
+    expect(ran.json).toMatchObject({ flip: { position: { n: 42 } } });
+    const other = await bench.cli(['engage', 'user', 'u-2', '--reason', 'x', '--yes', '--json']);
+    expect(other.json).toMatchObject({ flip: { position: { n: 43 } } });
+  });
+  test('of a damaged flag file is a clear error, while break-glass works', async () => {
+    writeFileSync(bench.file, '{"flags": {');
+    const ran = await bench.cli(['engage', 'global', '--reason', 'x', '--yes']);
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain(bench.file);
+    const stop = await bench.cli(['stop', 's-1', '--reason', 'x', '--yes', '--json']);
+    expect(stop).toMatchObject({ code: 0, json: { latchedBy: 'folder' } });
+  });
+});
+
+describe('break-glass with no process alive', () => {
+  test('latches in the folder, under which the next process starts (S4)', async () => {
+    rmSync(bench.file);
+    const ran = await bench.cli(['stop', 's-1', '--reason', 'runs wild', '--yes']);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain('it will be stopped at start');
+    const [stored] = await folderStore(bench.folder).stops();
+    expect(stored).toMatchObject({ engaged: { reason: 'runs wild', by: 'tester', subject: 's-1' } });
+    expect(isEngaged(stored!.marks)).toBe(true);
+  });
+  test('is released by act, by the id that status shows', async () => {
+    const { json } = await bench.cli(['stop', 's-1', '--pause', '--reason', 'x', '--yes', '--json']);
+    const shown = await bench.cli(['status']);
+    expect(shown.out).toContain(String(json.stop));
+    const ran = await bench.cli(['release', '--stop', String(json.stop), '--reason', 'looked at', '--yes']);
+    expect(ran.code).toBe(0);
+    const [stored] = await folderStore(bench.folder).stops();
+    expect(isEngaged(stored!.marks)).toBe(false);
+  });
+});
+
+describe('status', () => {
+  test('tells with no process alive what the folder and the file say, and says so', async () => {
+    await bench.visit();
+    await bench.cli(['engage', 'user', 'u-9', '--reason', 'x', '--yes']);
+    const ran = await bench.cli(['status']);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain('no process answers');
+    expect(ran.out).toMatch(/killswitch\.user +engaged for some .*\[u-9\]/);
+    expect(ran.out).toMatch(/killswitch\.global +released .*never drilled/);
+  });
+  test('shows a switch that is missing, of the wrong type or on for everybody as not live (S13)', async () => {
+    await bench.visit();
+    const text = JSON.parse(readFileSync(bench.file, 'utf8'));
+    delete text.flags['killswitch.global'];
+    text.flags['killswitch.feature.batch-scoring'].variants = { on: 'yes', off: 'no' };
+    text.flags['killswitch.user'].defaultVariant = 'engaged' in text.flags['killswitch.user'].variants ? 'engaged' : 'on';
+    writeFileSync(bench.file, JSON.stringify(text));
+    const { json } = await bench.cli(['status', '--json']);
+    const faults = Object.fromEntries(
+      (json.switches as { key: string; faults: string[] }[]).map((one) => [one.key, one.faults.join(' ')]),
+    );
+    expect(faults['killswitch.global']).toContain('missing');
+    expect(faults['killswitch.feature.batch-scoring']).toContain('wrong-type');
+    expect(faults['killswitch.user']).toContain('untargeted');
+  });
+  test('lets no escape sequence of a reason through to the terminal', async () => {
+    await bench.cli(['stop', 's-1', '--reason', 'evil \u001b[2J\u0007 \u202e reason', '--yes']);
+    const ran = await bench.cli(['status']);
+    expect(ran.out).toContain('evil');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the point of the test
+    expect(ran.out).not.toMatch(/[\u001b\u0007\u202e]/);
+  });
+  test('of a folder that is not there is an answer and not a crash, and makes none', async () => {
+    const ran = await bench.cli(['status']);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain('no switches are declared here yet');
+    expect(() => readFileSync(bench.folder)).toThrow('ENOENT');
+  });
+});
+
+describe('with a process running', () => {
+  test('engage stops what it previewed, tells the stages as they became true, and release lets it go on (S10)', async () => {
+    const runtime = await bench.start();
+    const scoring = bench.agentOn(runtime, 'batch-scoring');
+    const rewrite = bench.agentOn(runtime, 'resume-rewrite');
+    const one = scoring.start(undefined, { userId: 'u-1' });
+    const two = rewrite.start(undefined, { userId: 'u-2' });
+    const ran = await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'bad scores'], ['y']);
+    expect(ran.out).toMatch(/stops 1 session\n.*batch-scoring 1\n.*u-1 1/);
+    const stages = ['recorded', 'nothing new starts', 'work in flight finished', 'done'].map((stage) =>
+      ran.out.indexOf(`✓ ${stage}`),
+    );
+    expect(stages.every((at) => at > 0)).toBe(true);
+    expect([...stages].sort((a, b) => a - b)).toEqual(stages);
+    expect(ran.code).toBe(0);
+    expect(runtime.session(one.id)?.decision.action).toBe('pause');
+    expect(runtime.session(two.id)?.state).toBe('running');
+
+    const shown = await bench.cli(['sessions']);
+    expect(shown.out).toMatch(new RegExp(`${one.id}.*paused +feature switch: bad scores`));
+    const list = await bench.cli(['receipts', '--json']);
+    const [receipt] = list.json.receipts as { id: string }[];
+    expect((await bench.cli(['receipts', receipt!.id])).out).toContain(one.id);
+
+    const released = await bench.cli(['release', 'feature', 'batch-scoring', '--reason', 'mended', '--yes']);
+    expect(released).toMatchObject({ code: 0 });
+    expect(released.out).toContain('confirmed by every running process');
+    expect(runtime.stops()).toEqual([]);
+  });
+  test('an id nobody has is warned of, with those that differ in one character', async () => {
+    const runtime = await bench.start();
+    bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-12' });
+    const ran = await bench.cli(['engage', 'user', 'u-13', '--reason', 'x'], ['n']);
+    expect(ran.code).toBe(3);
+    expect(ran.out).toContain('no live session of user u-13; nearest: u-12');
+  });
+  test('engage for a user with no live session is confirmed without being called a stop of anybody', async () => {
+    await bench.start();
+    const ran = await bench.cli(['engage', 'user', 'u-13', '--reason', 'x', '--yes']);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain('no live session is covered');
+  });
+  test('break-glass ends the session through the process that has it, and no other', async () => {
+    const runtime = await bench.start();
+    const agent = bench.agentOn(runtime, 'resume-rewrite');
+    const one = agent.start(undefined);
+    const two = agent.start(undefined);
+    const ran = await bench.cli(['stop', one.id, '--reason', 'runs wild', '--yes', '--json']);
+    expect(ran).toMatchObject({ code: 0, json: { latchedBy: 'process', confirmed: true } });
+    expect((await one.outcome).status).toBe('terminated');
+    expect(runtime.session(two.id)?.state).toBe('running');
+  });
+  test('break-glass pauses, and resume lets the session go on', async () => {
+    const runtime = await bench.start();
+    const one = bench.agentOn(runtime, 'resume-rewrite').start(undefined);
+    await bench.cli(['stop', one.id, '--pause', '--reason', 'look', '--yes']);
+    expect(runtime.session(one.id)?.decision.action).toBe('pause');
+    const ran = await bench.cli(['resume', one.id]);
+    expect(ran.code).toBe(0);
+    expect(runtime.session(one.id)?.decision.action).toBe('run');
+  });
+  test('instance by conversation ends every session of it', async () => {
+    const runtime = await bench.start();
+    const agent = bench.agentOn(runtime, 'resume-rewrite');
+    const mine = [agent.start(undefined, { conversationId: 'c-1' }), agent.start(undefined, { conversationId: 'c-1' })];
+    const other = agent.start(undefined, { conversationId: 'c-2' });
+    const ran = await bench.cli(['engage', 'instance', 'c-1', '--conversation', '--reason', 'x', '--yes']);
+    expect(ran.code).toBe(0);
+    expect((await Promise.all(mine.map((one) => one.outcome))).map((one) => one.status)).toEqual(['terminated', 'terminated']);
+    expect(runtime.session(other.id)?.state).toBe('running');
+  });
+  test('resume and resolve of what nobody knows are clear errors', async () => {
+    await bench.start();
+    const resumed = await bench.cli(['resume', 's-nobody']);
+    expect(resumed.code).toBe(1);
+    expect(resumed.err).toContain('s-nobody');
+    const resolved = await bench.cli(['resolve', 's-nobody', 't1-1', '--happened', '--json']);
+    expect(resolved).toMatchObject({ code: 1, json: { error: { code: 'unknown_session' } } });
+  });
+});
+
+describe('lint', () => {
+  test('names the faults of a file and fails on errors', async () => {
+    expect((await bench.cli(['lint', bench.file])).code).toBe(0);
+    writeFileSync(bench.file, '{"flags": {"killswitch.user": {"state": "ENABLED", "targetting": {}}}}');
+    const ran = await bench.cli(['lint', bench.file]);
+    expect(ran.code).toBe(1);
+    expect(ran.out).toContain('targetting');
+  });
+  test('of a file that is not there is an error with its path', async () => {
+    const ran = await bench.cli(['lint', `${bench.place}/nowhere.json`]);
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('nowhere.json');
+  });
+});
