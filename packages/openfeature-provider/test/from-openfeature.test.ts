@@ -134,7 +134,8 @@ describe('a switch read through any OpenFeature client', () => {
   });
 
   test('is unknown for reason ERROR without an error code', async () => {
-    expect(await read(await over(new Scripted(() => ({ value: false, reason: 'ERROR' }))))).toMatchObject({ state: 'unknown' });
+    for (const value of [true, false])
+      expect(await read(await over(new Scripted(() => ({ value, reason: 'ERROR' }))))).toMatchObject({ state: 'unknown' });
   });
 
   test('is cached, not live, when the vendor says CACHED or STALE', async () => {

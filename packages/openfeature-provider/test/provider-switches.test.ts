@@ -187,6 +187,10 @@ describe('a switch that could not be read', () => {
     ],
     ['rejects', () => Promise.reject(new Error('broken'))],
     ['answers nonsense', () => ({ state: 'released' }) as Reading],
+    [
+      'answers an origin nobody knows',
+      () => ({ state: 'released', origin: 'sure', position: { series: 's' } }) as unknown as Reading,
+    ],
     ['answers nothing', () => undefined as unknown as Reading],
   ])('is GENERAL, never a release, when the source %s (I13)', async (_, read) => {
     const client = await over(withParts(memorySource(switches), { read }));
