@@ -44,7 +44,10 @@ function childOf(call: Call, agent: string): LiveSession {
   if (call.childSession) return call.childSession;
   const { session } = call;
   if (call.outcome !== undefined || session.isOver) {
-    throw new RuntimeError('session_ended', `${call.name} of session ${session.id} has ended; ${agent} cannot be started inside it any more`);
+    throw new RuntimeError(
+      'session_ended',
+      `${call.name} of session ${session.id} has ended; ${agent} cannot be started inside it any more`,
+    );
   }
   const child = session.engine.child(session, call, { agent, inline: true });
   // Another process has it: what is left here must not go on.

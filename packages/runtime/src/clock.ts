@@ -9,7 +9,7 @@ export interface Clock {
   clearTimeout(handle: unknown): void;
 }
 
-/** The machine's own. Its timers do not keep a process alive: a paused agent is kept by whoever awaits its outcome. */
+/** The machine's own. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

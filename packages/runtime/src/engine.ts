@@ -38,6 +38,8 @@ export interface Engine {
   definition(name: string): AgentDefinition | undefined;
   /** What a person or a probe said of a call of unknown outcome. */
   resolution(session: string, call: string): { readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined;
+  /** Sessions in which something waits to look again when a decision changes. */
+  readonly held: Set<LiveSession>;
   /** The session began or ended to rest. */
   restChanged(session: LiveSession): void;
   callEnded(session: LiveSession, call: Call): void;

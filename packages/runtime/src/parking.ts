@@ -54,7 +54,6 @@ export class Parking {
       const own = this.world.decide(member.node);
       const unknown = [...(session.calls ?? [])].filter((call) => call.waitsForPerson !== undefined).map((call) => call.id);
       session.park(own.action === 'run' ? (shown as Stopped) : own, unknown);
-      this.world.held.delete(session);
       member.live = undefined;
       this.world.stopping.memberRests(member);
       this.world.changed(session);

@@ -310,6 +310,7 @@ export class LiveSession implements Session {
     await new Promise<void>((resolve) => {
       this.wakers ??= new Set();
       this.wakers.add(resolve);
+      this.engine.held.add(this);
       this.checkRest();
       this.engine.changed(this);
     });
@@ -320,9 +321,19 @@ export class LiveSession implements Session {
     return this.wakers !== undefined && this.wakers.size > 0;
   }
 
-  /** Something inside a turn waits that no turn boundary would let go on: a call held by a breaker, or one a person must settle. */
-  get waitsInCall(): boolean {
-    return this.restingCalls > 0;
+  /** Would anything that waits here go on now? A boundary needs the gate's word; a call, that nothing holds calls; an unknown outcome, a person's. */
+  mayWake(decision: Decision): boolean {
+    if (decision.action === 'run') return true;
+    for (const call of this.calls ?? []) {
+      if (!call.isResting || call.childSession) continue;
+      if (
+        call.waitsForPerson === undefined
+          ? call.kind === 'tool' && !this.engine.mustHold(this.node)
+          : this.engine.resolution(this.id, call.id) !== undefined
+      )
+        return true;
+    }
+    return false;
   }
 
   /** For the pacer, which runs one function once. */
@@ -334,6 +345,7 @@ export class LiveSession implements Session {
     if (isResume && !this.engine.claim(this)) return;
     const wakers = this.wakers!;
     this.wakers = undefined;
+    this.engine.held.delete(this);
     this.heldSince = undefined;
     if (this.span) noteResumed(this);
     for (const waker of wakers) waker();
@@ -724,6 +736,7 @@ export class LiveSession implements Session {
     this.isStopped = isStopped;
     this.engine.clock.clearTimeout(this.deadline);
     this.wakers = undefined;
+    this.engine.held.delete(this);
     if (this.isAtRest) {
       this.isAtRest = false;
       if (this.parent && this.parentCall && !this.parent.isOver) this.parent.setResting(this.parentCall, false);

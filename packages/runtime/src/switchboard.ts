@@ -18,6 +18,7 @@ import {
 import type { Clock } from './clock.ts';
 import { mintId } from './id.ts';
 import type { Node } from './node.ts';
+import { subjectKey } from './stop-key.ts';
 import type { StopSet } from './stop-set.ts';
 import type { KeptReading } from './store.ts';
 
@@ -222,7 +223,13 @@ export class Switchboard {
   private untrack(flag: SwitchFlag, id: string): void {
     const key = trackedKey(flag, id);
     const one = this.tracked.get(key);
-    if (one && --one.count <= 0) this.tracked.delete(key);
+    if (one && --one.count <= 0) this.letGo(one);
+  }
+
+  /** A subject whose stop is in force is read on, so that its release is learned. */
+  private letGo(one: Tracked): void {
+    if (one.count > 0 || this.options.stops.against(one.flag.tier, subjectKey(one.id)).action === 'pause') return;
+    this.tracked.delete(trackedKey(one.flag, one.id));
   }
 
   private changed(): void {
@@ -362,6 +369,7 @@ export class Switchboard {
       one.node.root.epoch++;
     }
     this.options.stops.read(one.flag, one.id, reading);
+    if (one.count <= 0) this.letGo(one);
   }
 
   private noteUntargeted(one: Tracked, reading: Reading): void {
@@ -433,6 +441,8 @@ export class Switchboard {
     }
     if (readings.length > 0) this.options.keep(readings);
     this.keepTimer = this.options.clock.setTimeout(() => this.keepSoon(), keepEveryMs);
+    // Keeping readings fresh on disk is no reason to stay alive.
+    if (typeof this.keepTimer === 'object') (this.keepTimer as { unref?: () => void } | null)?.unref?.();
   }
 }
 

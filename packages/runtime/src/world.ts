@@ -44,6 +44,7 @@ export class World implements Engine {
   readonly graphs: Map<string, Graph> = new Map();
   /** Which graph a session is in. */
   readonly graphOf: Map<string, Graph> = new Map();
+  /** Sessions in which something waits, at rest or not. */
   readonly held: Set<LiveSession> = new Set();
   readonly definitions: Map<string, AgentDefinition> = new Map();
   readonly pacer: Pacer;
@@ -261,7 +262,6 @@ export class World implements Engine {
 
   settled(session: LiveSession): void {
     const { graph, member } = session;
-    this.held.delete(session);
     member.live = undefined;
     this.kernel.switchboard.dismiss(member.node);
     this.ended(member.node.id, session.final as Promise<Ended>);
@@ -423,8 +423,6 @@ export class World implements Engine {
   // --- what changes ----------------------------------------------------------------------------------------------------
 
   restChanged(session: LiveSession): void {
-    if (session.isAtRest) this.held.add(session);
-    else this.held.delete(session);
     this.stopping.restChanged(session);
     if (session.member === session.graph.root) this.parking.rootRestChanged(session);
     this.changed(session);
@@ -437,7 +435,7 @@ export class World implements Engine {
       if (!session.isHeld) continue;
       const decision = this.decide(session.node);
       if (decision.action === 'terminate') session.stop(decision);
-      else if (decision.action === 'run' || session.waitsInCall) this.pacer.add(session.wakeSoon);
+      else if (session.mayWake(decision)) this.pacer.add(session.wakeSoon);
     }
     this.parking.reconsider();
   }
