@@ -447,14 +447,17 @@ describe('the journal of a settled graph', () => {
     const { store } = await opened(path, { clock, maxSegmentBytes: 300, retentionMs: 1 });
     store.append('going-on', session('going-on'));
     for (let n = 0; n < 10; n++) for (const record of [session(`s-${n}`), settled(`s-${n}`)]) store.append(`s-${n}`, record);
-    const before = logs(path).length;
-    expect(before).toBeGreaterThan(5);
+    expect(logs(path).length).toBeGreaterThan(5);
+    store.append('going-on', turn('going-on', 1));
+    for (let n = 10; n < 20; n++) for (const record of [session(`s-${n}`), settled(`s-${n}`)]) store.append(`s-${n}`, record);
     age(path);
     await clock.advance(week);
     for (let n = 0; n < 10; n++) for (const record of [session(`t-${n}`), settled(`t-${n}`)]) store.append(`t-${n}`, record);
     await store.close();
     const records = (await opened(path)).opening.journals.flatMap((one) => one.records);
     expect(records).toContainEqual(session('going-on'));
+    expect(records).toContainEqual(turn('going-on', 1));
+    expect(records).not.toContainEqual(session('s-15'));
     expect(records).not.toContainEqual(session('s-5'));
   });
 });
@@ -587,7 +590,7 @@ describe('a folder while it is used', () => {
     expect(heard[1]?.stops).toMatchObject([{ marks: { engaged: 1, released: 2 } }]);
   });
 
-  test('tells of a stop made by hand, by notice, with its words when they follow', async () => {
+  test('tells of a stop made by hand, by notice, with its words when they follow', { timeout: 60_000 }, async () => {
     const path = fresh();
     const clock = manualClock();
     const { store } = await opened(path, { clock });
@@ -612,6 +615,22 @@ describe('a folder while it is used', () => {
     writeFileSync(join(path, 'resolutions', 's-1.t1-1.json'), '');
     expect(await store.resolve({ session: 's-1', call: 't1-1', verdict: 'did-not', by: 'ada', at: 1 })).toBe(true);
     expect((await opened(path)).opening.resolutions).toHaveLength(1);
+  });
+
+  test('ends with what was written last, even where an earlier writing takes longer', async () => {
+    let isFirst = true;
+    const fsync = ((fd: number, done: (error: Error | null) => void) => {
+      let turns = isFirst ? 200 : 0;
+      isFirst = false;
+      const later = (): unknown => (turns-- > 0 ? setImmediate(later) : nodeFs.fsync(fd, done));
+      later();
+    }) as typeof nodeFs.fsync;
+    const { store } = await opened(fresh(), { fs: disk({ fsync }) });
+    await Promise.all([1, 2, 3].map((at) => store.keepReadings([{ key: 'k', state: 'released', series: 's', at }])));
+    await Promise.all(['first', 'second'].map((value) => store.writeDocument('switches', { value })));
+    expect(await store.readDocument('switches')).toEqual({ value: 'second' });
+    const { opening } = await opened(store.location!);
+    expect(opening.readings).toMatchObject([{ at: 3 }]);
   });
 
   test('skips receipts and readings that do not read', async () => {

@@ -95,6 +95,18 @@ export function describeStateStore(name: string, make: () => Promise<StoreHarnes
       }
     });
 
+    test('keeps the words of the highest mark, and of the first who set it (S3)', async () => {
+      const { harness, store } = await opened();
+      const other = await harness.share();
+      await other.open();
+      await store.mark(key('u-1'), 'engaged', 9, details);
+      await other.mark(key('u-1'), 'engaged', 3, { reason: 'an older order', at: 1 });
+      await other.mark(key('u-1'), 'engaged', 9, { reason: 'a later voice', at: 2 });
+      for (const one of [store, other])
+        expect((await one.stops())[0]).toEqual({ key: key('u-1'), marks: { engaged: 9, released: -1 }, engaged: details });
+      await other.close();
+    });
+
     test('takes marks all at once and loses none', async () => {
       const { harness, store } = await opened();
       await Promise.all(
