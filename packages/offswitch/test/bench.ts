@@ -4,7 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { createRuntime, defineKillSwitches, flagFile, flagFileControl, folderStore, type Runtime } from 'offswitch';
+import {
+  createRuntime,
+  defineKillSwitches,
+  flagFile,
+  flagFileControl,
+  folderStore,
+  type Runtime,
+  type RuntimeOptions,
+} from 'offswitch';
 import type { Io } from '../src/cli/io.ts';
 import { main } from '../src/cli/main.ts';
 
@@ -39,8 +47,10 @@ export class Bench {
     await flagFileControl(this.file).provision(switches, { apply: true });
   }
 
-  async start(): Promise<Runtime<'resume-rewrite' | 'batch-scoring'>> {
-    const runtime = await createRuntime({ switches, source: flagFile(this.file), store: folderStore(this.folder) });
+  async start(
+    options: Pick<RuntimeOptions<'resume-rewrite' | 'batch-scoring'>, 'breakers'> = {},
+  ): Promise<Runtime<'resume-rewrite' | 'batch-scoring'>> {
+    const runtime = await createRuntime({ switches, source: flagFile(this.file), store: folderStore(this.folder), ...options });
     this.runtimes.push(runtime as Runtime);
     return runtime;
   }

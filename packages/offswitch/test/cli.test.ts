@@ -95,6 +95,20 @@ describe('break-glass with no process alive', () => {
   });
 });
 
+describe('a terminate', () => {
+  test('is released by no act, with or without a process: it is for good (S6)', async () => {
+    const alone = await bench.cli(['stop', 's-1', '--reason', 'x', '--yes', '--json']);
+    const args = ['release', '--stop', String(alone.json.stop), '--reason', 'x', '--yes'];
+    expect(await bench.cli(args)).toMatchObject({ code: 1 });
+    await bench.start();
+    const ran = await bench.cli(args);
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('for good');
+    const [stored] = await folderStore(bench.folder).stops();
+    expect(isEngaged(stored!.marks)).toBe(true);
+  });
+});
+
 describe('status', () => {
   test('tells with no process alive what the folder and the file say, and says so', async () => {
     await bench.visit();
@@ -205,6 +219,30 @@ describe('with a process running', () => {
     expect(ran.code).toBe(0);
     expect((await Promise.all(mine.map((one) => one.outcome))).map((one) => one.status)).toEqual(['terminated', 'terminated']);
     expect(runtime.session(other.id)?.state).toBe('running');
+  });
+  test('a breaker is released for a workflow, and no other stop with it (S1)', async () => {
+    const runtime = await bench.start({ breakers: { 'batch-scoring': { turns: 3 } } });
+    const one = bench.agentOn(runtime, 'batch-scoring').start(undefined);
+    const two = bench.agentOn(runtime, 'resume-rewrite').start(undefined);
+    await bench.cli(['stop', two.id, '--pause', '--reason', 'look', '--yes']);
+    await expect.poll(() => runtime.session(one.id)?.decision.action).toBe('pause');
+    const args = [
+      'release',
+      '--breaker',
+      'turns',
+      '--workflow',
+      'batch-scoring',
+      '--allow',
+      '100000',
+      '--reason',
+      'long',
+      '--yes',
+    ];
+    const ran = await bench.cli(args);
+    expect(ran).toMatchObject({ code: 0, err: '' });
+    expect(ran.out).toContain('1 stop released');
+    expect(runtime.session(one.id)?.decision.action).toBe('run');
+    expect(runtime.session(two.id)?.decision.action).toBe('pause');
   });
   test('resume and resolve of what nobody knows are clear errors', async () => {
     await bench.start();

@@ -51,14 +51,14 @@ async function highestEngaged(command: Command, target: FlipTarget): Promise<num
     command.say(paint(command.io, 'yellow', `  warning     ${clean(error instanceof Error ? error.message : String(error))}`));
     return undefined;
   }
-  const marks = stored.flatMap((one) => {
+  const own = stored.filter((one) => {
     const key = parseStopKey(one.key);
-    if (key?.kind !== 'switch' || key.tier !== target.tier) return [];
-    if (target.subject !== undefined && !target.isConversation && key.subject !== subjectKey(target.subject)) return [];
-    // Another vendor's counter says nothing about the file's revision.
-    if (one.engaged?.series !== undefined && !one.engaged.series.startsWith('file:')) return [];
-    return [Math.max(one.marks.engaged, one.marks.released)];
+    if (key?.kind !== 'switch' || key.tier !== target.tier) return false;
+    return target.subject === undefined || target.isConversation || key.subject === subjectKey(target.subject);
   });
+  // Another vendor's counter says nothing about the file's revision. A file's series is named so unless the application named it.
+  const files = own.filter((one) => one.engaged?.series?.startsWith('file:') === true);
+  const marks = (files.length > 0 ? files : own).map((one) => Math.max(one.marks.engaged, one.marks.released));
   return marks.length === 0 ? undefined : Math.max(0, ...marks);
 }
 

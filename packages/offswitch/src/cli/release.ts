@@ -10,7 +10,7 @@ import { type FlipTarget, isStopOf, order, planFlip, showFlip, tellFlip } from '
 import { followRelease } from './follow.ts';
 import { reachOf, showReach } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
-import { askAll, isRecord, statusIn, stopsIn, subjectName } from './wire.ts';
+import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
   const plan = await planFlip(command, target);
@@ -38,7 +38,7 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
   tellFlip(command, flip);
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
-  if (target.tier === 'instance') return done({ flip, confirmed: true, held: [] });
+  if (target.tier === 'instance') return done({ flip });
   const after = await followRelease(command, isStopOf(target, new Set()));
   tellHeld(command, after);
   const isConfirmed = after.held.length === 0 && after.silent.length === 0;
@@ -78,10 +78,16 @@ export async function releaseStop(command: Command, id: string, who: Who, isYes:
     (stored && isEngaged(stored.marks) ? stopOf(stored) : undefined);
   if (!stop || !key)
     throw new CommandError('unknown_stop', `no stop ${JSON.stringify(clean(id))} is in force; those that are: offswitch status`);
+  if (stop.action === 'terminate') {
+    throw new CommandError(
+      'release_refused',
+      `${clean(id)} ended its session for good, and is not released; going on is a new run`,
+    );
+  }
   showStop(command, stop);
   await confirm(command.io, `Release this stop of ${stop.tier} ${clean(subjectName(stop.subject))}?`, isYes);
   if (statuses.answered.length > 0)
-    return tellReleased(command, await askFirst(command, { stop: id, ...who }), (one) => one.id === id);
+    return tellReleased(command, await askEach(command, { stop: id, ...who }), (one) => one.id === id);
 
   if (key.kind === 'switch') await refuseWhileEngaged(command, stop);
   await place.mark(id, 'released', Math.max(stored?.marks.engaged ?? 0, 0), {
@@ -115,32 +121,20 @@ export async function releaseBreaker(
   const allowance = filter.allowance === undefined ? 'the same threshold again' : `${filter.allowance} more`;
   command.say(`  effect      each session it paused goes on, where nothing else holds it, and is allowed ${allowance}`);
   await confirm(command.io, `Let the sessions that the ${breaker} breaker paused go on?`, isYes);
-  const answer = await askFirst(command, { breaker, ...filter, ...who });
+  const answer = await askEach(command, { breaker, ...filter, ...who });
   return tellReleased(command, answer, () => false);
 }
 
-/** The first process that does it; stops are shared, so one is enough. */
-async function askFirst(command: Command, params: Readonly<Record<string, unknown>>): Promise<readonly Stop[]> {
-  const processes = await command.place.ask('ping');
-  let refusal = 'no process answered';
-  let code = 'no_process';
-  for (const { process } of processes) {
-    const answers = await askAll(
-      command.place,
-      'release',
-      params,
-      (value) => stopsIn(isRecord(value) ? value.released : undefined),
-      process,
-    );
-    const [done_] = answers.answered;
-    if (done_) return done_.value;
-    const [failed] = answers.silent;
-    if (failed) {
-      refusal = failed.message.replace(/^\[[\w-]+\] /, '');
-      code = failed.code;
-    }
+/** Asks every process: each knows the workflow of its own sessions, and whose stop it is not says so. */
+async function askEach(command: Command, params: Readonly<Record<string, unknown>>): Promise<readonly Stop[]> {
+  const answers = await askAll(command.place, 'release', params, stopsIn);
+  const released = new Map(answers.answered.flatMap((one) => one.value).map((stop) => [stop.id, stop]));
+  // Another process may have released it a moment before: `unknown_stop` beside a success is no failure.
+  const failed = answers.silent.find((one) => one.code !== 'unknown_stop') ?? answers.silent[0];
+  if (failed && (released.size === 0 || failed.code !== 'unknown_stop')) {
+    throw new CommandError(failed.code, clean(failed.message.replace(/^\[[\w-]+\] /, '')));
   }
-  throw new CommandError(code, clean(refusal));
+  return [...released.values()];
 }
 
 async function tellReleased(command: Command, released: readonly Stop[], isIt: (stop: Stop) => boolean): Promise<Done> {
@@ -156,11 +150,7 @@ function showStop(command: Command, stop: Stop): void {
   command.say(
     `  reason      ${clean(stop.reason)}${stop.by === undefined ? '' : ` (${clean(stop.by)})`}, ${age(command.io.now(), stop.since)}`,
   );
-  command.say(
-    stop.action === 'terminate'
-      ? '  effect      sessions that were ended stay ended; a new run is permitted'
-      : '  effect      paused sessions go on, where nothing else holds them',
-  );
+  command.say('  effect      paused sessions go on, where nothing else holds them');
 }
 
 /** A file that says engaged would stop it again at once; saying "released" would be untrue. */
