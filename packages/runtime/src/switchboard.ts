@@ -337,8 +337,8 @@ export class Switchboard {
     return answer.then((reading) => {
       // What was read before a change may be older than what another read has taken since: read again in the sweep to come.
       const isCurrent = generation === this.generation;
-      if (isCurrent || reading.state !== 'released') this.take(one, reading);
-      return isCurrent;
+      const taken = isCurrent || reading.state !== 'released' ? this.take(one, reading) : undefined;
+      return taken ? taken.then(() => isCurrent) : isCurrent;
     });
   }
 
@@ -348,13 +348,16 @@ export class Switchboard {
     if (!isScoped) this.noteFlag(flag, reading);
     if (isScoped && reading.state === 'engaged') {
       if (this.states.get(flag.key)?.trouble?.cause === 'untargeted') return this.noteUntargeted(one, reading);
-      if (flag.tier === 'instance' && one.last?.state !== 'engaged') {
-        // The rest of the subject is kept: a rule on the user or the workflow alone names no session.
-        const canary = this.ask(flag, { ...one.subject, sessionId: this.canaries[0]!, conversationId: this.canaries[0]! });
+      if (one.last?.state !== 'engaged') {
+        // Asked in the same moment, so that no flip comes between. The rest of the subject is kept: a rule on the user or
+        // the workflow alone names no session.
+        const nobody = this.canaries[0]!;
+        const canary = this.ask(
+          flag,
+          flag.tier === 'user' ? { userId: nobody } : { ...one.subject, sessionId: nobody, conversationId: nobody },
+        );
         if (canary instanceof Promise) {
-          return void canary.then((seen) =>
-            seen.state === 'engaged' ? this.noteUntargeted(one, reading) : this.apply(one, reading),
-          );
+          return canary.then((seen) => (seen.state === 'engaged' ? this.noteUntargeted(one, reading) : this.apply(one, reading)));
         }
         if (canary.state === 'engaged') return this.noteUntargeted(one, reading);
       }
