@@ -139,7 +139,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
   });
   world = w;
   w.parking.recover();
-  w.stopping.takeUp();
+  w.stopping.takeUp(await store.receipts());
   const endWatch = store.watch((change) => {
     if (change.resolutions) {
       w.learnResolutions(change.resolutions);

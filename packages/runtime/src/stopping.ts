@@ -18,12 +18,16 @@ import type { World } from './world.ts';
 const sliceMs = 2;
 /** A receipt is written again at most this often while it grows. Milliseconds. */
 const writeEveryMs = 50;
+/** Finished terminates whose receipts still take late results. */
+const keptFinished = 1_000;
 
 interface Order {
   readonly id: string;
   readonly entry: StopEntry;
   readonly stop: Stop;
   readonly stages: Partial<Record<Stage, number>>;
+  /** What an earlier process wrote of it. */
+  readonly before: Receipt | undefined;
   /** Everybody it covers, live or not. */
   readonly covered: Map<string, Member>;
   /** Live ones that are not yet at rest, or not yet marked. */
@@ -41,6 +45,7 @@ interface Order {
 export class Stopping {
   private readonly world: World;
   private readonly orders = new Map<string, Order>();
+  private readonly finished: Order[] = [];
 
   constructor(world: World) {
     this.world = world;
@@ -64,11 +69,19 @@ export class Stopping {
     }
   }
 
-  /** Takes up the stops that were in force before this process started, so that what they hold is told of. */
-  takeUp(): void {
+  /**
+   * Takes up the stops that were in force before this process started: a half-done one is carried on, and what an earlier
+   * process wrote in its receipt stays true.
+   */
+  takeUp(receipts: readonly Receipt[]): void {
+    const written = new Map(receipts.map((one) => [one.id, one]));
     for (const entry of this.world.kernel.stops.all()) {
-      if (!isEngaged(entry.marks) || this.orders.has(receiptId(entry))) continue;
-      this.begin(receiptId(entry), entry, this.world.kernel.stops.describe(entry), Promise.resolve(true));
+      const id = receiptId(entry);
+      if (!isEngaged(entry.marks) || this.orders.has(id)) continue;
+      const before = written.get(id);
+      const stop = this.world.kernel.stops.describe(entry);
+      if (stop.action === 'terminate' && before?.stages.done !== undefined) continue;
+      this.begin(id, entry, stop, Promise.resolve(true), before);
     }
   }
 
@@ -122,12 +135,13 @@ export class Stopping {
     }
   }
 
-  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>): void {
+  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>, before?: Receipt): void {
     const order: Order = {
       id,
       entry,
       stop,
-      stages: {},
+      stages: { ...before?.stages },
+      before,
       covered: new Map(),
       waiting: new Set(),
       ended: new Set(),
@@ -210,6 +224,13 @@ export class Stopping {
     this.reach(order, 'done');
     order.isDone = true;
     this.write(order);
+    if (order.stop.action === 'terminate') this.keepFinished(order);
+  }
+
+  /** A terminate is never released; the last ones are kept for results that come late, the rest are in the store. */
+  private keepFinished(order: Order): void {
+    this.finished.push(order);
+    if (this.finished.length > keptFinished) this.orders.delete(this.finished.shift()!.id);
   }
 
   private reach(order: Order, stage: Stage): void {
@@ -279,13 +300,15 @@ export class Stopping {
         .filter((call) => call.outcome === 'unknown')
         .map((call) => `${one.session} ${call.id} ${call.name}: outcome unknown`),
     );
+    // What an earlier process saw of sessions that are gone since stays as it was written.
+    const earlier = (order.before?.sessions ?? []).filter((one) => !order.covered.has(one.session));
     return {
       id: order.id,
       stop: order.stop,
       stages: { ...order.stages },
-      sessions,
+      sessions: [...earlier, ...sessions],
       grants: [],
-      residue: [...order.residue, ...unknown],
+      residue: [...new Set([...(order.before?.residue ?? []), ...order.residue, ...unknown])],
       ...(order.released === undefined ? {} : { released: order.released }),
     };
   }
