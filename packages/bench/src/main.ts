@@ -1,1 +1,94 @@
-export {};
+// main.ts: `npm run bench`: runs every benchmark in a process of its own, and prints what they measured.
+//
+//   npm run bench -- --json FILE --only PREFIX --folder DIR
+//
+// A figure over its target is a figure, no failure: benchmarks are no timed tests. A benchmark that broke, or did not answer
+// what it promises, is one.
+
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Figure } from './case.ts';
+import { cases } from './cases/index.ts';
+import { machineLine, table } from './report.ts';
+
+/** A benchmark that takes longer has broken. Milliseconds. */
+const withinMs = 120_000;
+
+const { values } = parseArgs({
+  options: {
+    /** Writes `[{ name, value, unit }]` there. */
+    json: { type: 'string' },
+    /** Only figures whose name starts so. */
+    only: { type: 'string' },
+    /** On the disk to be measured. Default: the folder for temporary files. */
+    folder: { type: 'string' },
+    /** Runs one benchmark in this process and sends its figures to the one that started it. */
+    case: { type: 'string' },
+  },
+});
+
+if (values.case === undefined) process.exitCode = await runAll();
+else await runOne(values.case, values.folder ?? tmpdir());
+
+async function runOne(name: string, folder: string): Promise<void> {
+  const figures = await cases[name]!.run({ folder });
+  process.send?.(figures);
+  process.disconnect?.();
+}
+
+async function runAll(): Promise<number> {
+  const folder = mkdtempSync(join(values.folder ?? tmpdir(), 'offswitch-bench-'));
+  const measured: Figure[] = [];
+  const broken: string[] = [];
+  const chosen = Object.entries(cases).filter(([, one]) => one.figures.some((figure) => figure.startsWith(values.only ?? '')));
+  if (chosen.length === 0) broken.push(`no figure's name starts with ${JSON.stringify(values.only)}`);
+  try {
+    for (const [name, one] of chosen) {
+      const start = performance.now();
+      process.stderr.write(`${name} ... `);
+      try {
+        const figures = await inProcess(name, folder);
+        const missing = one.figures.filter((figure) => !figures.some((got) => got.name === figure && Number.isFinite(got.value)));
+        if (missing.length > 0) throw new Error(`did not measure ${missing.join(', ')}`);
+        measured.push(...figures.filter((figure) => figure.name.startsWith(values.only ?? '')));
+        process.stderr.write(`${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+      } catch (error) {
+        broken.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+        process.stderr.write('BROKEN\n');
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`${machineLine()}, disk under ${values.folder ?? tmpdir()}\n\n${table(measured)}`);
+  if (values.json !== undefined) {
+    const plain = measured.map(({ name, value, unit }) => ({ name, value, unit }));
+    writeFileSync(values.json, `${JSON.stringify(plain, undefined, 2)}\n`);
+  }
+  for (const one of broken) console.error(`broken: ${one}`);
+  return broken.length === 0 ? 0 : 1;
+}
+
+/** Runs one benchmark in a fresh process, so that none measures another's heap. */
+function inProcess(name: string, folder: string): Promise<readonly Figure[]> {
+  return new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(import.meta.url), ['--case', name, '--folder', folder], {
+      execArgv: ['--expose-gc', '--max-old-space-size=4096'],
+    });
+    let figures: readonly Figure[] | undefined;
+    const timer = setTimeout(() => child.kill('SIGKILL'), withinMs);
+    child.on('message', (message) => {
+      figures = message as readonly Figure[];
+    });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      if (figures && code === 0) resolve(figures);
+      else reject(new Error(`ended with ${signal ?? code}${figures ? '' : ' and no figures'}`));
+    });
+  });
+}

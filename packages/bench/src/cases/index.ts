@@ -1,0 +1,25 @@
+// index.ts: every benchmark, in the order in which they run: the short ones first.
+
+import type { Case } from '../case.ts';
+import { block } from './block.ts';
+import { call, durable } from './call.ts';
+import { fence } from './fence.ts';
+import { fileChange } from './file-change.ts';
+import { guard } from './guard.ts';
+import { latch } from './latch.ts';
+import { peerAgt } from './peer-agt.ts';
+import { peerOpenFeature } from './peer-openfeature.ts';
+import { sessionBytes } from './session-bytes.ts';
+
+export const cases: Readonly<Record<string, Case>> = {
+  'peer-openfeature': peerOpenFeature,
+  'peer-agt': peerAgt,
+  call,
+  durable,
+  guard,
+  'session-bytes': sessionBytes,
+  'file-change': fileChange,
+  fence,
+  block,
+  latch,
+};
