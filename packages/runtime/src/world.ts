@@ -5,6 +5,7 @@ import type { AgentDefinition, RunOptions } from './agent.ts';
 import { type BreakerTable, limitOf, reportAt, type Thresholds, thresholdsFor } from './breakers.ts';
 import type { Call } from './call.ts';
 import type { Clock } from './clock.ts';
+import { runOutside } from './context.ts';
 import type { ChildSpec, Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeEvent, RuntimeListener } from './event.ts';
@@ -451,7 +452,8 @@ export class World implements Engine {
   emit(event: RuntimeEvent): void {
     for (const listener of this.listeners) {
       try {
-        listener(event);
+        // Outside of the session that caused it: what a listener starts is no child of it.
+        runOutside(() => listener(event));
       } catch {
         // A listener is outside the decision; what it throws is its own.
       }
