@@ -9,13 +9,7 @@ import type { World } from './world.ts';
 
 export function controlHandler(runtime: Runtime, world: World): ControlHandler {
   return async (method, params) => {
-    const text = (field: string): string => {
-      const value = params[field];
-      if (typeof value !== 'string' || value === '' || value.length > 4_096)
-        throw new RuntimeError('invalid_option', `${method}: ${field} must be a text of 1 to 4096 characters`);
-      return value;
-    };
-    const optional = (field: string): string | undefined => (params[field] === undefined ? undefined : text(field));
+    const { text, optional } = fieldsOf(method, params);
     switch (method) {
       case 'ping':
         return { processId: world.store.processId, pid: process.pid };
@@ -28,12 +22,8 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
         const id = optional('id');
         return id === undefined ? all.slice(0, 100) : all.filter((one) => one.id === id || one.stop.id === id);
       }
-      case 'preview': {
-        const tier = text('tier');
-        if (!(tiers as readonly string[]).includes(tier))
-          throw new RuntimeError('invalid_option', `${JSON.stringify(tier)} is no tier; one of ${tiers.join(', ')}`);
-        return runtime.preview(tier as Tier, optional('subject'));
-      }
+      case 'preview':
+        return runtime.preview(tierOf(text('tier')), optional('subject'));
       case 'stop': {
         const action = optional('action') ?? 'terminate';
         if (action !== 'terminate' && action !== 'pause')
@@ -77,4 +67,25 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
         throw new RuntimeError('invalid_option', `no method ${JSON.stringify(method.slice(0, 40))}`);
     }
   };
+}
+
+/** Reads the fields of a request; what is not of the right shape is an error that names it. */
+export function fieldsOf(
+  method: string,
+  params: Readonly<Record<string, unknown>>,
+): { text(field: string): string; optional(field: string): string | undefined } {
+  const text = (field: string): string => {
+    const value = params[field];
+    if (typeof value !== 'string' || value === '' || value.length > 4_096) {
+      throw new RuntimeError('invalid_option', `${method}: ${field} must be a text of 1 to 4096 characters`);
+    }
+    return value;
+  };
+  return { text, optional: (field) => (params[field] === undefined ? undefined : text(field)) };
+}
+
+export function tierOf(name: string): Tier {
+  const tier = tiers.find((one) => one === name);
+  if (!tier) throw new RuntimeError('invalid_option', `${JSON.stringify(name)} is no tier; one of ${tiers.join(', ')}`);
+  return tier;
 }

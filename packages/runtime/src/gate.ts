@@ -12,6 +12,7 @@ import {
 import { type Clock, systemClock } from './clock.ts';
 import { RuntimeError } from './error.ts';
 import { folderStore } from './folder/folder-store.ts';
+import { gateControlHandler } from './gate-control.ts';
 import { type Alarm, Kernel } from './kernel.ts';
 import { Node } from './node.ts';
 import type { StateStore } from './store.ts';
@@ -65,6 +66,8 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     onAlarm: options.onAlarm ?? ((alarm) => console.error(`offswitch: ${alarm.message}`)),
   });
   const nodes = new Map<string, Node>();
+  // The command line reaches a gate too; but a loop that has ended is no longer running for it.
+  await kernel.options.store.serve?.(gateControlHandler(kernel, nodes), { keepsAlive: false });
   const reading = new Map<string, Promise<void>>();
   let isClosed = false;
 

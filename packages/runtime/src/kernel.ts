@@ -56,6 +56,7 @@ export class Kernel {
       throw error;
     }
     await kernel.switchboard.open();
+    await kernel.writeDeclared();
     kernel.isReady = true;
     return kernel;
   }
@@ -102,6 +103,27 @@ export class Kernel {
       this.checkStore();
     });
     this.checkStore();
+  }
+
+  /** What is declared here and where the flags are, for a command line that finds no process alive. */
+  private async writeDeclared(): Promise<void> {
+    const { switches, source, store, clock } = this.options;
+    const series = [...this.switchboard.flags].find((one) => one.lastLiveAt !== undefined)?.last?.position.series;
+    const document = {
+      switches: switches.flags,
+      workflows: switches.workflows,
+      source: {
+        kind: source.name,
+        ...(source.location === undefined ? {} : { location: source.location }),
+        ...(series === undefined ? {} : { series }),
+      },
+      at: clock.now(),
+    };
+    await store
+      .writeDocument('switches', document)
+      .catch((error) =>
+        this.storeFailed(`what is declared here could not be written down for the command line: ${String(error)}`),
+      );
   }
 
   decide(node: Node): Decision {

@@ -4,6 +4,7 @@
 import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
 import { reportAt } from './breakers.ts';
 import { RuntimeError } from './error.ts';
+import type { Kernel } from './kernel.ts';
 import type { StopEntry } from './stop-set.ts';
 import type { World } from './world.ts';
 
@@ -31,7 +32,7 @@ export async function releaseByAct(world: World, order: ReleaseOrder): Promise<r
   const entries = order.stop === undefined ? tripsOf(world, order) : [named(world, order.stop)];
   const released: Stop[] = [];
   for (const entry of entries) {
-    refuse(world, entry);
+    refuseRelease(world.kernel, entry);
     const stop = stops.describe(entry);
     const { breaker } = entry.key.kind === 'act' ? entry.key : { breaker: undefined };
     const allowance = breaker === undefined ? undefined : allow(world, stop, breaker, order.allowance);
@@ -70,20 +71,21 @@ function tripsOf(world: World, order: ReleaseOrder): StopEntry[] {
   });
 }
 
-function refuse(world: World, entry: StopEntry): void {
+/** Throws `release_refused`: a terminate is for good, and a live reading that says engaged is stronger than an act. */
+export function refuseRelease(kernel: Kernel, entry: StopEntry): void {
   const { key } = entry;
   const action = key.kind === 'act' ? key.action : key.tier === 'instance' ? 'terminate' : 'pause';
   if (action === 'terminate')
     throw new RuntimeError('release_refused', `${entry.name} is a terminate, which is for good; going on is a new run`);
   if (key.kind === 'act') return;
-  const { switches } = world.kernel.options;
+  const { switches } = kernel.options;
   const id = entry.details?.subject ?? '';
   const flag = key.tier === 'feature' ? (switches.isWorkflow(id) ? switches.feature(id) : undefined) : switches[key.tier];
-  const last = flag && world.kernel.switchboard.lastReading(flag, id);
+  const last = flag && kernel.switchboard.lastReading(flag, id);
   if (last?.state === 'engaged' && last.origin === 'live') {
     throw new RuntimeError(
       'release_refused',
-      `${flag!.key} still reads engaged at ${world.kernel.options.source.name}; release it there (offswitch release ${key.tier}${id ? ` ${id}` : ''})`,
+      `${flag!.key} still reads engaged at ${kernel.options.source.name}; release it there (offswitch release ${key.tier}${id ? ` ${id}` : ''})`,
     );
   }
 }

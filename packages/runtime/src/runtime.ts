@@ -23,10 +23,10 @@ import type { Outcome } from './outcome.ts';
 import type { Receipt } from './receipt.ts';
 import { type ReleaseOrder, releaseByAct } from './release.ts';
 import type { Session } from './session.ts';
-import { statusOf } from './status.ts';
+import { countStates, statusOf } from './status.ts';
 import { subjectKey } from './stop-key.ts';
 import type { ControlHandler, StateStore } from './store.ts';
-import { type Preview, previewOf, type RuntimeStatus, type SessionView, viewOf } from './view.ts';
+import { type Preview, previewOf, type RuntimeStatus, type SessionView, unsettled, viewOf } from './view.ts';
 import { World } from './world.ts';
 
 export interface RuntimeOptions<Workflow extends string = string> {
@@ -146,14 +146,6 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       w.reconsider();
     }
   });
-  await store
-    .writeDocument('switches', {
-      switches: switches.flags,
-      workflows: switches.workflows,
-      source: { kind: source.name, ...(source.location === undefined ? {} : { location: source.location }) },
-      at: clock.now(),
-    })
-    .catch((error) => w.alarm(`what is declared here could not be written down for the command line: ${String(error)}`));
 
   const find = (id: string) => {
     const graph = w.graphOf.get(id);
@@ -313,9 +305,9 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       if (tier === 'feature' && !switches.isWorkflow(subject ?? '')) throw unknownWorkflow(subject ?? '', switches.workflows);
       if (tier !== 'global' && tier !== 'feature' && subject === undefined)
         throw new OffswitchError('unknown_switch', `a ${tier} switch needs a subject`);
-      return previewOf(w, tier, subject);
+      return previewOf(unsettled(w), tier, subject);
     },
-    status: () => statusOf(w),
+    status: () => statusOf(kernel, countStates(runtime.sessions()), [...w.definitions.keys()]),
     subscribe(listener) {
       w.listeners.add(listener);
       return () => void w.listeners.delete(listener);

@@ -112,9 +112,9 @@ export interface StateStore {
   watch(listener: (change: StoreChange) => void): () => void;
   /**
    * Answers requests of the command line until closed, where the store is shared with other processes; the path of the local
-   * socket. Listening is also what makes this process count as alive.
+   * socket. Listening is also what makes this process count as alive. `keepsAlive` (default true): it alone keeps the process running.
    */
-  serve?(handler: ControlHandler): Promise<string>;
+  serve?(handler: ControlHandler, options?: { readonly keepsAlive?: boolean }): Promise<string>;
   /** Asks every other live process of this store, and waits for each a bounded time. `error`: it did not answer, or refused. */
   askOthers?(
     method: string,

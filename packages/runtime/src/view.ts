@@ -2,6 +2,7 @@
 
 import { type Decision, run, type Stop, type SwitchFlag, type Tier } from '@offswitch/core';
 import type { Graph, Member } from './graph.ts';
+import type { Node } from './node.ts';
 import { unknownCalls } from './saved.ts';
 import type { World } from './world.ts';
 
@@ -82,56 +83,44 @@ export interface Preview {
   readonly nearest: readonly string[];
 }
 
-/** Counts live and parked sessions that a stop of this tier and subject covers. For instance, the subject may be a session or a conversation. */
-export function previewOf(world: World, tier: Tier, subject: string | undefined): Preview {
+/** Counts the sessions that a stop of this tier and subject covers. For instance, the subject may be a session or a conversation. */
+export function previewOf(nodes: Iterable<Node>, tier: Tier, subject: string | undefined): Preview {
   const byWorkflow: Record<string, number> = Object.create(null);
   const byUser: Record<string, number> = Object.create(null);
   let sessions = 0;
   const seen = new Set<string>();
-  for (const graph of world.graphs.values()) {
-    for (const member of graph.members()) {
-      if (member.saved.settled) continue;
-      const own = ownSubject(tier, member);
-      for (const one of own) seen.add(one);
-      if (!isCovered(tier, subject, member)) continue;
-      sessions++;
-      const { workflow, user } = member.saved.record;
-      byWorkflow[workflow] = (byWorkflow[workflow] ?? 0) + 1;
-      byUser[user ?? '(no user)'] = (byUser[user ?? '(no user)'] ?? 0) + 1;
-    }
+  for (const node of nodes) {
+    for (const one of subjectsOf(tier, node)) seen.add(one);
+    if (!isCovered(tier, subject, node)) continue;
+    sessions++;
+    const workflow = node.workflow ?? '(no workflow)';
+    const user = node.userId ?? '(no user)';
+    byWorkflow[workflow] = (byWorkflow[workflow] ?? 0) + 1;
+    byUser[user] = (byUser[user] ?? 0) + 1;
   }
   const nearest = sessions === 0 && subject !== undefined ? [...seen].filter((one) => isNear(one, subject)).slice(0, 5) : [];
   return { sessions, byWorkflow, byUser, nearest };
 }
 
-function ownSubject(tier: Tier, member: Member): string[] {
-  const { record } = member.saved;
-  switch (tier) {
-    case 'global':
-      return [];
-    case 'feature':
-      return [record.workflow];
-    case 'user':
-      return record.user === undefined ? [] : [record.user];
-    case 'instance':
-      return record.conversation === undefined ? [record.s] : [record.s, record.conversation];
-  }
+/** The places in their graphs of all sessions that have not ended. */
+export function* unsettled(world: World): Generator<Node> {
+  for (const graph of world.graphs.values()) for (const { node, saved } of graph.members()) if (!saved.settled) yield node;
 }
 
-function isCovered(tier: Tier, subject: string | undefined, member: Member): boolean {
+function subjectsOf(tier: Tier, node: Node): string[] {
+  const of: Record<Tier, (string | undefined)[]> = {
+    global: [],
+    feature: [node.workflow],
+    user: [node.userId],
+    instance: [node.id, node.conversationId],
+  };
+  return of[tier].filter((one) => one !== undefined);
+}
+
+function isCovered(tier: Tier, subject: string | undefined, node: Node): boolean {
   if (tier === 'global') return true;
-  for (
-    let node: typeof member.node | undefined = member.node;
-    node;
-    node = node.parent ?? (tier === 'instance' ? undefined : node.detachedFrom)
-  ) {
-    const own =
-      tier === 'feature'
-        ? node.workflow === subject
-        : tier === 'user'
-          ? node.userId === subject
-          : node.id === subject || node.conversationId === subject;
-    if (own) return true;
+  for (let at: Node | undefined = node; at; at = at.parent ?? (tier === 'instance' ? undefined : at.detachedFrom)) {
+    if (subjectsOf(tier, at).includes(subject ?? '')) return true;
   }
   return false;
 }

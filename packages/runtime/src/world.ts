@@ -206,6 +206,8 @@ export class World implements Engine {
       call.childId = live.id;
       return live;
     }
+    // A call that is entered again finds the child it had: the intent was written before there was one.
+    if (call.childId === undefined && call.isKnown) call.childId = childOf(graph, parent, call);
     const known = call.childId === undefined ? undefined : graph.get(call.childId);
     const member = known ?? this.newMember(parent, call, spec);
     call.childId = member.node.id;
@@ -477,4 +479,12 @@ export class World implements Engine {
   alarm(message: string): void {
     this.emit({ type: 'alarm', kind: 'hold', message, isActive: true, at: this.clock.now() });
   }
+}
+
+function childOf(graph: Graph, parent: LiveSession, call: Call): string | undefined {
+  for (const { node, saved } of graph.members()) {
+    const { parentCall, path } = saved.record;
+    if (parentCall?.key === call.key && parentCall.turn === call.turn.number && path.at(-2) === parent.id) return node.id;
+  }
+  return undefined;
 }

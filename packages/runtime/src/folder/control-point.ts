@@ -24,6 +24,8 @@ export interface ControlPointOptions {
   /** Epoch milliseconds. */
   readonly startedAt: number;
   readonly socketDir?: string;
+  /** Does listening alone keep the process running? */
+  readonly keepsAlive: boolean;
 }
 
 export class ControlPoint {
@@ -45,7 +47,12 @@ export class ControlPoint {
     const { folder, processId } = this;
     const outside = outsideFolder(folder);
     const place = options.socketDir ?? (options.isOutside ? outside : socketFolder(folder));
-    const { server, socket } = await this.listen(place, options.socketDir === undefined ? outside : place, handler);
+    const { server, socket } = await this.listen(
+      place,
+      options.socketDir === undefined ? outside : place,
+      handler,
+      options.keepsAlive,
+    );
     this.server = server;
     this.file = options.isOutside ? join(outside, `${processId}.json`) : processFile(folder, processId);
     const entry: ProcessEntry = { process: processId, pid: process.pid, socket, startedAt: options.startedAt };
@@ -68,6 +75,7 @@ export class ControlPoint {
     place: string,
     otherPlace: string,
     handler: ControlHandler,
+    keepsAlive: boolean,
   ): Promise<{ server: ControlServer; socket: string }> {
     const socket = join(place, `${this.processId}.sock`);
     try {
@@ -78,10 +86,10 @@ export class ControlPoint {
         );
       }
       makePrivateFolder(place);
-      return { server: await startControlServer(socket, handler), socket };
+      return { server: await startControlServer(socket, handler, keepsAlive), socket };
     } catch (error) {
       // Some file systems hold no sockets (shared folders of virtual machines); the temporary folder does.
-      if (place !== otherPlace) return this.listen(otherPlace, otherPlace, handler);
+      if (place !== otherPlace) return this.listen(otherPlace, otherPlace, handler, keepsAlive);
       throw RuntimeError.is(error) ? error : storeFailed(`no local socket could be opened at ${socket}`, error);
     }
   }

@@ -18,7 +18,7 @@ export interface ControlServer {
 const methodPath = /^\/v1\/([a-z][a-zA-Z0-9-]{0,63})$/;
 
 /** Resolves when the socket takes connections. Rejects with what the system says. */
-export async function startControlServer(socket: string, handler: ControlHandler): Promise<ControlServer> {
+export async function startControlServer(socket: string, handler: ControlHandler, keepsAlive = true): Promise<ControlServer> {
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 1000, maxHeaderSize: 16_384 },
     (request, response) => {
@@ -31,6 +31,7 @@ export async function startControlServer(socket: string, handler: ControlHandler
     server.listen({ path: socket }, resolve);
   });
   chmodSync(socket, fileMode);
+  if (!keepsAlive) server.unref();
   // A failed accept (no file descriptors left) is the other side's trouble.
   server.on('error', () => {});
   return {

@@ -251,11 +251,12 @@ class FolderStore implements StateStore {
     };
   }
 
-  async serve(handler: ControlHandler): Promise<string> {
+  async serve(handler: ControlHandler, options: { readonly keepsAlive?: boolean } = {}): Promise<string> {
     this.mustBeOpen();
     return this.control.open(handler, {
       isOutside: this.memory !== undefined,
       startedAt: this.clock.now(),
+      keepsAlive: options.keepsAlive ?? true,
       ...(this.options.socketDir === undefined ? {} : { socketDir: this.options.socketDir }),
     });
   }

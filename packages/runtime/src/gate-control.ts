@@ -1,0 +1,119 @@
+// gate-control.ts: what a process with a gate alone answers the command line. It has decisions and lineage, no journal: a
+// stop is in force when the gate refuses, and whether a loop has come to rest is the loop's to know.
+
+import { type Stop, subjectId } from '@offswitch/core';
+import { fieldsOf, tierOf } from './control.ts';
+import { RuntimeError } from './error.ts';
+import { mintId } from './id.ts';
+import type { Kernel } from './kernel.ts';
+import type { Node } from './node.ts';
+import type { Receipt } from './receipt.ts';
+import { refuseRelease } from './release.ts';
+import { countStates, statusOf } from './status.ts';
+import { subjectKey } from './stop-key.ts';
+import type { ControlHandler } from './store.ts';
+import { previewOf, type SessionView } from './view.ts';
+
+export function gateControlHandler(kernel: Kernel, nodes: ReadonlyMap<string, Node>): ControlHandler {
+  const { clock, store } = kernel.options;
+  const views = (): SessionView[] => [...nodes.values()].map((node) => viewOf(kernel, node, clock.now()));
+  return async (method, params) => {
+    const { text, optional } = fieldsOf(method, params);
+    switch (method) {
+      case 'ping':
+        return { processId: store.processId, pid: process.pid };
+      case 'status':
+        return statusOf(kernel, countStates(views()), []);
+      case 'sessions':
+        return views();
+      case 'receipts':
+        return kernel.stops.inForce().map((stop) => receiptOf(stop, nodes));
+      case 'preview':
+        return previewOf(nodes.values(), tierOf(text('tier')), optional('subject'));
+      case 'stop': {
+        const session = text('session');
+        if (!nodes.has(session))
+          throw new RuntimeError('unknown_session', `no session ${JSON.stringify(session)} asks this gate`);
+        const { entry, latched } = kernel.stops.act(
+          {
+            kind: 'act',
+            cause: 'operator',
+            action: optional('action') === 'pause' ? 'pause' : 'terminate',
+            tier: 'instance',
+            subject: subjectKey(session),
+            id: mintId('o'),
+          },
+          { reason: text('reason'), by: text('by'), at: clock.now(), subject: session },
+        );
+        await latched;
+        return receiptOf(kernel.stops.describe(entry), nodes);
+      }
+      case 'release': {
+        const entry = kernel.stops.find(text('stop'));
+        if (!entry) throw new RuntimeError('unknown_stop', `no stop ${JSON.stringify(text('stop'))} is in force`);
+        refuseRelease(kernel, entry);
+        const stop = kernel.stops.describe(entry);
+        await kernel.stops.release(entry, { reason: text('reason'), by: text('by'), at: clock.now() }).latched;
+        return [stop];
+      }
+      case 'reread':
+        await kernel.reread();
+        return { confirmed: true };
+      case 'refresh':
+        await kernel.reread();
+        await kernel.switchboard.refresh();
+        return { refreshed: true };
+      default:
+        throw new RuntimeError(
+          'invalid_option',
+          `a gate alone has no method ${JSON.stringify(method.slice(0, 40))}: sessions are resumed and settled by the loop that runs them`,
+        );
+    }
+  };
+}
+
+function viewOf(kernel: Kernel, node: Node, now: number): SessionView {
+  const decision = kernel.decide(node);
+  return {
+    id: node.id,
+    root: node.path[0]!,
+    path: node.path,
+    ...(node.parent ? { parent: node.parent.id } : {}),
+    agent: node.workflow ?? '',
+    workflow: node.workflow ?? '',
+    ...(node.userId === undefined ? {} : { user: node.userId }),
+    ...(node.conversationId === undefined ? {} : { conversation: node.conversationId }),
+    state: decision.action === 'run' ? 'running' : decision.action === 'pause' ? 'paused' : 'terminated',
+    turn: 0,
+    checkpointTurn: 0,
+    costMicros: 0,
+    decision,
+    calls: [],
+    unknownCalls: [],
+    since: now,
+  };
+}
+
+/** True as far as a gate can tell: it refuses from here on. Whether the loop has asked since, it does not know. */
+function receiptOf(stop: Stop, nodes: ReadonlyMap<string, Node>): Receipt {
+  const id = subjectId(stop.tier, stop.subject) ?? '';
+  const covered = [...nodes.values()].filter((node) => previewOf([node], stop.tier, id).sessions > 0);
+  return {
+    id: stop.id,
+    stop,
+    stages: { recorded: stop.since, fenced: stop.since },
+    sessions: covered.map((node) => ({
+      session: node.id,
+      path: node.path,
+      agent: node.workflow ?? '',
+      workflow: node.workflow ?? '',
+      ...(node.userId === undefined ? {} : { user: node.userId }),
+      state: 'unconfirmed',
+      why: 'the gate refuses its next turn; whether the loop has asked is not known here',
+      checkpointTurn: 0,
+      calls: [],
+    })),
+    grants: [],
+    residue: [],
+  };
+}
