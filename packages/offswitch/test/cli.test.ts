@@ -109,6 +109,30 @@ describe('a terminate', () => {
   });
 });
 
+describe('a flag file that was checked out anew while stops are in force', () => {
+  test('lifts none of them by flips of another switch: what it had lost is written back, and told (I13)', async () => {
+    const asShipped = readFileSync(bench.file, 'utf8');
+    const first = await bench.start();
+    await bench.cli(['engage', 'global', '--reason', 'incident', '--yes']);
+    await bench.cli(['engage', 'feature', 'resume-rewrite', '--reason', 'bad output', '--yes']);
+    await first.close();
+    writeFileSync(bench.file, asShipped);
+    const told = await bench.cli(['engage', 'user', 'u-1', '--reason', 'asked', '--yes']);
+    expect(told.out.match(/the flag file had lost it/g)).toHaveLength(2);
+    for (const verb of ['release', 'engage', 'release']) {
+      const flip = await bench.cli([verb, 'user', 'u-1', '--reason', 'again', '--yes']);
+      expect([flip.code, flip.out.includes('had lost it')]).toEqual([0, false]);
+    }
+    const second = await bench.start();
+    expect(second.stops().map((stop) => [stop.tier, stop.reason])).toEqual([
+      ['global', 'incident'],
+      ['feature', 'bad output'],
+    ]);
+    expect((await bench.cli(['release', 'global', '--reason', 'over', '--yes'])).code).toBe(0);
+    expect(second.stops().map((stop) => stop.tier)).toEqual(['feature']);
+  });
+});
+
 describe('status', () => {
   test('tells with no process alive what the folder and the file say, and says so', async () => {
     await bench.visit();

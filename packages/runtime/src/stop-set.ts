@@ -19,6 +19,7 @@ import {
   type SwitchFlag,
   strongest,
   type Tier,
+  tiers,
   unmarked,
 } from '@offswitch/core';
 import type { Clock } from './clock.ts';
@@ -100,7 +101,10 @@ export class StopSet {
 
   /** Stops in force, strongest reach first. */
   inForce(): Stop[] {
-    return [...this.entries.values()].filter((entry) => isEngaged(entry.marks)).map((entry) => this.describe(entry));
+    return [...this.entries.values()]
+      .filter((entry) => isEngaged(entry.marks))
+      .map((entry) => this.describe(entry))
+      .sort((a, b) => tiers.indexOf(a.tier) - tiers.indexOf(b.tier) || a.since - b.since || (a.id < b.id ? -1 : 1));
   }
 
   all(): Iterable<StopEntry> {

@@ -6,6 +6,7 @@ import { confirm } from './confirm.ts';
 import { exit } from './failure.ts';
 import { type FlipTarget, isStopOf, order, planFlip, showFlip, tellFlip } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
+import { writeBackLost } from './lost.ts';
 import { covered, reachOf, showReach } from './preview.ts';
 import { clean } from './print.ts';
 import { askAll, previewIn, sessionsIn } from './wire.ts';
@@ -19,6 +20,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   await confirm(command.io, question(target), isYes);
 
   const sessions = new Set(target.isConversation ? await conversationSessions(command, target) : []);
+  await writeBackLost(command, plan);
   const flip = await plan.control.engage(order(plan, who));
   tellFlip(command, flip);
   await place.ask('refresh');

@@ -8,6 +8,7 @@ import { readDeclared } from './declared.ts';
 import { CommandError, exit } from './failure.ts';
 import { type FlipTarget, isStopOf, order, planFlip, showFlip, tellFlip } from './flip.ts';
 import { followRelease } from './follow.ts';
+import { writeBackLost } from './lost.ts';
 import { reachOf, showReach } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
 import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
@@ -34,6 +35,7 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
           : '';
   await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
 
+  await writeBackLost(command, plan);
   const flip = await plan.control.release(order(plan, who));
   tellFlip(command, flip);
   await command.place.ask('refresh');

@@ -1,0 +1,74 @@
+// lost.ts: stops in force that the flag file no longer shows: it was restored from a backup, or checked out anew.
+//
+// The file has one revision for all its switches. Raising it for one flip would make every switch the file shows as released
+// read as released at a newer revision, and lift stops that nobody asked to release (I13). So what was lost is written back
+// first, and told; whoever means to release it does so by name.
+
+import { isEngaged, type SwitchFlag } from '@offswitch/core';
+import { flagFile } from '@offswitch/flag-file';
+import { parseStopKey, seriesKey, subjectKey } from '@offswitch/runtime';
+import type { Command } from './command.ts';
+import type { FlipPlan } from './flip.ts';
+import { clean, paint } from './print.ts';
+
+interface Lost {
+  readonly flag: SwitchFlag;
+  readonly target: string | undefined;
+  readonly reason: string;
+  readonly by: string;
+}
+
+/** Engages again, in the file, what is in force and not shown there, but for the very stop this flip is about. */
+export async function writeBackLost(command: Command, plan: FlipPlan): Promise<void> {
+  for (const { flag, target, reason, by } of await findLost(command, plan)) {
+    const flip = await plan.control.engage({ flag, ...(target === undefined ? {} : { target }), reason, by });
+    if (!flip.changed) continue;
+    const subject = target === undefined ? '' : ` for ${clean(target)}`;
+    command.say(
+      paint(
+        command.io,
+        'yellow',
+        `  ! ${flag.key}${subject} is in force, but the flag file had lost it (restored, or checked out anew?): written back. To lift it, release it by name`,
+      ),
+    );
+  }
+}
+
+async function findLost(command: Command, plan: FlipPlan): Promise<readonly Lost[]> {
+  const { location, series } = plan.declared.source;
+  if (location === undefined) return [];
+  const stored = (await command.place.stops()).filter((one) => isEngaged(one.marks));
+  const source = flagFile(location, series === undefined ? {} : { series });
+  try {
+    await source.open();
+    const lost: Lost[] = [];
+    for (const stop of stored) {
+      const key = parseStopKey(stop.key);
+      // A terminate is never lifted, by no revision.
+      if (key?.kind !== 'switch' || key.tier === 'instance') continue;
+      const id = stop.engaged?.subject ?? (key.subject === '-' || key.subject.startsWith('~') ? undefined : key.subject);
+      const { switches } = plan.declared;
+      const flag =
+        key.tier === 'feature'
+          ? switches.flags.find((one) => one.workflow !== undefined && subjectKey(one.workflow) === key.subject)
+          : switches[key.tier];
+      const isThisFlip =
+        key.tier === plan.target.tier && (key.tier === 'global' || subjectKey(plan.target.subject ?? '') === key.subject);
+      if (!flag || isThisFlip || (key.tier === 'user' && id === undefined)) continue;
+      const subject = key.tier === 'user' ? { userId: id! } : key.tier === 'feature' ? { workflow: flag.workflow! } : {};
+      const reading = source.read(flag, subject);
+      if (reading instanceof Promise || reading.state !== 'released' || reading.origin !== 'live') continue;
+      // A release above the stop's n counts already; below it, only this flip would make it count.
+      if (seriesKey(reading.position.series) !== key.series || (reading.position.n ?? 0) > stop.marks.engaged) continue;
+      lost.push({
+        flag,
+        target: key.tier === 'user' ? id : undefined,
+        reason: stop.engaged?.reason ?? 'in force before the flag file was replaced',
+        by: stop.engaged?.by ?? 'offswitch',
+      });
+    }
+    return lost;
+  } finally {
+    await source.close();
+  }
+}
