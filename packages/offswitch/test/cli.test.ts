@@ -95,6 +95,17 @@ describe('break-glass with no process alive', () => {
   });
 });
 
+describe('sessions with no process alive', () => {
+  test('are told from the journals, and goes on is what they do at the next start', async () => {
+    const runtime = await bench.start();
+    bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    await runtime.close();
+    const ran = await bench.cli(['sessions', '--json']);
+    expect(ran.code).toBe(0);
+    expect(ran.json).toMatchObject({ sessions: [{ agent: 'resume-rewrite', user: 'u-1', state: 'parked' }] });
+  });
+});
+
 describe('a terminate', () => {
   test('is released by no act, with or without a process: it is for good (S6)', async () => {
     const alone = await bench.cli(['stop', 's-1', '--reason', 'x', '--yes', '--json']);

@@ -13,6 +13,7 @@ import {
   type StateStore,
   type StopDetails,
   type StoredStop,
+  type StoreOpening,
 } from '@offswitch/runtime';
 import { CommandError } from './failure.ts';
 
@@ -27,6 +28,8 @@ export interface Place {
   mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void>;
   receipts(): Promise<readonly Receipt[]>;
   resolve(resolution: Resolution): Promise<boolean>;
+  /** What processes that are gone left of their sessions. */
+  journals(): Promise<StoreOpening['journals']>;
   /** What the application declared, as its runtime wrote it down. */
   document(): Promise<unknown>;
   control(path: string, series: string | undefined): SwitchControl;
@@ -63,6 +66,15 @@ export function folderPlace(folder: string): Place {
     mark: (key, side, n, details) => writing((store) => store.mark(key, side, n, details)),
     receipts: async () => (existsSync(folder) ? reader.receipts() : []),
     resolve: (resolution) => writing((store) => store.resolve(resolution)),
+    journals: async () => {
+      if (!existsSync(folder)) return [];
+      const store = folderStore(folder);
+      try {
+        return (await store.open()).journals;
+      } finally {
+        await store.close();
+      }
+    },
     document: () => reader.readDocument('switches'),
     control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),
     lint: async (path, switches) => lintFlagFile(await readFile(path, 'utf8'), switches),

@@ -2,6 +2,7 @@
 
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
+import { leftBehind } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { clean, money, paint, table } from './print.ts';
 import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn } from './wire.ts';
@@ -9,15 +10,13 @@ import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn } from './
 export async function sessions(command: Command, isAll: boolean): Promise<Done> {
   const answers = await askAll(command.place, 'sessions', {}, sessionsIn);
   const silent = silentOnes(answers);
-  if (answers.answered.length === 0) {
-    const why = silent.length > 0 ? silent.join('; ') : `no process is running on ${command.place.folder}`;
-    throw new CommandError(
-      'no_process',
-      `${why}; sessions are told by the process that has them. What is in force: offswitch status`,
-      exit.failed,
-    );
+  const isNobody = answers.answered.length === 0;
+  if (isNobody && silent.length > 0) {
+    throw new CommandError('no_process', `${silent.join('; ')}; what is in force: offswitch status`, exit.failed);
   }
-  const all = mergeSessions(answers.answered);
+  if (isNobody)
+    command.say(`no process is running on ${clean(command.place.folder)}; these were left, and go on at the next start`);
+  const all = isNobody ? await leftBehind(command.place) : mergeSessions(answers.answered);
   const shown = inTreeOrder(all.filter((one) => isAll || !isEnded(one)));
   for (const one of silent) command.say(paint(command.io, 'yellow', `! ${one}`));
   const rows = shown.map((one) => [

@@ -1,0 +1,27 @@
+// left-behind.ts: the sessions that processes left in the folder, as their journals tell them, when no process is running.
+
+import { foldJournals, unknownCalls } from '@offswitch/runtime';
+import type { Place } from './place.ts';
+import type { SessionLine } from './wire.ts';
+
+/** Graphs whose root has not ended, with everything in them. */
+export async function leftBehind(place: Place): Promise<readonly SessionLine[]> {
+  const folded = [...foldJournals(await place.journals()).values()].map(({ saved }) => saved);
+  const open = new Set(folded.filter((one) => one.record.s === one.record.root && !one.settled).map((one) => one.record.s));
+  return folded
+    .filter((one) => open.has(one.record.root))
+    .map((one) => ({
+      id: one.record.s,
+      path: one.record.path,
+      agent: one.record.agent,
+      workflow: one.record.workflow,
+      ...(one.record.user === undefined ? {} : { user: one.record.user }),
+      ...(one.record.conversation === undefined ? {} : { conversation: one.record.conversation }),
+      state: one.settled?.status ?? 'parked',
+      turn: one.turns.at(-1)?.number ?? one.checkpointTurn,
+      costMicros: one.costMicros,
+      action: 'run',
+      reason: 'no process is running',
+      unknownCalls: one.settled ? [] : unknownCalls(one).map((call) => ({ id: call.id, name: call.name })),
+    }));
+}
