@@ -4,7 +4,7 @@
 // the size of the graph, and a child the stop has never heard of is stopped all the same (I1, I2). Each node caches its
 // decision with the two epochs it was made under: one of its root, one of all tier stops.
 
-import { type Decision, run } from '@offswitch/core';
+import { type Decision, type Reading, run } from '@offswitch/core';
 import { subjectKey } from './stop-key.ts';
 
 /** The epoch of one graph: bumped by a stop against any session in it. */
@@ -39,6 +39,8 @@ export class Node {
   isRead = false;
   /** This session's own switch reads as engaged for everybody: held, not terminated (S11). */
   untargeted: string | undefined = undefined;
+  /** What its own switch read last. */
+  reading: Reading | undefined = undefined;
   seenRoot = -1;
   seenTier = -1;
   decision: Decision = run;

@@ -125,6 +125,8 @@ export class StopSet {
   /** What a source said of one switch for one subject. Returns true when that changed what is in force. */
   read(flag: SwitchFlag, subject: string, reading: Reading): boolean {
     if (reading.state === 'unknown') return false;
+    // Nothing to release: the reading of almost every session, almost always.
+    if (reading.state === 'released' && !this.bySubject.has(`${flag.tier}.${subjectKey(subject)}`)) return false;
     const key: StopKey = {
       kind: 'switch',
       tier: flag.tier,

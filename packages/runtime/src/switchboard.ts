@@ -28,6 +28,8 @@ const canaryCount = 5;
 const readTimeoutMs = 2_000;
 /** A sweep gives the event loop back after this long. Milliseconds. */
 const sliceMs = 2;
+/** With more subjects than this the event loop is given back between the wide tiers and them. */
+const manySubjects = 1_000;
 /** Two sweeps are at least this far apart, however fast a source flaps. Milliseconds; the first change is always read at once. */
 const sweepGapMs = 5;
 /** Last readings are kept on disk this often while they are fresh. Milliseconds. */
@@ -49,13 +51,45 @@ export interface FlagState {
   isTold: boolean;
 }
 
+/** A subject that is read. Of global, feature and user there is one for all sessions that share it. */
 interface Tracked {
   readonly flag: SwitchFlag;
   readonly id: string;
   readonly subject: Subject;
   count: number;
   last: Reading | undefined;
-  node: Node | undefined;
+  readonly node: Node | undefined;
+}
+
+/** One session as a subject, made for the moment of a reading: what lasts is kept in its node, since there may be very many. */
+class TrackedSession implements Tracked {
+  readonly flag: SwitchFlag;
+  readonly node: Node;
+  readonly count = 1;
+
+  constructor(flag: SwitchFlag, node: Node) {
+    this.flag = flag;
+    this.node = node;
+  }
+
+  get id(): string {
+    return this.node.id;
+  }
+  get subject(): Subject {
+    const { id, workflow, userId, conversationId } = this.node;
+    return {
+      sessionId: id,
+      ...(workflow === undefined ? {} : { workflow }),
+      ...(userId === undefined ? {} : { userId }),
+      ...(conversationId === undefined ? {} : { conversationId }),
+    };
+  }
+  get last(): Reading | undefined {
+    return this.node.reading;
+  }
+  set last(reading: Reading | undefined) {
+    this.node.reading = reading;
+  }
 }
 
 export interface SwitchboardOptions {
@@ -75,7 +109,15 @@ export interface SwitchboardOptions {
 export class Switchboard {
   private readonly options: SwitchboardOptions;
   private readonly states = new Map<string, FlagState>();
-  private readonly tracked = new Map<string, Tracked>();
+  /** By tier and id; widest tiers first, since they stop the most. */
+  private readonly tracked = {
+    global: new Map<string, Tracked>(),
+    feature: new Map<string, Tracked>(),
+    user: new Map<string, Tracked>(),
+  };
+  private readonly sessions = new Set<Node>();
+  /** One released reading is like another: kept once, and not once per session. */
+  private released: Reading | undefined;
   private readonly canaries: readonly string[] = Array.from({ length: canaryCount }, () => mintId('offswitch-canary-'));
   private unsubscribe: (() => void) | undefined;
   private isSweeping = false;
@@ -124,13 +166,13 @@ export class Switchboard {
     const { source, switches } = this.options;
     this.unsubscribe = source.subscribe(() => this.changed());
     for (const flag of switches.flags) {
-      if (flag.tier === 'global') this.track(flag, {}, '');
-      if (flag.tier === 'feature') this.track(flag, { workflow: flag.workflow! }, flag.workflow!);
+      if (flag.tier === 'global') this.track(flag, 'global', {}, '');
+      if (flag.tier === 'feature') this.track(flag, 'feature', { workflow: flag.workflow! }, flag.workflow!);
     }
     // A switch's stop whose subject does not live here now is still released by its own reading.
     for (const entry of this.options.stops.all()) {
       if (entry.key.kind !== 'switch' || entry.key.tier !== 'user' || entry.details?.subject === undefined) continue;
-      if (switches.user) this.track(switches.user, { userId: entry.details.subject }, entry.details.subject);
+      if (switches.user) this.track(switches.user, 'user', { userId: entry.details.subject }, entry.details.subject);
     }
     await this.swept();
     this.keepSoon();
@@ -151,24 +193,20 @@ export class Switchboard {
 
   /** The last reading of one switch for one subject; used to refuse a release while it says engaged. */
   lastReading(flag: SwitchFlag, id: string): Reading | undefined {
-    return this.tracked.get(trackedKey(flag, id))?.last;
+    if (flag.tier !== 'instance') return this.tracked[flag.tier].get(id)?.last;
+    for (const node of this.sessions) if (node.id === id) return node.reading;
+    return undefined;
   }
 
   /** Starts reading for a session. The promise is there only when the source is asynchronous; until then the node holds. */
   admit(node: Node): Promise<void> | undefined {
     const { switches } = this.options;
     const fresh: Tracked[] = [];
-    if (switches.user && node.userId !== undefined) fresh.push(this.track(switches.user, { userId: node.userId }, node.userId));
+    if (switches.user && node.userId !== undefined)
+      fresh.push(this.track(switches.user, 'user', { userId: node.userId }, node.userId));
     if (switches.instance) {
-      const subject = {
-        sessionId: node.id,
-        ...(node.workflow === undefined ? {} : { workflow: node.workflow }),
-        ...(node.userId === undefined ? {} : { userId: node.userId }),
-        ...(node.conversationId === undefined ? {} : { conversationId: node.conversationId }),
-      };
-      const one = this.track(switches.instance, subject, node.id);
-      one.node = node;
-      fresh.push(one);
+      this.sessions.add(node);
+      fresh.push(new TrackedSession(switches.instance, node));
     }
     const pending = fresh.map((one) => this.readOne(one)).filter((one) => one !== undefined);
     const done = (): void => {
@@ -188,7 +226,7 @@ export class Switchboard {
   dismiss(node: Node): void {
     const { switches } = this.options;
     if (switches.user && node.userId !== undefined) this.untrack(switches.user, node.userId);
-    if (switches.instance) this.untrack(switches.instance, node.id);
+    this.sessions.delete(node);
   }
 
   /** Asks the source now, and resolves when everything was read anew. */
@@ -209,27 +247,26 @@ export class Switchboard {
     for (const done of this.waiting.splice(0)) done();
   }
 
-  private track(flag: SwitchFlag, subject: Subject, id: string): Tracked {
-    const key = trackedKey(flag, id);
-    let one = this.tracked.get(key);
+  private track(flag: SwitchFlag, tier: keyof Switchboard['tracked'], subject: Subject, id: string): Tracked {
+    let one = this.tracked[tier].get(id);
     if (!one) {
       one = { flag, id, subject, count: 0, last: undefined, node: undefined };
-      this.tracked.set(key, one);
+      this.tracked[tier].set(id, one);
     }
     one.count++;
     return one;
   }
 
   private untrack(flag: SwitchFlag, id: string): void {
-    const key = trackedKey(flag, id);
-    const one = this.tracked.get(key);
+    const one = flag.tier === 'instance' ? undefined : this.tracked[flag.tier].get(id);
     if (one && --one.count <= 0) this.letGo(one);
   }
 
   /** A subject whose stop is in force is read on, so that its release is learned. */
   private letGo(one: Tracked): void {
-    if (one.count > 0 || this.options.stops.against(one.flag.tier, subjectKey(one.id)).action === 'pause') return;
-    this.tracked.delete(trackedKey(one.flag, one.id));
+    const { tier } = one.flag;
+    if (tier === 'instance' || one.count > 0 || this.options.stops.against(tier, subjectKey(one.id)).action === 'pause') return;
+    this.tracked[tier].delete(one.id);
   }
 
   private changed(): void {
@@ -290,12 +327,22 @@ export class Switchboard {
         if (settled) await settled;
       }
     }
-    // Widest tiers first: they stop the most.
-    const order = [...this.tracked.values()].sort((a, b) => rank[a.flag.tier] - rank[b.flag.tier]);
+    const { global, feature, user } = this.tracked;
+    await this.readAll([...global.values(), ...feature.values()]);
+    if (user.size + this.sessions.size > manySubjects) await new Promise((resolve) => setImmediate(resolve));
+    await this.readAll([...user.values()]);
+    const { instance } = this.options.switches;
+    if (instance) await this.readAll([...this.sessions], (node) => new TrackedSession(instance, node));
+  }
+
+  private async readAll(all: readonly Tracked[]): Promise<void>;
+  private async readAll(all: readonly Node[], asSubject: (node: Node) => Tracked): Promise<void>;
+  private async readAll(all: readonly (Tracked | Node)[], asSubject?: (node: Node) => Tracked): Promise<void> {
     let pending: Promise<boolean>[] = [];
     let sliceStart = this.options.clock.monotonic();
-    for (const one of order) {
-      const settled = this.readOne(one);
+    for (const one of all) {
+      if (this.isClosed) return;
+      const settled = this.readOne(asSubject ? asSubject(one as Node) : (one as Tracked));
       if (settled) {
         pending.push(settled);
         if (pending.length >= 64) {
@@ -306,9 +353,8 @@ export class Switchboard {
         await new Promise((resolve) => setImmediate(resolve));
         sliceStart = this.options.clock.monotonic();
       }
-      if (this.isClosed) return;
     }
-    await Promise.all(pending);
+    if (pending.length > 0) await Promise.all(pending);
   }
 
   /** Reads a scoped flag for subjects nobody is. */
@@ -366,13 +412,26 @@ export class Switchboard {
   }
 
   private apply(one: Tracked, reading: Reading): void {
-    one.last = reading;
+    one.last = this.shared(reading);
     if (one.node?.untargeted !== undefined && reading.state !== 'unknown') {
       one.node.untargeted = undefined;
       one.node.root.epoch++;
     }
     this.options.stops.read(one.flag, one.id, reading);
     if (one.count <= 0) this.letGo(one);
+  }
+
+  private shared(reading: Reading): Reading {
+    if (reading.state !== 'released') return reading;
+    const known = this.released;
+    const isSame =
+      known?.state === 'released' &&
+      known.origin === reading.origin &&
+      known.position.series === reading.position.series &&
+      known.position.n === reading.position.n &&
+      known.position.watch === reading.position.watch;
+    if (!isSame) this.released = reading;
+    return this.released!;
   }
 
   private noteUntargeted(one: Tracked, reading: Reading): void {
@@ -447,12 +506,6 @@ export class Switchboard {
     // Keeping readings fresh on disk is no reason to stay alive.
     if (typeof this.keepTimer === 'object') (this.keepTimer as { unref?: () => void } | null)?.unref?.();
   }
-}
-
-const rank = { global: 0, feature: 1, user: 2, instance: 3 } as const;
-
-function trackedKey(flag: SwitchFlag, id: string): string {
-  return `${flag.key}\n${id}`;
 }
 
 function untargetedMessage(flag: SwitchFlag, reading: Reading): string {
