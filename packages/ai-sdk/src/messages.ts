@@ -95,9 +95,17 @@ function toPart(part: PromptPart): PromptPart {
   }
   if (part.type !== 'tool-result') return part;
   const { output } = part as { readonly output?: { readonly type?: string; readonly value?: unknown } };
-  if (output?.type !== 'content' || !Array.isArray(output.value)) return part;
+  if (!output) return part;
+  if (output.type !== 'content' || !Array.isArray(output.value))
+    return { ...part, output: { ...output, value: plain(output.value) } };
   const value = output.value.map((one: PromptPart) => (one.type === 'file' ? { ...one, data: toTagged(one.data) } : one));
   return { ...part, output: { ...output, value } };
+}
+
+/** What a tool returned as the model reads it: ai 6 hands dates and the like on, and takes only JSON back. */
+function plain(value: unknown): unknown {
+  const text = JSON.stringify(value);
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 /** v3: bytes, base64 or URL. v4: the same under a tag. Written as v3 writes them, which both majors take. */
