@@ -16,8 +16,12 @@ import type { World } from './world.ts';
 
 /** The event loop is given back after this long. Milliseconds. */
 const sliceMs = 2;
+/** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
+const latchingSliceMs = 0.1;
 /** A receipt is written again at most this often while it grows. Milliseconds. */
 const writeEveryMs = 50;
+/** What writing one costs is at most this share of the time. */
+const writeShare = 0.05;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
 
@@ -35,10 +39,13 @@ interface Order {
   /** Settled before the stop came. */
   readonly ended: Set<Member>;
   readonly residue: Set<string>;
+  /** The latch is neither durable nor known to have failed. */
+  isLatching: boolean;
   isEnumerated: boolean;
   isDone: boolean;
   released: number | undefined;
   writeTimer: unknown;
+  writeAgainMs: number;
   waiters: { readonly stage: Stage; readonly resolve: (receipt: Receipt) => void }[];
 }
 
@@ -146,14 +153,17 @@ export class Stopping {
       waiting: new Set(),
       ended: new Set(),
       residue: new Set(),
+      isLatching: true,
       isEnumerated: false,
       isDone: false,
       released: undefined,
       writeTimer: undefined,
+      writeAgainMs: writeEveryMs,
       waiters: [],
     };
     this.orders.set(id, order);
     void latched.then(async (isLatched) => {
+      order.isLatching = false;
       if (!isLatched)
         order.residue.add(
           'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.',
@@ -181,24 +191,25 @@ export class Stopping {
     }
   }
 
-  /** Two passes over every session: the first finds them, the second finds what was born meanwhile. */
+  /**
+   * Looks at every session once; who is born meanwhile is covered by `sessionBegan`. Begins in a later turn of the event loop:
+   * whoever learned of the stop gets on, since every guard refuses already.
+   */
   private async enumerate(order: Order): Promise<void> {
-    let sliceStart = this.world.clock.monotonic();
-    for (const graph of [...this.world.graphs.values()]) {
-      if (!this.mayCover(order, graph)) continue;
-      for (const member of [...graph.members()]) {
-        if (this.covers(order, member.node)) {
-          this.include(order, member);
-          const { live } = member;
-          if (live && order.stop.action === 'terminate') {
-            const decision = this.world.decide(member.node);
-            if (decision.action === 'terminate') live.stop(decision);
-          }
-        }
-        if (this.world.clock.monotonic() - sliceStart > sliceMs) {
+    const { clock } = this.world;
+    let sliceStart = Number.NEGATIVE_INFINITY;
+    for (const graph of this.candidates(order)) {
+      for (const member of graph.members()) {
+        if (clock.monotonic() - sliceStart > (order.isLatching ? latchingSliceMs : sliceMs)) {
           await new Promise((resolve) => setImmediate(resolve));
-          sliceStart = this.world.clock.monotonic();
+          sliceStart = clock.monotonic();
         }
+        if (!this.covers(order, member.node)) continue;
+        this.include(order, member);
+        const { live } = member;
+        if (!live || order.stop.action !== 'terminate') continue;
+        const decision = this.world.decide(member.node);
+        if (decision.action === 'terminate') live.stop(decision);
       }
     }
     order.isEnumerated = true;
@@ -253,10 +264,12 @@ export class Stopping {
     for (const waiter of order.waiters.splice(0)) waiter.resolve(this.receipt(order));
   }
 
-  /** Could anything in this graph be covered? Saves walking graphs that cannot. */
-  private mayCover(order: Order, graph: Graph): boolean {
-    if (order.entry.key.tier !== 'instance') return true;
-    return [...graph.members()].some((member) => member.node.key === order.entry.key.subject);
+  /** The graphs in which anything could be covered: of a session's own stop the one that it is in. */
+  private candidates(order: Order): Iterable<Graph> {
+    const { graphs, graphOf } = this.world;
+    if (order.entry.key.tier !== 'instance') return graphs.values();
+    const graph = graphOf.get(order.entry.details?.subject ?? '') ?? graphOf.get(order.entry.key.subject);
+    return graph ? [graph] : [];
   }
 
   private covers(order: Order, node: Node): boolean {
@@ -274,15 +287,17 @@ export class Stopping {
     order.writeTimer = this.world.clock.setTimeout(() => {
       order.writeTimer = undefined;
       this.write(order);
-    }, writeEveryMs);
+    }, order.writeAgainMs);
   }
 
   private write(order: Order): void {
     this.world.clock.clearTimeout(order.writeTimer);
     order.writeTimer = undefined;
+    const start = this.world.clock.monotonic();
     this.world.store.writeReceipt(this.receipt(order)).catch((error) => {
       if (!this.world.isClosed) this.world.alarm(`the receipt ${order.id} could not be written: ${String(error)}`);
     });
+    order.writeAgainMs = Math.max(writeEveryMs, (this.world.clock.monotonic() - start) / writeShare);
   }
 
   /** Writes what is under way before the store is closed. */
