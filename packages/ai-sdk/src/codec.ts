@@ -8,15 +8,6 @@ export function encode(value: unknown): unknown {
   return encodeIn(value, []);
 }
 
-/** What cannot be encoded is left as it is for the runtime, which records that the call happened and says `not_serialisable`. */
-export function encodeIfPossible(value: unknown): unknown {
-  try {
-    return encode(value);
-  } catch {
-    return value;
-  }
-}
-
 function encodeIn(value: unknown, path: readonly object[]): unknown {
   switch (typeof value) {
     case 'string':

@@ -2,11 +2,12 @@
 // the journal when its turn runs again.
 
 import { createHash } from 'node:crypto';
-import { type OpenCall, RuntimeError } from '@offswitch/runtime';
-import { decode, encode, encodeIfPossible } from './codec.ts';
+import type { OpenCall } from '@offswitch/runtime';
+import { decode, encode } from './codec.ts';
 import { AiSdkError } from './error.ts';
-import { fromRecord, toRecord } from './failure.ts';
+import { toRecord } from './failure.ts';
 import { hold, joinSignals } from './hold.ts';
+import { complete, openCall } from './journal.ts';
 import { toMessage } from './messages.ts';
 import type { CallableModel, CallOptions, GenerateResult, LanguageModelLike, StreamResult } from './model-shape.ts';
 import { inNextTurn, type Place, placeOf } from './place.ts';
@@ -65,16 +66,21 @@ async function generate(model: CallableModel, params: CallOptions, gate: ModelGa
   } finally {
     unlink();
   }
-  open.complete(keptOf(result), usageOf(model.modelId, result.usage, gate.usage));
+  try {
+    complete(open, model.modelId, keptOf(result), usageOf(model.modelId, result.usage, gate.usage));
+  } catch (error) {
+    await open.delivered(undefined);
+    throw error;
+  }
   return open.delivered(result);
 }
 
 /** The bodies of the HTTP exchange say nothing that the content does not, and may be large or secret. */
 function keptOf(result: GenerateResult): unknown {
   const { request: _, ...kept } = result;
-  if (!kept.response) return encodeIfPossible(kept);
+  if (!kept.response) return kept;
   const { body: __, ...response } = kept.response;
-  return encodeIfPossible({ ...kept, response });
+  return { ...kept, response };
 }
 
 async function stream(model: CallableModel, params: CallOptions, gate: ModelGate): Promise<StreamResult> {
@@ -97,6 +103,7 @@ async function stream(model: CallableModel, params: CallOptions, gate: ModelGate
       ...result,
       stream: liveStream({
         source: result.stream,
+        name: model.modelId,
         open,
         session,
         caller: params.abortSignal,
@@ -128,7 +135,7 @@ async function enter(
     // The caller went away while this waited for its turn: the next call takes it.
     if (hasLeft) throw new Error('abandoned by its caller');
     if (ifStopped === 'throw') markStreaming(turn);
-    return turn.open({
+    return openCall(turn, {
       kind: 'model',
       name: model.modelId,
       digest: digestOf(params, ifStopped === 'throw'),
@@ -143,9 +150,7 @@ async function enter(
       (open) => !open.replay && open.fail(toRecord(error)),
       () => undefined,
     );
-    if (RuntimeError.is(error) || AiSdkError.is(error) || caller?.aborted) throw error;
-    // It failed before the interruption, and fails in the same way again.
-    throw error instanceof Error ? fromRecord(error) : error;
+    throw error;
   }
 }
 

@@ -1,11 +1,12 @@
 // govern-tool.ts: the tool gate, around `execute`. Everything else of a tool (schemas, approval, what the model is shown) is
 // its own. A blocked tool is no tool error: its promise never settles, or, in a stream, the loop is ended without the model.
 
-import { type CallClass, type OpenCall, type OpenSpec, RuntimeError, type Session } from '@offswitch/runtime';
-import { decode, encodeIfPossible } from './codec.ts';
+import { type CallClass, type OpenCall, type OpenSpec, RuntimeError, type Session, type Turn } from '@offswitch/runtime';
+import { decode } from './codec.ts';
 import { AiSdkError } from './error.ts';
-import { fromRecord, toRecord } from './failure.ts';
+import { toRecord } from './failure.ts';
 import { hold, joinSignals } from './hold.ts';
+import { complete, openCall } from './journal.ts';
 import { inCurrentTurn, placeOf } from './place.ts';
 import { isStreaming } from './streaming-turns.ts';
 
@@ -25,6 +26,7 @@ interface ExecuteOptions {
 type Execute = (input: unknown, options: ExecuteOptions) => unknown;
 
 interface Entered {
+  readonly name: string;
   readonly open: OpenCall;
   readonly session: Session;
   readonly ifStopped: 'wait' | 'throw';
@@ -117,34 +119,32 @@ async function enter(gate: ToolGate, input: unknown, options: ExecuteOptions): P
   let ifStopped: 'wait' | 'throw' = session.open && isStreaming(session.open) ? 'throw' : 'wait';
   const opening = inCurrentTurn({ session, ...place }, (turn) => {
     ifStopped = isStreaming(turn) ? 'throw' : 'wait';
-    return openWith(spec, options.toolCallId, (one) => turn.open(one));
+    return openWith(turn, spec, options.toolCallId);
   });
   try {
-    return { open: await hold(opening, { session, caller, ifStopped }), session, ifStopped };
+    return { name, open: await hold(opening, { session, caller, ifStopped }), session, ifStopped };
   } catch (error) {
     opening.then(
       (open) => !open.replay && open.fail(toRecord(error)),
       () => undefined,
     );
-    if (!(error instanceof Error) || RuntimeError.is(error) || AiSdkError.is(error) || caller?.aborted) throw error;
-    // It failed before the interruption; the model was told so then, in these words.
-    throw fromRecord(error);
-  }
-}
-
-/** Models that number their calls from one in each reply use an id twice in a turn of several replies: then the arguments tell. */
-async function openWith(spec: OpenSpec, key: string, open: (spec: OpenSpec) => Promise<OpenCall>): Promise<OpenCall> {
-  try {
-    return await open({ ...spec, key });
-  } catch (error) {
-    if (RuntimeError.is(error) && error.code === 'duplicate_call_key') return open(spec);
     throw error;
   }
 }
 
-async function end({ open, session, ifStopped }: Entered, value: unknown): Promise<unknown> {
+/** Models that number their calls from one in each reply use an id twice in a turn of several replies: then the arguments tell. */
+async function openWith(turn: Turn, spec: OpenSpec, key: string): Promise<OpenCall> {
   try {
-    open.complete(encodeIfPossible(value));
+    return await openCall(turn, { ...spec, key });
+  } catch (error) {
+    if (RuntimeError.is(error) && error.code === 'duplicate_call_key') return openCall(turn, spec);
+    throw error;
+  }
+}
+
+async function end({ name, open, session, ifStopped }: Entered, value: unknown): Promise<unknown> {
+  try {
+    complete(open, name, value);
   } catch (error) {
     // It happened and is recorded; only its value cannot be kept. Whoever may not go on is not told even that.
     await hold(open.delivered(undefined), { session, ifStopped });

@@ -3,14 +3,16 @@
 
 import type { Stopped } from '@offswitch/core';
 import type { OpenCall, Session, Usage } from '@offswitch/runtime';
-import { decode, encodeIfPossible } from './codec.ts';
+import { decode } from './codec.ts';
 import { AiSdkError } from './error.ts';
 import { toRecord } from './failure.ts';
 import { hold } from './hold.ts';
+import { complete } from './journal.ts';
 import type { ReportedUsage, StreamPart, StreamResult } from './model-shape.ts';
 
 interface LiveStream {
   readonly source: ReadableStream<StreamPart>;
+  readonly name: string;
   readonly open: OpenCall;
   readonly session: Session;
   readonly caller: AbortSignal | undefined;
@@ -21,7 +23,7 @@ interface LiveStream {
 /** Parts that say nothing of the reply. */
 const passing: readonly string[] = ['raw', 'ping'];
 
-export function liveStream({ source, open, session, caller, unlink, usageOf }: LiveStream): ReadableStream<StreamPart> {
+export function liveStream({ source, name, open, session, caller, unlink, usageOf }: LiveStream): ReadableStream<StreamPart> {
   const reader = source.getReader();
   const parts: StreamPart[] = [];
   let isOver = false;
@@ -34,8 +36,7 @@ export function liveStream({ source, open, session, caller, unlink, usageOf }: L
     return true;
   };
   const release = (reason: unknown): void => void reader.cancel(reason).catch(() => undefined);
-  const complete = (): void =>
-    open.complete(encodeIfPossible({ parts }), usageOf(parts.findLast((part) => part.type === 'finish')?.usage));
+  const keep = (): void => complete(open, name, { parts }, usageOf(parts.findLast((part) => part.type === 'finish')?.usage));
 
   return new ReadableStream<StreamPart>(
     {
@@ -72,7 +73,7 @@ export function liveStream({ source, open, session, caller, unlink, usageOf }: L
             if (value.type !== 'finish') return controller.enqueue(value);
             // The reply is whole: it is kept before anybody acts on it, and whoever may not act on it is told why.
             end();
-            complete();
+            keep();
             const decision = await stopOnDelivery(open, session);
             if (decision) for (const part of finalParts(decision, parts)) controller.enqueue(part);
             else controller.enqueue(value);
@@ -80,7 +81,7 @@ export function liveStream({ source, open, session, caller, unlink, usageOf }: L
             return release(undefined);
           }
           end();
-          complete();
+          keep();
           controller.close();
         } catch (error) {
           if (end()) open.fail(toRecord(error));
