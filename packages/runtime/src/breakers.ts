@@ -75,18 +75,36 @@ export function limitOf(thresholds: Thresholds, breaker: Breaker): number | unde
 export class Counters {
   turns = 0;
   actions = 0;
-  /** More allowed by releases, per breaker. */
-  readonly allowance: Partial<Record<Breaker, number>> = {};
-  readonly reported: Set<Breaker> = new Set();
-  private readonly failures = new Map<string, number>();
-  private readonly recent: string[] = [];
+  private allowances: Partial<Record<Breaker, number>> | undefined;
+  private reports: Set<Breaker> | undefined;
+  private failures: Map<string, number> | undefined;
+  private recent: string[] | undefined;
+
+  /** More allowed by releases. */
+  allowance(breaker: Breaker): number {
+    return this.allowances?.[breaker] ?? 0;
+  }
+
+  allow(breaker: Breaker, more: number): void {
+    this.allowances ??= {};
+    this.allowances[breaker] = this.allowance(breaker) + more;
+  }
+
+  /** True once: an undeclared threshold is reported, and not again. */
+  mayReport(breaker: Breaker): boolean {
+    this.reports ??= new Set();
+    if (this.reports.has(breaker)) return false;
+    this.reports.add(breaker);
+    return true;
+  }
 
   /** The length of the run of failures of this tool; 0 after a success. */
   toolEnded(name: string, hasFailed: boolean): number {
     if (!hasFailed) {
-      this.failures.delete(name);
+      this.failures?.delete(name);
       return 0;
     }
+    this.failures ??= new Map();
     const run = (this.failures.get(name) ?? 0) + 1;
     this.failures.set(name, run);
     return run;
@@ -94,6 +112,7 @@ export class Counters {
 
   /** How many of the last 16 calls were this very call, itself included. */
   called(identity: string): number {
+    this.recent ??= [];
     let same = 1;
     for (const one of this.recent) if (one === identity) same++;
     this.recent.push(identity);
@@ -103,8 +122,8 @@ export class Counters {
 
   /** After a release the count starts anew, so that what tripped it does not trip it again at once. */
   forgive(breaker: Breaker): void {
-    if (breaker === 'tool-failures') this.failures.clear();
-    if (breaker === 'repeats') this.recent.length = 0;
+    if (breaker === 'tool-failures') this.failures = undefined;
+    if (breaker === 'repeats') this.recent = undefined;
   }
 }
 

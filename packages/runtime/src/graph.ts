@@ -14,7 +14,7 @@ export interface Member {
 
 export class Graph {
   readonly root: Member;
-  readonly budget: Budget = new Budget();
+  private budgetMade: Budget | undefined;
   /** Every session but the root, by id; made with the first child. */
   private others: Map<string, Member> | undefined;
   /** While it is parked: who was held, so that a release is recognised; a call waits for a person where `call` is set. */
@@ -25,7 +25,7 @@ export class Graph {
 
   constructor(root: Member) {
     this.root = root;
-    this.budget.spent = root.saved.costMicros;
+    this.charge(root);
   }
 
   get id(): string {
@@ -35,7 +35,17 @@ export class Graph {
   add(member: Member): void {
     this.others ??= new Map();
     this.others.set(member.node.id, member);
-    this.budget.spent += member.saved.costMicros;
+    this.charge(member);
+  }
+
+  get budget(): Budget {
+    this.budgetMade ??= new Budget();
+    return this.budgetMade;
+  }
+
+  /** What a session had cost before it came here. */
+  private charge({ saved }: Member): void {
+    if (saved.costMicros !== 0) this.budget.spent += saved.costMicros;
   }
 
   get(id: string): Member | undefined {

@@ -98,8 +98,7 @@ function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undef
   const allowance = asked ?? world.thresholdOf(workflow, breaker);
   const counters = member?.live?.counters;
   if (counters) {
-    counters.allowance[breaker] =
-      (counters.allowance[breaker] ?? 0) + (breaker === 'tool-failures' || breaker === 'repeats' ? (asked ?? 0) : allowance);
+    counters.allow(breaker, breaker === 'tool-failures' || breaker === 'repeats' ? (asked ?? 0) : allowance);
     counters.forgive(breaker);
   }
   return allowance;

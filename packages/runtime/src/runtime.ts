@@ -184,7 +184,12 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
         }
         if (!switches.isWorkflow(name)) throw unknownWorkflow(name, switches.workflows);
         const live = runOutside(() => w.root(definition, name, input, runOptions));
-        return { id: live.id, outcome: live.outcome as Promise<Outcome<Result>> };
+        return {
+          id: live.id,
+          get outcome() {
+            return live.outcome as Promise<Outcome<Result>>;
+          },
+        };
       };
       return {
         name,

@@ -109,7 +109,9 @@ function turnOf(saved: Saved, number: number): SavedTurn {
   let turn = saved.turns.find((one) => one.number === number);
   if (!turn) {
     turn = { number, calls: [] };
-    saved.turns.push(turn);
+    // A list that is pushed to makes room for sixteen more, and most sessions have one turn here.
+    if (saved.turns.length === 0) saved.turns = [turn];
+    else saved.turns.push(turn);
   }
   return turn;
 }

@@ -13,6 +13,7 @@ import type { Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import type { Graph, Member } from './graph.ts';
 import type { JournalRecord } from './journal.ts';
+import { Later } from './later.ts';
 import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
@@ -63,9 +64,15 @@ export class LiveSession implements Session {
   readonly parentCall: Call | undefined;
   readonly limiter: Limiter | undefined;
   /** Settles once, with whatever comes first: an end, a park, a stop. */
-  readonly outcome: Promise<Outcome>;
+  get outcome(): Promise<Outcome> {
+    this.outcomeLater ??= new Later();
+    return this.outcomeLater.promise;
+  }
   /** Settles at the end only. */
-  readonly final: Promise<Outcome>;
+  get final(): Promise<Outcome> {
+    this.finalLater ??= new Later();
+    return this.finalLater.promise;
+  }
   open: OpenTurn | undefined;
   isOver = false;
   /** Over because it was stopped, parked or taken over: its agent's promises are abandoned. */
@@ -82,8 +89,9 @@ export class LiveSession implements Session {
   private wakers: Set<() => void> | undefined;
   private nextTurn: number;
   private deadline: unknown;
-  private resolveOutcome!: (outcome: Outcome) => void;
-  private resolveFinal!: (outcome: Outcome) => void;
+  private outcomeLater: Later<Outcome> | undefined;
+  private finalLater: Later<Outcome> | undefined;
+  private wakeSoonMade: (() => void) | undefined;
 
   constructor(engine: Engine, graph: Graph, member: Member, parent?: LiveSession, parentCall?: Call) {
     this.engine = engine;
@@ -93,12 +101,16 @@ export class LiveSession implements Session {
     this.parentCall = parentCall;
     this.limiter = engine.limiter(member.saved.record.workflow);
     this.nextTurn = member.saved.record.inline ? 1 : member.saved.checkpointTurn + 1;
-    this.outcome = new Promise((resolve) => {
-      this.resolveOutcome = resolve;
-    });
-    this.final = new Promise((resolve) => {
-      this.resolveFinal = resolve;
-    });
+  }
+
+  private resolveOutcome(outcome: Outcome): void {
+    this.outcomeLater ??= new Later();
+    this.outcomeLater.resolve(outcome);
+  }
+
+  private resolveFinal(outcome: Outcome): void {
+    this.finalLater ??= new Later();
+    this.finalLater.resolve(outcome);
   }
 
   get node(): Node {
@@ -154,18 +166,35 @@ export class LiveSession implements Session {
   /** Enters the agent's code once the gate lets it: a session that is born paused runs none of it. */
   start(definition: AgentDefinition, input: unknown): void {
     this.span = startSession(this);
-    void runInContext(this, async () => {
-      try {
-        await this.pass();
-        const result = await definition.body(this, input as never);
-        await this.finish();
-        this.settle('completed', { result });
-      } catch (error) {
-        if (this.isOver) return;
-        await this.joinCalls();
-        this.settle('failed', { error });
-      }
+    runInContext(this, () => {
+      this.pass().then(
+        () => this.enterBody(definition, input),
+        (error) => this.fail(error),
+      );
     });
+  }
+
+  /** Callbacks, and no `await`: a session that idles for days inside its agent's code costs no frame of ours. */
+  private enterBody(definition: AgentDefinition, input: unknown): void {
+    settledBy(() => definition.body(this, input as never)).then(
+      (result) => this.complete(result),
+      (error) => this.fail(error),
+    );
+  }
+
+  private async complete(result: unknown): Promise<void> {
+    try {
+      await this.finish();
+      this.settle('completed', { result });
+    } catch (error) {
+      await this.fail(error);
+    }
+  }
+
+  private async fail(error: unknown): Promise<void> {
+    if (this.isOver) return;
+    await this.joinCalls();
+    this.settle('failed', { error });
   }
 
   /** May the agent be given anything now? Sets a terminate in motion that nobody has noticed yet. */
@@ -177,19 +206,23 @@ export class LiveSession implements Session {
     return false;
   }
 
-  async turn<S>(body: (turn: Turn) => Promise<S>): Promise<S> {
-    if (this.open)
-      throw new RuntimeError('turn_ended', `turn ${this.open.number} of ${this.id} is still open; a turn inside a turn is none`);
-    const turn = await this.newTurn();
-    let state: S;
-    try {
-      state = await body(turn);
-    } catch (error) {
-      await this.failTurn(turn, error);
-      throw error;
+  turn<S>(body: (turn: Turn) => Promise<S>): Promise<S> {
+    if (this.open) {
+      const why = `turn ${this.open.number} of ${this.id} is still open; a turn inside a turn is none`;
+      return Promise.reject(new RuntimeError('turn_ended', why));
     }
-    await this.closeTurn(turn, state);
-    return state;
+    const turn = this.newTurn();
+    return turn instanceof OpenTurn ? this.inTurn(turn, body) : turn.then((begun) => this.inTurn(begun, body));
+  }
+
+  private inTurn<S>(turn: OpenTurn, body: (turn: Turn) => Promise<S>): Promise<S> {
+    return settledBy(() => body(turn)).then(
+      (state) => this.closeTurn(turn, state).then(() => state),
+      (error) =>
+        this.failTurn(turn, error).then(() => {
+          throw error;
+        }),
+    );
   }
 
   async beginTurn(state?: unknown): Promise<Turn> {
@@ -208,14 +241,19 @@ export class LiveSession implements Session {
     if (!this.mayGoOn()) await never();
   }
 
-  private async newTurn(): Promise<OpenTurn> {
+  /** At once when nothing holds it; else when it may go on. */
+  private newTurn(): OpenTurn | Promise<OpenTurn> {
     if (this.isOver)
       return this.isStopped ? never() : Promise.reject(new RuntimeError('session_ended', `session ${this.id} has ended`));
     const number = this.nextTurn;
     const replay = this.saved.turns.find((turn) => turn.number === number)?.calls ?? [];
     // A turn that is only replayed was counted when it was begun.
     if (replay.length === 0) this.chargeTurn();
-    await this.pass();
+    if (!this.stopping && this.engine.decide(this.node).action === 'run') return this.openTurn(number, replay);
+    return this.pass().then(() => this.openTurn(number, replay));
+  }
+
+  private openTurn(number: number, replay: readonly SavedCall[]): OpenTurn {
     this.nextTurn = number + 1;
     const turn = new OpenTurn(this, number, replay);
     this.open = turn;
@@ -337,7 +375,10 @@ export class LiveSession implements Session {
   }
 
   /** For the pacer, which runs one function once. */
-  readonly wakeSoon: () => void = () => this.wake(true);
+  get wakeSoon(): () => void {
+    this.wakeSoonMade ??= () => this.wake(true);
+    return this.wakeSoonMade;
+  }
 
   /** Lets everything that waits look again. A resume after a stop claims a higher session epoch first (S7). */
   wake(isResume: boolean): void {
@@ -648,7 +689,7 @@ export class LiveSession implements Session {
   /** Marks it terminated once nothing of it is in flight and its children are settled: leaves first, the root last. */
   tryMark(): boolean {
     if (!this.stopping || this.isOver) return false;
-    for (const call of [...(this.calls ?? [])]) {
+    for (const call of this.calls ?? []) {
       if (call.childSession && !call.childSession.isOver) return false;
       if (call.isSent && call.class === 'effect') return false;
       if (call.kind === 'spawn' || call.childSession) {
@@ -771,6 +812,15 @@ const terminatedBefore: Stopped = {
 
 function isThenable(value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+/** The promise of a body that may also throw, or answer with no promise. */
+function settledBy<R>(body: () => Promise<R> | R): Promise<R> {
+  try {
+    return Promise.resolve(body());
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 export function messageOf(error: unknown): string {

@@ -389,7 +389,7 @@ export class World implements Engine {
     const root = graph.root.live;
     const workflow = graph.root.saved.record.workflow;
     const cap = this.thresholds(workflow).costMicros;
-    const allowance = root?.counters.allowance.cost ?? 0;
+    const allowance = root?.countersMade?.allowance('cost') ?? 0;
     if (graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance)) {
       if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved, 0);
       return true;
@@ -400,12 +400,11 @@ export class World implements Engine {
 
   private check(session: LiveSession, breaker: Breaker, value: number, extra: number): void {
     const declared = limitOf(this.thresholds(session.workflow), breaker);
-    const limit = (declared ?? reportAt[breaker]) + (session.countersMade?.allowance[breaker] ?? 0) + extra;
+    const limit = (declared ?? reportAt[breaker]) + (session.countersMade?.allowance(breaker) ?? 0) + extra;
     if (value <= limit) return;
     const { counters } = session;
     if (declared === undefined) {
-      if (counters.reported.has(breaker)) return;
-      counters.reported.add(breaker);
+      if (!counters.mayReport(breaker)) return;
       this.emit({ type: 'breaker', session: session.id, breaker, value, limit, tripped: false });
       return;
     }
