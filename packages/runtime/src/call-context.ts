@@ -6,11 +6,14 @@
 import { type Call, never } from './call.ts';
 import { currentContext, runInContext } from './context.ts';
 import { RuntimeError } from './error.ts';
+import type { CallClass } from './journal.ts';
 import type { LiveSession, Session } from './session.ts';
 
 export interface CallContext {
   readonly session: Session;
   readonly name: string;
+  /** What the call was declared to do. */
+  readonly class: CallClass;
   /**
    * The child session of this call, made at the first ask and found again after a crash. It lives as long as the call's body: it
    * has no code of its own to run again, so its parent's call must be declared to delegate.
@@ -34,6 +37,7 @@ export function currentCall(): CallContext | undefined {
   return {
     session: call.session,
     name: call.name,
+    class: call.class,
     child: (agent) => childOf(call, agent),
     ready: (child) => ((child as LiveSession).isOver ? never() : (child as LiveSession).pass()),
     runAs: (child, body) => runInContext(child as LiveSession, body),
