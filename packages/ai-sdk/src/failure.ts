@@ -21,6 +21,8 @@ export function fromRecord(error: Error): unknown {
   return Object.assign(new Error(text.slice(0, -retryable.length)), {
     name,
     isRetryable: true,
+    // It has been waited for in the earlier life.
+    responseHeaders: { 'retry-after-ms': '0' },
     // By these marks the SDK, both majors, knows its own errors across copies of itself.
     [Symbol.for('vercel.ai.error')]: true,
     [Symbol.for('vercel.ai.error.AI_APICallError')]: true,

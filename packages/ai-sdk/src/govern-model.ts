@@ -10,7 +10,7 @@ import { hold, joinSignals } from './hold.ts';
 import { complete, openCall } from './journal.ts';
 import { toMessage } from './messages.ts';
 import type { CallableModel, CallOptions, GenerateResult, LanguageModelLike, StreamResult } from './model-shape.ts';
-import { inNextTurn, type Place, placeOf } from './place.ts';
+import { inNextTurn, noteReply, type Place, placeOf } from './place.ts';
 import { finalStream, liveStream, replayedStream } from './stream.ts';
 import { markStreaming } from './streaming-turns.ts';
 import { type UsageOptions, usageOf } from './usage.ts';
@@ -52,8 +52,11 @@ export function governModel<M extends LanguageModelLike>(model: M, gate: ModelGa
 
 async function generate(model: CallableModel, params: CallOptions, gate: ModelGate): Promise<GenerateResult> {
   const { place, open } = await enter(model, params, gate, 'wait');
-  if (open.replay) return open.delivered(decode(open.replay.value) as GenerateResult);
   const { session } = place;
+  if (open.replay) {
+    noteReply(session);
+    return open.delivered(decode(open.replay.value) as GenerateResult);
+  }
   const { signal, unlink } = joinSignals(open.signal, params.abortSignal);
   let result: GenerateResult;
   try {
@@ -72,6 +75,7 @@ async function generate(model: CallableModel, params: CallOptions, gate: ModelGa
     await open.delivered(undefined);
     throw error;
   }
+  noteReply(session);
   return open.delivered(result);
 }
 

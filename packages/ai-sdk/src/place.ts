@@ -27,6 +27,7 @@ export async function placeOf(what: string, name: string | undefined, ifStopped:
     );
   }
   if (!call) return { session, isInline: false };
+  if (call.class === 'effect') warnUndeclared(call.name);
   try {
     return { session: call.child(name ?? call.name), isInline: true };
   } catch (error) {
@@ -36,10 +37,24 @@ export async function placeOf(what: string, name: string | undefined, ifStopped:
   }
 }
 
+const warned = new Set<string>();
+
+/** Held or stopped, what such a tool does is of unknown outcome, and a person would be asked: the author should hear of it before. */
+function warnUndeclared(tool: string): void {
+  if (warned.has(tool)) return;
+  warned.add(tool);
+  process.emitWarning(
+    `the tool ${JSON.stringify(tool)} starts an agent but counts as an effect, so a stop in the middle of it leaves its outcome unknown; if starting governed work is all it does, declare it: govern({ delegates: [${JSON.stringify(tool)}] })`,
+    { type: 'OffswitchWarning', code: 'OFFSWITCH_UNDECLARED_DELEGATE' },
+  );
+}
+
 interface Loop {
   /** The way to the turn: whoever comes meanwhile waits for it, so that no two begin at once. */
   step: Promise<void> | undefined;
   hasBegun: boolean;
+  /** A model has replied: a prompt without a reply in it is another loop, and not a first call tried again. */
+  hasReplied: boolean;
   isMixed: boolean;
 }
 
@@ -56,7 +71,7 @@ export async function inNextTurn({ session, isInline }: Place, prompt: readonly 
   await chain(loop, async () => {
     if (!session.open || ours.has(session.open)) {
       if (!loop.hasBegun && !isInline) mustContinue(session, prompt);
-      if (loop.hasBegun && !prompt.some((message) => message.role === 'assistant')) loop.isMixed = true;
+      if (loop.hasReplied && !prompt.some((message) => message.role === 'assistant')) loop.isMixed = true;
       await begin(loop, session, isInline ? undefined : checkpoint(prompt, loop.isMixed));
     }
     opening = use(session.open!);
@@ -79,6 +94,10 @@ export async function inCurrentTurn({ session }: Place, use: Use): Promise<OpenC
   }
 }
 
+export function noteReply(session: Session): void {
+  loopOf(session).hasReplied = true;
+}
+
 async function begin(loop: Loop, session: Session, state: unknown): Promise<void> {
   ours.add(await session.beginTurn(state));
   loop.hasBegun = true;
@@ -87,7 +106,7 @@ async function begin(loop: Loop, session: Session, state: unknown): Promise<void
 function loopOf(session: Session): Loop {
   let loop = loops.get(session);
   if (!loop) {
-    loop = { step: undefined, hasBegun: false, isMixed: false };
+    loop = { step: undefined, hasBegun: false, hasReplied: false, isMixed: false };
     loops.set(session, loop);
   }
   return loop;

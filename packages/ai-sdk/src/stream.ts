@@ -9,6 +9,7 @@ import { toRecord } from './failure.ts';
 import { hold } from './hold.ts';
 import { complete } from './journal.ts';
 import type { ReportedUsage, StreamPart, StreamResult } from './model-shape.ts';
+import { noteReply } from './place.ts';
 
 interface LiveStream {
   readonly source: ReadableStream<StreamPart>;
@@ -113,6 +114,7 @@ async function stopOnDelivery(open: OpenCall, session: Session): Promise<Stopped
   if (session.decision.action === 'terminate') return session.decision;
   try {
     await hold(open.delivered(undefined), { session, ifStopped: 'throw' });
+    noteReply(session);
     return undefined;
   } catch (error) {
     if (AiSdkError.is(error) && error.decision) return error.decision;

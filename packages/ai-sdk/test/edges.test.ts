@@ -11,7 +11,7 @@ import { call, majors, text } from './majors.ts';
 
 const inputSchema = z.object({ x: z.number() });
 
-describe.each(majors)('with $name', ({ model: scripted, generate, stream }) => {
+describe.each(majors)('with $name', ({ specification, model: scripted, generate, stream }) => {
   test('two loops side by side in one session both end, with their own answers', async () => {
     const { runtime } = await fleet();
     const { model, tools } = govern({
@@ -28,6 +28,29 @@ describe.each(majors)('with $name', ({ model: scripted, generate, stream }) => {
       return [left!.text, right!.text];
     });
     expect(outcome).toMatchObject({ status: 'completed', result: ['L', 'R'] });
+  });
+
+  test('a second loop in one session is noticed, and a first call that is tried again is none', async () => {
+    const { runtime } = await fleet();
+    const states: unknown[] = [];
+    const { model } = govern({
+      model: scripted((_, n) => {
+        if (n > 1) return text('there');
+        throw Object.assign(new Error('busy'), {
+          isRetryable: true,
+          responseHeaders: { 'retry-after-ms': '0' },
+          [Symbol.for('vercel.ai.error.AI_APICallError')]: true,
+        });
+      }),
+    });
+    await runtime.run('letters', async (session) => {
+      await generate({ model, prompt: 'one' });
+      states.push(session.state);
+      await generate({ model, prompt: 'two' });
+      states.push(session.state);
+    });
+    expect(states).toMatchObject([{ messages: [{ role: 'user' }] }, { isMixed: true }]);
+    expect(states[0]).not.toHaveProperty('isMixed');
   });
 
   test('a model that uses a tool call id twice in one turn gets both calls', async () => {
@@ -65,6 +88,34 @@ describe.each(majors)('with $name', ({ model: scripted, generate, stream }) => {
     for await (const part of (await handed).fullStream) types.push(part.type);
     expect(await running).toMatchObject({ status: 'completed', result: 'done' });
     expect([ran, types.includes('tool-error')]).toEqual([[1, 3], false]);
+  });
+
+  test('a tool that starts an agent and is not declared to delegate is warned of, once', async () => {
+    const { runtime } = await fleet();
+    const warnings: string[] = [];
+    const listen = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', listen);
+    try {
+      const { model } = govern({
+        model: scripted(({ prompt }) =>
+          JSON.stringify(prompt[0]).includes('inner') || prompt.length > 1
+            ? text('ok')
+            : [call(tool, { x: 1 }, 'a'), call(tool, { x: 2 }, 'b')],
+        ),
+      });
+      const tool = `undeclared-${specification}`;
+      const { tools } = govern({
+        model,
+        tools: { [tool]: { inputSchema, execute: async () => (await generate({ model, prompt: 'inner' })).text } },
+      });
+      expect(await runtime.run('letters', async () => (await generate({ model, tools, prompt: 'outer' })).text)).toMatchObject({
+        status: 'completed',
+      });
+      await settle(2);
+      expect(warnings.filter((one) => one.includes(tool))).toEqual([expect.stringContaining(`delegates: ["${tool}"]`)]);
+    } finally {
+      process.off('warning', listen);
+    }
   });
 
   test('an agent left running by a tool that has returned is refused at its next call', async () => {

@@ -56,7 +56,6 @@ describe('a failure in the journal', () => {
     'of a model is tried again by $name where it would have been at first',
     async ({ model: scripted, generate }) => {
       const failure = again(Object.assign(new Error('busy'), { isRetryable: true, name: 'AI_APICallError' })) as Error;
-      Object.assign(failure, { responseHeaders: { 'retry-after-ms': '0' } });
       const raw = scripted((_, n) => {
         if (n === 1) throw failure;
         return text('there');
