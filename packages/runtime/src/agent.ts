@@ -8,6 +8,11 @@ export interface RunOptions {
   readonly userId?: string;
   /** The thread it belongs to; an instance switch that names it terminates each of its runs. */
   readonly conversationId?: string;
+  /**
+   * Takes up the work of a terminated session of the same agent: from its checkpoint, with the interrupted turn's journal and key scope, so
+   * that what had happened is not done again and what is unknown rests until a person says (S6). A new session, and a new act.
+   */
+  readonly restartOf?: string;
 }
 
 export interface AgentDefinition {

@@ -3,7 +3,6 @@
 // Signal and keys are made only when asked for: most tools ask for neither, and the check before a call must cost nothing.
 
 import type { Span } from '@opentelemetry/api';
-import { digest } from './digest.ts';
 import type { CallClass, CallKind, CallOutcome } from './journal.ts';
 import type { SavedCall } from './saved.ts';
 import type { LiveSession } from './session.ts';
@@ -16,8 +15,6 @@ export interface CallSpec {
   readonly class: CallClass;
   /** The caller's own key, or the framework's tool call id. */
   readonly key?: string | undefined;
-  /** What the call is, for its key and for the repeat breaker: its arguments as JSON, or a digest of the prompt. */
-  readonly identity: string;
 }
 
 /** How a call may be recognised as the same when its turn runs again; also the key of the journal. */
@@ -34,6 +31,8 @@ export class Call {
   error: string | undefined;
   /** The id of the child session of a spawn, or of the one that lives inside this call's body. */
   childId: string | undefined;
+  /** In a restart: the old run's child, whose work the new child takes up. */
+  inheritsChild: string | undefined;
   childSession: LiveSession | undefined;
   /** Waits: at the gate, for a person, or on a child at rest. */
   isResting = false;
@@ -49,10 +48,9 @@ export class Call {
   adoptedKey: string | undefined;
   /** The journal already has its intent. */
   isKnown = false;
-  /** Name and arguments (or key), as one text: what makes two calls of a turn the same. */
+  /** Name and digest of the arguments (or key): what makes two calls of a turn the same, and what repeats. */
   readonly recognised: string;
-  private readonly explicitKey: string | undefined;
-  private readonly identity: string;
+  private readonly isKeyExplicit: boolean;
   private readonly occurrence: number;
   private keyMade: string | undefined;
   private controller: AbortController | undefined;
@@ -73,8 +71,7 @@ export class Call {
     this.kind = spec.kind;
     this.name = spec.name;
     this.class = spec.class;
-    this.explicitKey = spec.key;
-    this.identity = spec.identity;
+    this.isKeyExplicit = spec.key !== undefined;
     this.recognised = recognised;
     this.occurrence = occurrence;
     this.ordinal = ordinal;
@@ -87,11 +84,7 @@ export class Call {
   }
 
   get key(): string {
-    this.keyMade ??=
-      this.adoptedKey ??
-      (this.explicitKey !== undefined
-        ? `${this.name}=${this.explicitKey}`
-        : `${this.name}:${digest(this.identity)}:${this.occurrence}`);
+    this.keyMade ??= this.adoptedKey ?? (this.isKeyExplicit ? this.recognised : `${this.recognised}:${this.occurrence}`);
     return this.keyMade;
   }
 
@@ -102,7 +95,7 @@ export class Call {
 
   /** Stable across resume and process, different for every call that is meant to be another one. */
   get idempotencyKey(): string {
-    return `${this.session.id}/${this.turn.number}/${this.key}`;
+    return `${this.session.saved.record.keyScope ?? this.session.id}/${this.turn.number}/${this.key}`;
   }
 
   get signal(): AbortSignal {
@@ -145,6 +138,7 @@ export class Call {
       name: this.name,
       class: this.class,
       ...(this.childId === undefined ? {} : { child: this.childId }),
+      ...(this.inheritsChild === undefined ? {} : { inheritsChild: this.inheritsChild }),
       idempotencyKey: this.idempotencyKey,
       ...(this.outcome === undefined ? {} : { outcome: this.outcome }),
       ...(this.value === undefined ? {} : { value: this.value }),

@@ -132,6 +132,7 @@ async function fromJournal(call: Call, before: SavedCall, options: EnterOptions)
     return 'failed';
   }
   if (before.class !== 'effect') {
+    call.inheritsChild = before.inheritsChild;
     call.isKnown = true;
     return 'again';
   }

@@ -1,6 +1,7 @@
 // graph.ts: a root session and everything it started: one budget, one park, settled when its root is.
 
 import { Budget } from './breakers.ts';
+import type { JournalRecord } from './journal.ts';
 import type { Node } from './node.ts';
 import type { Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
@@ -9,6 +10,8 @@ import type { LiveSession } from './session.ts';
 export interface Member {
   readonly node: Node;
   readonly saved: Saved;
+  /** Of a restarted session just made: what is to be written of it. */
+  readonly records?: readonly JournalRecord[];
   live: LiveSession | undefined;
 }
 

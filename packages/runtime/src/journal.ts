@@ -42,6 +42,10 @@ export interface SessionRecord extends Of {
   readonly parentCall?: { readonly turn: number; readonly key: string };
   /** Its body is the inside of its parent's call (no registered agent): replayed from its first turn, with the parent. */
   readonly inline?: true;
+  /** The terminated session whose work it takes up (S6). */
+  readonly restartOf?: string;
+  /** The session in whose name its calls' idempotency keys are made: its own, or the first of a line of restarts. */
+  readonly keyScope?: string;
   readonly detached?: { readonly from: string; readonly reason: string; readonly owner: string };
 }
 
@@ -61,6 +65,8 @@ export type JournalRecord =
       readonly class: CallClass;
       /** The child session of a spawn. */
       readonly child?: string;
+      /** In a restart: the child that this call had in the old run; the new one inherits from it. */
+      readonly inheritsChild?: string;
       readonly idempotencyKey?: string;
     })
   | (Of & {

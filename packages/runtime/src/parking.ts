@@ -91,23 +91,34 @@ export class Parking {
     const { world } = this;
     const folded = foldJournals(world.kernel.opening.journals);
     const roots = new Map<string, Graph>();
-    // Parents come before children: a path is longer than its parent's.
-    const inOrder = [...folded.values()].sort((a, b) => a.saved.record.path.length - b.saved.record.path.length);
+    const nodes = new Map<string, Node>();
+    // Parents come before children, and who was left behind by a detach before who left: both were born earlier.
+    const inOrder = [...folded.values()].sort(
+      (a, b) => a.saved.record.at - b.saved.record.at || a.saved.record.path.length - b.saved.record.path.length,
+    );
     for (const { saved, isElsewhere } of inOrder) {
       const { record } = saved;
       const graph = roots.get(record.root);
       if (!graph && record.s !== record.root) continue;
       if (!graph) {
-        if (saved.settled) continue;
-        const made = new Graph({ node: world.nodeOf(record, undefined), saved, live: undefined });
+        if (saved.settled && saved.settled.status !== 'terminated') continue;
+        const from = record.detached && nodes.get(record.detached.from);
+        const made = new Graph({ node: world.nodeOf(record, undefined, from), saved, live: undefined });
+        nodes.set(record.s, made.root.node);
         made.isElsewhere = isElsewhere;
         roots.set(record.s, made);
         continue;
       }
       const parent = graph.get(record.path.at(-2)!);
-      if (parent) graph.add({ node: world.nodeOf(record, parent.node), saved, live: undefined });
+      if (!parent) continue;
+      const node = world.nodeOf(record, parent.node);
+      nodes.set(record.s, node);
+      graph.add({ node, saved, live: undefined });
     }
-    for (const graph of roots.values()) this.adopt(graph);
+    for (const graph of roots.values()) {
+      if (graph.root.saved.settled) world.rememberTerminated(graph);
+      else this.adopt(graph);
+    }
   }
 
   /** Looks whether parked graphs may go on, or were terminated where they lie. */

@@ -8,7 +8,8 @@ export interface SavedCall {
   readonly kind: CallKind;
   readonly name: string;
   readonly class: CallClass;
-  readonly child?: string;
+  child?: string;
+  readonly inheritsChild?: string;
   readonly idempotencyKey?: string;
   outcome?: CallOutcome;
   value?: unknown;
@@ -70,7 +71,7 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
       return;
     case 'call': {
       const turn = turnOf(saved, record.turn);
-      const { key, id, kind, name, class: of, child, idempotencyKey } = record;
+      const { key, id, kind, name, class: of, child, inheritsChild, idempotencyKey } = record;
       const call: SavedCall = {
         key,
         id,
@@ -78,12 +79,16 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
         name,
         class: of,
         ...(child === undefined ? {} : { child }),
+        ...(inheritsChild === undefined ? {} : { inheritsChild }),
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       };
       const index = turn.calls.findIndex((one) => one.key === key);
-      if (index === -1) turn.calls.push(call);
+      const known = turn.calls[index];
+      if (!known) turn.calls.push(call);
       // A new attempt at a call that a person said did not happen.
-      else if (turn.calls[index]!.outcome === 'not-sent') turn.calls[index] = call;
+      else if (known.outcome === 'not-sent') turn.calls[index] = call;
+      // A restart has found out which child takes up the old one's work.
+      else if (known.child === undefined && child !== undefined) known.child = child;
       return;
     }
     case 'end': {

@@ -446,16 +446,21 @@ export class LiveSession implements Session {
   /** Writes the intent. False when the store refused it: then the call must not be made. */
   intend(call: Call): boolean {
     if (call.isKnown) return true;
-    return this.write({
+    const { turn, key, id, kind, name, class: of, childId } = call;
+    // Written out, as the end is below: this is on the path of every call.
+    const record = {
       t: 'call',
-      turn: call.turn.number,
-      key: call.key,
-      id: call.id,
-      kind: call.kind,
-      name: call.name,
-      class: call.class,
-      ...(call.childId === undefined ? {} : { child: call.childId }),
-    });
+      s: this.id,
+      e: this.saved.epoch,
+      at: this.engine.clock.now(),
+      turn: turn.number,
+      key,
+      id,
+      kind,
+      name,
+      class: of,
+    } as const;
+    return this.engine.append(this.graph, childId === undefined ? record : { ...record, child: childId });
   }
 
   /** Runs the body; the promise is settled for the agent only while it may go on. */
@@ -469,30 +474,31 @@ export class LiveSession implements Session {
       return this.failCall(call, error) ? Promise.reject(error) : never();
     }
     if (!isThenable(result)) return this.completeCall(call, result, usageOf?.(result)) ? Promise.resolve(result) : never();
-    return new Promise<R>((resolve, reject) => {
-      (result as Promise<R>).then(
-        (value) => {
-          let usage: Usage | undefined;
-          try {
-            usage = usageOf?.(value);
-          } catch (error) {
-            if (this.failCall(call, error)) reject(error);
-            return;
-          }
-          let isDeliverable: boolean;
-          try {
-            isDeliverable = this.completeCall(call, value, usage);
-          } catch (error) {
-            if (this.mayGoOn()) reject(error);
-            return;
-          }
-          if (isDeliverable) resolve(value);
-        },
-        (error) => {
-          if (this.failCall(call, error)) reject(error);
-        },
-      );
-    });
+    return Promise.resolve(result).then(
+      (value) => this.deliver(call, value, usageOf),
+      (error) => {
+        if (this.failCall(call, error)) throw error;
+        return never<R>();
+      },
+    );
+  }
+
+  private deliver<R>(call: Call, value: R, usageOf: ((reply: R) => Usage | undefined) | undefined): R | Promise<R> {
+    let usage: Usage | undefined;
+    try {
+      usage = usageOf?.(value);
+    } catch (error) {
+      if (this.failCall(call, error)) throw error;
+      return never();
+    }
+    let isDeliverable: boolean;
+    try {
+      isDeliverable = this.completeCall(call, value, usage);
+    } catch (error) {
+      if (this.mayGoOn()) throw error;
+      return never();
+    }
+    return isDeliverable ? value : never();
   }
 
   /** Records a call's result; true when the agent may have it. Throws `not_serialisable` after recording that it happened. */
@@ -501,19 +507,12 @@ export class LiveSession implements Session {
     this.endInline(call, 'completed');
     call.value = value;
     const costMicros = this.settleCost(call, usage);
-    const end = {
-      t: 'end',
-      turn: call.turn.number,
-      key: call.key,
-      outcome: 'completed',
-      ...(costMicros === 0 ? {} : { costMicros }),
-    } as const;
     let broken: unknown;
     try {
-      this.write(value === undefined ? end : { ...end, value });
+      this.writeEnd(call, value, costMicros);
     } catch (error) {
       broken = error;
-      this.write(end);
+      this.writeEnd(call, undefined, costMicros);
     }
     this.untrack(call);
     if (call.span) noteUsage(call.span, usage);
@@ -610,6 +609,19 @@ export class LiveSession implements Session {
     if (record.t !== 'call' && record.t !== 'end') applyRecord(this.saved, record);
     else if (record.t === 'end' && record.costMicros !== undefined) this.saved.costMicros += record.costMicros;
     return isWritten;
+  }
+
+  private writeEnd(call: Call, value: unknown, costMicros: number): void {
+    const { turn, key } = call;
+    const s = this.id;
+    const e = this.saved.epoch;
+    const at = this.engine.clock.now();
+    const record: JournalRecord =
+      value === undefined
+        ? { t: 'end', s, e, at, turn: turn.number, key, outcome: 'completed' }
+        : { t: 'end', s, e, at, turn: turn.number, key, outcome: 'completed', value };
+    this.engine.append(this.graph, costMicros === 0 ? record : { ...record, costMicros });
+    this.saved.costMicros += costMicros;
   }
 
   /** Keeps the calls of a turn for the day it is run again. */

@@ -24,9 +24,11 @@ export async function attach(
   if (before) {
     turn.replay!.delete(call.key);
     call.savedId = before.id;
-    call.isKnown = true;
     call.childId = before.child;
-    if (before.outcome === 'failed' && before.child === undefined) {
+    call.inheritsChild = before.inheritsChild;
+    // A restart writes the intent again, with the child that takes up the old one's work.
+    call.isKnown = before.child !== undefined || before.inheritsChild === undefined;
+    if (before.outcome === 'failed' && before.child === undefined && before.inheritsChild === undefined) {
       call.error = before.error;
       session.answer(call, 'failed', undefined);
       throw new Error(before.error);

@@ -6,7 +6,7 @@
 import type { Agent } from './agent.ts';
 import { Call, never, ToolContext } from './call.ts';
 import { runInContext } from './context.ts';
-import { toJson } from './digest.ts';
+import { digest, digestOf } from './digest.ts';
 import { enter } from './enter.ts';
 import { RuntimeError } from './error.ts';
 import type { CallClass } from './journal.ts';
@@ -127,19 +127,19 @@ export class OpenTurn implements Turn {
     usageOf?: (reply: R) => Usage | undefined,
     options?: ModelOptions,
   ): Promise<R> {
-    const one = this.make('model', name, 'read', options?.key, options?.digest ?? '');
+    const one = this.make('model', name, 'read', options?.key, digest(options?.digest ?? ''));
     if (typeof one === 'undefined') return never();
     return enter(one, { maxCostMicros: options?.maxCostMicros, isModel: true }, () => call(one.signal), usageOf);
   }
 
   tool<A, R>(name: string, args: A, call: (args: A, context: ToolContext) => Promise<R> | R, options?: ToolOptions): Promise<R> {
-    const one = this.make('tool', name, classOf(options), options?.key, toJson(`the arguments of ${name}`, args));
+    const one = this.make('tool', name, classOf(options), options?.key, digestOf('the arguments of', name, args));
     if (typeof one === 'undefined') return never();
     return enter(one, { maxCostMicros: options?.maxCostMicros, probe: options?.probe }, () => call(args, new ToolContext(one)));
   }
 
   spawn<I, R>(agent: Agent<I, R>, input: I, options?: SpawnOptions): Promise<SpawnOutcome<R>> {
-    const one = this.make('spawn', agent.name, 'delegates', options?.key, toJson(`the input of ${agent.name}`, input));
+    const one = this.make('spawn', agent.name, 'delegates', options?.key, digestOf('the input of', agent.name, input));
     if (typeof one === 'undefined') return never();
     return attach(one, agent.name, input, options) as Promise<SpawnOutcome<R>>;
   }
@@ -151,14 +151,15 @@ export class OpenTurn implements Turn {
   ): string {
     if (!options?.reason || !options.owner)
       throw new RuntimeError('invalid_option', 'detach needs a reason and an owner: who looks after it when its parent is gone?');
-    const one = this.make('spawn', agent.name, 'idempotent', options.key, toJson(`the input of ${agent.name}`, input));
+    const one = this.make('spawn', agent.name, 'idempotent', options.key, digestOf('the input of', agent.name, input));
     if (typeof one === 'undefined') throw new RuntimeError('session_ended', `session ${this.session.id} was stopped`);
     return this.session.detach(one, agent.name, input, options);
   }
 
   async open(spec: OpenSpec): Promise<OpenCall> {
     const of = spec.class ?? (spec.kind === 'model' ? 'read' : 'effect');
-    const one = this.make(spec.kind, spec.name, of, spec.key, spec.digest ?? toJson(`the arguments of ${spec.name}`, spec.args));
+    const identity = spec.digest === undefined ? digestOf('the arguments of', spec.name, spec.args) : digest(spec.digest);
+    const one = this.make(spec.kind, spec.name, of, spec.key, identity);
     if (typeof one === 'undefined') return never();
     let replay: { readonly value: unknown } | undefined;
     const body = (): undefined => undefined;
@@ -210,7 +211,7 @@ export class OpenTurn implements Turn {
     const call = new Call(
       this.session,
       this,
-      { kind: before.kind, name: before.name, class: before.class, identity: '' },
+      { kind: before.kind, name: before.name, class: before.class },
       before.key,
       1,
       0,
@@ -241,7 +242,7 @@ export class OpenTurn implements Turn {
     if (session.isOver) throw new RuntimeError('session_ended', `session ${session.id} has ended; ${name} was not called`);
     if (typeof name !== 'string' || name === '') throw new RuntimeError('invalid_option', 'a call needs a name');
     let occurrence = 1;
-    const recognised = key === undefined ? `${name}\n${identity}` : `${name}=${key}`;
+    const recognised = key === undefined ? `${name}:${identity}` : `${name}=${key}`;
     this.occurrences ??= new Map();
     const before = this.occurrences.get(recognised);
     if (before !== undefined) {
@@ -256,7 +257,7 @@ export class OpenTurn implements Turn {
     return new Call(
       session,
       this,
-      { kind, name, class: of, key, identity },
+      { kind, name, class: of, key },
       recognised,
       occurrence,
       this.firstOrdinal + this.calls.length,

@@ -18,7 +18,8 @@ import { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { Pacer } from './pacer.ts';
 import { Parking } from './parking.ts';
-import { newSaved } from './saved.ts';
+import { inherit } from './restart.ts';
+import { newSaved, type Saved } from './saved.ts';
 import { LiveSession } from './session.ts';
 import { Stopping } from './stopping.ts';
 import type { StateStore } from './store.ts';
@@ -32,6 +33,13 @@ export interface WorldOptions {
   readonly parkAfterMs: number;
   readonly holdForMs: number;
   readonly effectDeadlineMs: number;
+}
+
+/** Terminated graphs whose work can be taken up without reading the journals again. */
+const keptTerminated = 200;
+
+function born(record: SessionRecord): { readonly saved: Saved; readonly records: readonly JournalRecord[] } {
+  return { saved: newSaved(record), records: [record] };
 }
 
 export type Ended = Exclude<Outcome, { status: 'paused' }>;
@@ -53,6 +61,7 @@ export class World implements Engine {
   readonly stopping: Stopping;
   readonly listeners: Set<RuntimeListener> = new Set();
   isClosed = false;
+  private readonly terminatedGraphs: Graph[] = [];
   private readonly ends = new Map<string, { readonly promise: Promise<Ended>; readonly resolve: (outcome: Ended) => void }>();
   private readonly limiters = new Map<string, Limiter | undefined>();
   private readonly resolutions = new Map<string, Resolution>();
@@ -170,17 +179,45 @@ export class World implements Engine {
       ...(input === undefined ? {} : { input }),
       ...(detached ? { detached: { from: detached.from.id, reason: detached.reason, owner: detached.owner } } : {}),
     };
-    const graph = new Graph({
-      node: this.nodeOf(record, undefined, detached?.from.node),
-      saved: newSaved(record),
-      live: undefined,
-    });
-    this.append(graph, record);
+    const { saved, records } =
+      options.restartOf === undefined ? born(record) : inherit(this.terminated(options.restartOf, record), record);
+    const graph = new Graph({ node: this.nodeOf(record, undefined, detached?.from.node), saved, live: undefined });
+    graph.budget.spent = 0;
+    for (const one of records) this.append(graph, one);
     this.graphs.set(id, graph);
     this.graphOf.set(id, graph);
     const live = this.bring(graph, graph.root);
-    live.start(definition, input);
+    live.start(definition, record.input);
     return live;
+  }
+
+  /** The terminated session that a new run takes up; throws where it cannot. */
+  private terminated(id: string, by: SessionRecord): Saved {
+    const found = this.findTerminated(id);
+    if (!found) {
+      const running = this.graphOf.get(id)?.get(id);
+      throw new RuntimeError(
+        'unknown_session',
+        running && !running.saved.settled
+          ? `session ${id} has not ended; resume it instead of restarting its work`
+          : `no terminated session ${JSON.stringify(String(id).slice(0, 80))} is known here whose work could be taken up`,
+      );
+    }
+    if (found.record.agent !== by.agent) {
+      throw new RuntimeError(
+        'invalid_option',
+        `session ${id} was a run of ${JSON.stringify(found.record.agent)}, not of ${JSON.stringify(by.agent)}`,
+      );
+    }
+    return found;
+  }
+
+  private findTerminated(id: string): Saved | undefined {
+    for (const graph of [this.graphOf.get(id), ...this.terminatedGraphs].filter((one) => one !== undefined)) {
+      const saved = graph.get(id)?.saved;
+      if (saved?.settled?.status === 'terminated') return saved;
+    }
+    return undefined;
   }
 
   child(parent: LiveSession, call: Call, spec: ChildSpec): LiveSession | undefined {
@@ -213,7 +250,7 @@ export class World implements Engine {
     call.childId = member.node.id;
     if (!known && !call.isKnown) parent.intend(call);
     if (!known) {
-      this.append(graph, member.saved.record);
+      for (const one of member.records ?? [member.saved.record]) this.append(graph, one);
       graph.add(member);
       this.graphOf.set(member.node.id, graph);
     }
@@ -277,12 +314,19 @@ export class World implements Engine {
   retire(graph: Graph): void {
     this.clock.clearTimeout(graph.parkTimer);
     this.graphs.delete(graph.id);
+    if (graph.root.saved.settled?.status === 'terminated') this.rememberTerminated(graph);
     for (const { node } of graph.members()) {
       this.graphOf.delete(node.id);
       this.kernel.stops.unknow(node);
     }
     this.store.forget(graph.id);
     this.parking.lookWhetherAllParked();
+  }
+
+  /** Keeps what a restart would take up, for the last ones. */
+  rememberTerminated(graph: Graph): void {
+    this.terminatedGraphs.push(graph);
+    if (this.terminatedGraphs.length > keptTerminated) this.terminatedGraphs.shift();
   }
 
   private newMember(parent: LiveSession, call: Call, spec: ChildSpec): Member {
@@ -305,7 +349,23 @@ export class World implements Engine {
       parentCall: { turn: call.turn.number, key: call.key },
       ...(spec.inline ? { inline: true } : {}),
     };
-    return { node: this.nodeOf(child, parent.node), saved: newSaved(child), live: undefined };
+    const node = this.nodeOf(child, parent.node);
+    const old = call.inheritsChild === undefined ? undefined : this.inherited(call.inheritsChild);
+    if (!old) return { node, saved: newSaved(child), live: undefined };
+    return {
+      node,
+      ...inherit(old, { ...child, ...(old.record.input === undefined ? {} : { input: old.record.input }) }),
+      live: undefined,
+    };
+  }
+
+  /** A child of a run that is taken up, whatever it had come to. */
+  private inherited(id: string): Saved | undefined {
+    for (const graph of this.terminatedGraphs) {
+      const member = graph.get(id);
+      if (member) return member.saved;
+    }
+    return undefined;
   }
 
   private begin(live: LiveSession): void {
