@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { settle, type TestWorld, world } from './world.ts';
 
 /** One turn done, then a turn with a letter sent, a child that sent one too, and a tool that never returns. */
-function define({ runtime }: TestWorld, sent: string[], hangs: boolean) {
+function define({ runtime }: TestWorld, sent: string[], stuck: { is: boolean }) {
   const send = (text: string) => (_: unknown, context: ToolContext) => {
     sent.push(`${text} ${context.idempotencyKey}`);
     return text;
   };
-  const hang = hangs ? () => new Promise(() => {}) : () => 'looked';
+  const hang = () => (stuck.is ? new Promise(() => {}) : 'looked');
   const helper = runtime.agent('helper', (session) =>
     session.turn(async (turn) => {
       await turn.tool('send', { n: 3 }, send('third'));
@@ -31,19 +31,21 @@ describe('a run that takes up the work of a terminated one (S6)', () => {
     async (restarts) => {
       let here = await world();
       const sent: string[] = [];
-      const { id, outcome } = define(here, sent, true).start('done', { userId: 'u-1' });
+      const stuck = { is: true };
+      let agent = define(here, sent, stuck);
+      const { id, outcome } = agent.start('done', { userId: 'u-1' });
       await settle(here.clock);
       await here.runtime.stop({ session: id, reason: 'looks wrong', by: 'ann' });
       await settle(here.clock);
       expect((await outcome).status).toBe('terminated');
       expect(sent).toHaveLength(3);
       const before = [...sent];
-      if (restarts) here = await here.restart();
-      else {
-        await here.runtime.close();
-        here = await world({ store: here.store.reopen(), clock: here.clock, source: here.source });
+      stuck.is = false;
+      if (restarts) {
+        here = await here.restart();
+        agent = define(here, sent, stuck);
       }
-      const again = define(here, sent, false).start('ignored: its input is the old one', { userId: 'u-1', restartOf: id });
+      const again = agent.start('done', { userId: 'u-1', restartOf: id });
       expect(again.id).not.toBe(id);
       await settle(here.clock);
       expect(await again.outcome).toMatchObject({ status: 'completed' });
