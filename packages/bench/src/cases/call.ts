@@ -35,8 +35,14 @@ export const call: Case = {
     await inTurns(memoryStore(), (rounds + 2) * callsPerRound, (samples, i) => {
       if (i >= 2 * callsPerRound) governed.push(samples);
     });
-    const over = (share: number): number[] =>
-      rounded(governed).map((samples) => (percentile(samples, share) - median(bare.map((one) => percentile(one, share)))) * 1000);
+    const all = governed.flat();
+    const over = (share: number): number[] => {
+      const alone = median(bare.map((samples) => percentile(samples, share)));
+      return bare.map((_, i) => {
+        const round = all.slice(i * callsPerRound, (i + 1) * callsPerRound);
+        return (percentile(round, share) - alone) * 1000;
+      });
+    };
     return [
       { name: 'call.overhead.p50.us', value: median(over(0.5)), unit: 'us', target: 2, note: `rounds ${spread(over(0.5))}` },
       { name: 'call.overhead.p99.us', value: median(over(0.99)), unit: 'us', target: 8, note: `rounds ${spread(over(0.99))}` },
@@ -88,11 +94,6 @@ async function inTurns(
   });
   check(outcome.status === 'completed', `the session ${outcome.status}: ${JSON.stringify(outcome)}`);
   await fleet.close();
-}
-
-function rounded(turns: readonly number[][]): number[][] {
-  const all = turns.flat();
-  return Array.from({ length: rounds }, (_, i) => all.slice(i * callsPerRound, (i + 1) * callsPerRound));
 }
 
 function us(ms: number): string {
