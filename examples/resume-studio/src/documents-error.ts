@@ -12,6 +12,8 @@ export type StudioErrorCode =
   | 'not_found'
   /** A tool's input is not what its schema says, or names a place outside the output folder. */
   | 'invalid_input'
+  /** Another process runs on the same state folder. End it, or name other folders with `--studio` and `--state`. */
+  | 'in_use'
   /** The output folder or the outbox could not be written. The cause is the system's own error. */
   | 'write_failed';
 

@@ -9,7 +9,7 @@ import { type ChatRequest, chunks, completion, errorBody, parseRequest } from '.
 import { planReply, type Reply } from './planner.ts';
 import { type Role, readAssignment, readRole } from './planner-roles.ts';
 import { draw } from './seed.ts';
-import { type Delay, sleep } from './tools-time.ts';
+import { type Delay, type Occasion, sleep } from './tools-time.ts';
 
 /** One well-formed request, for tests and oracles that count model calls. */
 export interface ModelRequest {
@@ -58,6 +58,9 @@ export interface ModelServer {
   /** Hangs up on everybody. Leaves no timer or socket. Idempotent. */
   close(): Promise<void>;
 }
+
+/** A header in which a client may say, percent-encoded, which conversation a request belongs to. */
+export const treeHeader = 'x-studio-tree';
 
 /** The one model it serves; requests may name any other. */
 export const modelName = 'studio-1';
@@ -127,8 +130,15 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     let end: 'completed' | 'aborted' = 'aborted';
     try {
       const reply = planReply(options.seed, request.messages, request.tools);
+      const tree = headers[treeHeader];
+      const occasion: Occasion = {
+        kind: 'model',
+        name: seen.role ?? '',
+        about: seen.documentId ?? '',
+        tree: typeof tree === 'string' ? decodeURIComponent(tree) : undefined,
+      };
       const send = request.isStream ? stream : whole;
-      await send(request, reply, response, gone);
+      await send(request, reply, response, gone, occasion);
       if (!gone.aborted) end = 'completed';
     } catch (error) {
       if (!gone.aborted) throw error;
@@ -147,20 +157,32 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     };
   }
 
-  async function whole(request: ChatRequest, reply: Reply, response: ServerResponse, gone: AbortSignal): Promise<void> {
+  async function whole(
+    request: ChatRequest,
+    reply: Reply,
+    response: ServerResponse,
+    gone: AbortSignal,
+    occasion: Occasion,
+  ): Promise<void> {
     const { firstMs, restMs } = timesOf(reply);
-    await delay(firstMs + restMs, gone);
+    await delay(firstMs + restMs, gone, occasion);
     gone.throwIfAborted();
     sendJson(response, 200, completion(request, reply, seconds()));
   }
 
-  async function stream(request: ChatRequest, reply: Reply, response: ServerResponse, gone: AbortSignal): Promise<void> {
+  async function stream(
+    request: ChatRequest,
+    reply: Reply,
+    response: ServerResponse,
+    gone: AbortSignal,
+    occasion: Occasion,
+  ): Promise<void> {
     const { firstMs, restMs } = timesOf(reply);
     const parts = chunks(request, reply, seconds());
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
     response.flushHeaders();
     for (const [index, part] of parts.entries()) {
-      await delay(index === 0 ? firstMs : restMs / (parts.length - 1), gone);
+      await delay(index === 0 ? firstMs : restMs / (parts.length - 1), gone, occasion);
       gone.throwIfAborted();
       response.write(`data: ${JSON.stringify(part)}\n\n`);
     }

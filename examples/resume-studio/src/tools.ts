@@ -96,8 +96,14 @@ export function createTools(options: ToolsOptions): StudioTools {
   const now = options.now ?? (() => new Date());
 
   // Times differ by what is done and not from run to run, so that two runs can be compared.
-  const takeTime = (low: number, high: number, context: ToolContext | undefined, ...about: readonly string[]): Promise<void> =>
-    delay(drawInteger(low, high, ...about) / speed, context?.signal);
+  const takeTime = (
+    low: number,
+    high: number,
+    context: ToolContext | undefined,
+    name: string,
+    ...about: readonly string[]
+  ): Promise<void> =>
+    delay(drawInteger(low, high, name, ...about) / speed, context?.signal, { kind: 'tool', name, about: about.join(' ') });
   const documentOf = (documentId: string): ResumeDocument => find('document', documents, documentId);
   const advertOf = (advertId: string): Advert => find('advert', adverts, advertId);
 
@@ -108,7 +114,7 @@ export function createTools(options: ToolsOptions): StudioTools {
       inputSchema: z.object({ documentId: id, section: z.enum(sections).optional() }),
       async execute({ documentId, section }, context) {
         const text = resumeText(documentOf(documentId).resume, section);
-        await takeTime(5, 25, context, 'read', documentId, section ?? '');
+        await takeTime(5, 25, context, 'read_document', documentId, section ?? '');
         const isCut = text.length > maxReadCharacters;
         return {
           ok: true,
@@ -125,7 +131,7 @@ export function createTools(options: ToolsOptions): StudioTools {
       inputSchema: z.object({ advertId: id }),
       async execute({ advertId }, context) {
         const { title, company, location, contact, requirements, nice, text } = advertOf(advertId);
-        await takeTime(5, 25, context, 'advert', advertId);
+        await takeTime(5, 25, context, 'read_advert', advertId);
         const lines = [...requirements.map((line) => `- ${line}`), `Nice to have: ${nice.join('; ')}`, text];
         return { ok: true, advertId, title, company, location, contact, text: lines.join('\n') };
       },
@@ -136,7 +142,7 @@ export function createTools(options: ToolsOptions): StudioTools {
       inputSchema: z.object({ documentId: id, name, text: z.string().max(200_000) }),
       async execute(input, context) {
         const file = outputFile(documentOf(input.documentId).id, `${input.name}.md`);
-        await takeTime(10, 40, context, 'draft', file);
+        await takeTime(10, 40, context, 'write_draft', file);
         const bytes = await writeWhole(options.outputDir, file, `${input.text}\n`, context?.signal);
         return { ok: true, file, bytes };
       },
@@ -153,7 +159,7 @@ export function createTools(options: ToolsOptions): StudioTools {
       async execute({ documentId, advertId, score, reasons }, context) {
         if (advertId !== undefined) advertOf(advertId);
         const file = outputFile(documentOf(documentId).id, `${scoreName(advertId)}.json`);
-        await takeTime(10, 40, context, 'score', file);
+        await takeTime(10, 40, context, 'write_score', file);
         const record = { documentId, ...(advertId !== undefined && { advertId }), score, reasons };
         const bytes = await writeWhole(options.outputDir, file, `${JSON.stringify(record, null, 2)}\n`, context?.signal);
         return { ok: true, file, bytes };
@@ -173,9 +179,11 @@ export function createTools(options: ToolsOptions): StudioTools {
       async execute({ documentId, advertId, to, subject, draft }, context) {
         const letter = `${documentOf(documentId).id}/${advertOf(advertId).id}`;
         await mustExist(options.outputDir, outputFile(documentId, `${draft}.md`));
-        await takeTime(100, 300, context, 'send', letter);
+        await takeTime(50, 150, context, 'send_letter', letter, 'before');
         const line: OutboxLine = { letter, to, subject, at: now().toISOString(), key: context?.idempotencyKey ?? null };
         appendLine(options.outboxPath, JSON.stringify(line), context?.signal);
+        // It is out. The confirmation takes its time too, and nothing that comes now unsends it.
+        await takeTime(50, 150, undefined, 'send_letter', letter, 'after');
         return { ok: true, letter };
       },
     },

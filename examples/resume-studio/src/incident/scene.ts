@@ -1,0 +1,202 @@
+// scene.ts: what every step of the incident has in hand: folders, the fleet, its model, the command, and ways to look.
+
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type JournalRecord, type Receipt, type RuntimeStatus, requestControl, type SessionView } from 'offswitch';
+import type { ResumeDocument } from '../documents.ts';
+import type { Advert } from '../documents-schema.ts';
+import { type OutboxLine, readOutbox } from '../tools-files.ts';
+import type { Checks } from './checks.ts';
+import { type FleetProcess, startFleetProcess } from './fleet-process.ts';
+import type { LoggedRequest, WatchedModel } from './watched-model.ts';
+
+export interface SceneOptions {
+  readonly checks: Checks;
+  readonly seed: number;
+  readonly folder: string;
+  readonly documents: readonly ResumeDocument[];
+  readonly adverts: readonly Advert[];
+  readonly model: WatchedModel;
+  readonly postUrl: string;
+}
+
+/** Bound of every wait. Milliseconds. Nothing here takes a tenth of it on an idle machine. */
+const withinMs = 60_000;
+/** Documents at first. The rest comes in when it is started again, so that there is work to begin under a stop. */
+export const documentsAtFirst = 9;
+/** How often is looked. Milliseconds. */
+const lookEveryMs = 40;
+
+const command = join(dirname(createRequire(import.meta.url).resolve('offswitch')), '..', 'bin', 'offswitch.js');
+const endStates: readonly SessionView['state'][] = ['completed', 'failed', 'terminated'];
+export const restStates: readonly SessionView['state'][] = ['paused', 'parked'];
+
+export class Scene {
+  readonly checks: Checks;
+  readonly seed: number;
+  readonly folder: string;
+  readonly state: string;
+  readonly flags: string;
+  readonly documents: readonly ResumeDocument[];
+  readonly adverts: readonly Advert[];
+  readonly model: WatchedModel;
+  fleet!: FleetProcess;
+  private readonly postUrl: string;
+
+  constructor(options: SceneOptions) {
+    this.checks = options.checks;
+    this.seed = options.seed;
+    this.folder = options.folder;
+    this.state = join(options.folder, 'state');
+    this.flags = join(options.folder, 'studio', 'switches.flagd.json');
+    this.documents = options.documents;
+    this.adverts = options.adverts;
+    this.model = options.model;
+    this.postUrl = options.postUrl;
+  }
+
+  /** Starts the fleet's process over the first so many documents; what the last one left goes on from the folders. */
+  startFleet(documents: number = this.documents.length): void {
+    this.fleet = this.spawn(this.folder, documents, { OPENAI_BASE_URL: this.model.url, STUDIO_PACE_URL: this.postUrl });
+  }
+
+  /** A fleet in that folder. */
+  spawn(folder: string, documents: number, env: Readonly<Record<string, string>>): FleetProcess {
+    const args = ['--state', join(folder, 'state'), '--seed', String(this.seed), '--concurrency', '12', '--park-after', '1500'];
+    return startFleetProcess([...args, '--speed', '4', '--documents', String(documents)], folder, env);
+  }
+
+  // --- the command ---------------------------------------------------------------------------------------------------
+
+  /** Runs the real `offswitch`, and returns its JSON and its exit code. */
+  async offswitch(
+    ...args: readonly string[]
+  ): Promise<{ readonly code: number; readonly json: Readonly<Record<string, unknown>> }> {
+    const child = spawn(process.execPath, [command, '--state', this.state, '--json', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let out = '';
+    let err = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (out += part));
+    child.stderr.setEncoding('utf8').on('data', (part: string) => (err += part));
+    const code = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (ended) => resolve(ended ?? -1));
+    });
+    try {
+      return { code, json: JSON.parse(out) };
+    } catch {
+      throw new Error(`offswitch ${args.join(' ')} exited with ${code} and printed no JSON: ${out} ${err}`);
+    }
+  }
+
+  /** A flip, checked to have been confirmed by the running fleet. */
+  async flip(action: 'engage' | 'release', ...target: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+    const why = ['--reason', `incident: ${action} ${target.join(' ')}`, '--by', 'on-call', '--yes'];
+    const { code, json } = await this.offswitch(action, ...target, ...why);
+    this.checks.check(`offswitch ${action} ${target.join(' ')} is confirmed by the running fleet`, code === 0, json);
+    return json;
+  }
+
+  // --- looking -------------------------------------------------------------------------------------------------------
+
+  /** Looks until it is so. Rejects when it is not in time, or when the fleet ends meanwhile, with what was seen last. */
+  async until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
+    const deadline = Date.now() + withinMs;
+    for (;;) {
+      const found = await look();
+      if (found !== undefined && found !== false) return found;
+      if (this.fleet.ended() !== undefined)
+        throw new Error(
+          `waiting until ${what}, but the fleet ended (${this.fleet.ended()}):\n${this.fleet.printed().slice(-2_000)}`,
+        );
+      if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}\n${this.fleet.printed().slice(-2_000)}`);
+      await pause(lookEveryMs);
+    }
+  }
+
+  /** Undefined while no process answers. */
+  private async ask<T>(method: string): Promise<T | undefined> {
+    const [answer] = await requestControl(this.state, method);
+    return answer && 'result' in answer ? (answer.result as T) : undefined;
+  }
+
+  /** Sessions that have not ended. */
+  async open(): Promise<readonly SessionView[]> {
+    const views = await this.until('the fleet answers', () => this.ask<readonly SessionView[]>('sessions'));
+    return views.filter((view) => !endStates.includes(view.state));
+  }
+
+  status(): Promise<RuntimeStatus> {
+    return this.until('the fleet answers', () => this.ask<RuntimeStatus>('status'));
+  }
+
+  async receipts(): Promise<readonly Receipt[]> {
+    return this.until('the fleet answers', () => this.ask<readonly Receipt[]>('receipts'));
+  }
+
+  /** The newest receipt of a stop of this tier and subject, once the stage is true. */
+  receipt(tier: string, subject: string, stage: 'fenced' | 'done'): Promise<Receipt> {
+    return this.until(`the stop of ${tier} ${subject} is ${stage}`, async () => {
+      const all = await this.receipts();
+      return all.find(({ stop, stages, released }) => {
+        const own = stop.subject.workflow ?? stop.subject.userId ?? stop.subject.sessionId ?? '';
+        return stop.tier === tier && own === subject && released === undefined && stages[stage] !== undefined;
+      });
+    });
+  }
+
+  /** Asks the fleet to look at source and store now: whatever would let something go on has its chance. */
+  async refresh(): Promise<void> {
+    await requestControl(this.state, 'refresh');
+    await this.open();
+  }
+
+  /** Waits until the model was asked this often after now, by those who match. */
+  async requests(count: number, what: string, matches: (request: LoggedRequest) => boolean): Promise<void> {
+    const from = this.model.log.length;
+    await this.until(`${count} model calls by ${what}`, () => this.model.log.slice(from).filter(matches).length >= count);
+  }
+
+  /** What the fleet's processes have written down so far: a checksum and a record per line (runtime, folder/journal-line.ts). */
+  journal(): readonly JournalRecord[] {
+    const folder = join(this.state, 'journal');
+    return readdirSync(folder)
+      .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1))
+      .map((line) => JSON.parse(line.slice(line.indexOf(' ') + 1)) as JournalRecord)
+      .filter((record) => 's' in record);
+  }
+
+  outbox(): readonly OutboxLine[] {
+    return readOutbox(join(this.folder, 'studio', 'outbox.jsonl'));
+  }
+
+  /** Files of the output folder, `<document>/<name>`, sorted. */
+  outputs(): readonly string[] {
+    const root = join(this.folder, 'studio', 'output');
+    return readdirSync(root, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+      .sort();
+  }
+
+  /** Changes the flag file as an editor does: a new file in the place of the old. */
+  editFlags(change: (file: FlagFile) => void): void {
+    const file = JSON.parse(readFileSync(this.flags, 'utf8')) as FlagFile;
+    change(file);
+    writeFileSync(`${this.flags}.edited`, `${JSON.stringify(file, undefined, 2)}\n`);
+    renameSync(`${this.flags}.edited`, this.flags);
+  }
+
+  /** Holds every model reply, and with them the fleet, until the returned function is called. */
+  standStill(): () => void {
+    return this.model.brake.hold(({ kind }) => kind === 'model');
+  }
+}
+
+interface FlagFile {
+  readonly flags: Record<string, { defaultVariant: string }>;
+}

@@ -1,0 +1,132 @@
+// step-3-instance.ts: engage the instance switch for one session: its whole subtree ends for good, and nobody else.
+
+import type { SessionView } from 'offswitch';
+import { restStates, type Scene } from './scene.ts';
+
+/** Returns the conversation that was terminated. */
+export async function engageInstance(scene: Scene, spared: readonly string[]): Promise<string> {
+  const { checks, model } = scene;
+  const { target, goOn } = await findTarget(scene, spared);
+  const conversation = target.conversation ?? '';
+  await engageNobody(scene, target);
+
+  const subtree = (await scene.open()).filter((view) => view.path.includes(target.id));
+  const inFlight = model.inFlight().filter((request) => request.tree === conversation);
+  await scene.flip('engage', 'instance', target.id);
+  const fencedAt = (await scene.receipt('instance', target.id, 'fenced')).stages.fenced!;
+  await scene.until('the requests in flight are aborted', () => inFlight.every((request) => request.end !== undefined));
+  checks.check(
+    `the ${inFlight.length} HTTP requests in flight in its subtree are aborted`,
+    inFlight.length > 0 && inFlight.every((request) => request.end === 'aborted'),
+    inFlight,
+  );
+  goOn();
+  await scene.requests(15, 'bystanders', (request) => request.tree !== conversation);
+
+  const receipt = await scene.receipt('instance', target.id, 'done');
+  const named = new Map(receipt.sessions.map((one) => [one.session, one]));
+  const missing = subtree.filter((view) => !named.has(view.id));
+  checks.check(`the receipt names each of the ${subtree.length} open sessions of the subtree`, missing.length === 0, missing);
+  const unclear = receipt.sessions.filter(
+    (one) => (one.state !== 'stopped' && one.state !== 'already-ended') || !Number.isInteger(one.checkpointTurn),
+  );
+  checks.check('and of each its end and its last completed turn', unclear.length === 0, unclear);
+  const calls = receipt.sessions.flatMap((one) => one.calls.map((call) => `${one.session} ${call.id}`));
+  const open = receipt.sessions.flatMap((one) => one.calls.filter((call) => call.outcome === 'in-flight'));
+  const lost = subtree.flatMap((view) =>
+    view.calls.map((call) => `${view.id} ${call.id}`).filter((call) => !calls.includes(call)),
+  );
+  checks.check('and the outcome of every call that was under way', open.length === 0 && lost.length === 0 && calls.length > 0, {
+    open,
+    lost,
+  });
+  const records = scene.journal().filter((record) => record.t === 'call' && named.has(record.s) && record.at > fencedAt);
+  const asked = model.log.filter((request) => request.tree === conversation && request.at > fencedAt);
+  checks.check('no call starts in the subtree after the fence (I1)', records.length + asked.length === 0, { records, asked });
+  checks.check(
+    'nobody else is terminated',
+    (await terminated(scene)).every((id) => named.has(id)),
+    await terminated(scene),
+  );
+  return conversation;
+}
+
+/** A tree that is three deep with a reply of the model under way, and the fleet at a standstill. */
+async function findTarget(scene: Scene, spared: readonly string[]): Promise<{ target: SessionView; goOn: () => void }> {
+  return scene.until('there is a tree three deep with calls under way', async () => {
+    const goOn = scene.standStill();
+    const open = await scene.open();
+    const root = open.find(
+      (view) =>
+        view.parent === undefined &&
+        view.state === 'running' &&
+        !spared.includes(view.conversation ?? '') &&
+        open.some((one) => one.root === view.id && one.path.length === 3 && one.calls.some((call) => call.kind === 'model')) &&
+        scene.model.inFlight().some((request) => request.tree === view.conversation),
+    );
+    if (root) return { target: root, goOn };
+    goOn();
+    return undefined;
+  });
+}
+
+/** An id that differs in one character from a live session's is nobody's. */
+async function engageNobody(scene: Scene, target: SessionView): Promise<void> {
+  const bystander = (await scene.open()).find(
+    (view) => view.parent === undefined && view.id !== target.id && view.state === 'running',
+  );
+  if (!bystander) throw new Error('there is no bystander left to be spared');
+  const last = bystander.id.at(-1) === '0' ? '1' : '0';
+  const nobody = `${bystander.id.slice(0, -1)}${last}`;
+  const json = await scene.flip('engage', 'instance', nobody);
+  const preview = json.preview as { readonly sessions: number; readonly nearest: readonly string[] };
+  scene.checks.check(
+    'an id that differs from a session in one character stops nobody, and the command names the session it is near to',
+    preview.sessions === 0 && preview.nearest.includes(bystander.id),
+    preview,
+  );
+  const view = (await scene.open()).find((one) => one.id === bystander.id);
+  scene.checks.check('the session with the near id is untouched', view?.decision.action === 'run', view);
+}
+
+/** Turns the whole instance flag on, as a slip of the hand does (S11). */
+export async function engageEverybodysInstance(scene: Scene, inDelivery: readonly string[]): Promise<void> {
+  const { checks, model } = scene;
+  const before = await terminated(scene);
+  let goOn = scene.standStill();
+  scene.editFlags(({ flags }) => {
+    flags['killswitch.instance']!.defaultVariant = 'engaged';
+  });
+  const status = await scene.until('the fleet says that the instance switch is on for everybody', async () => {
+    const { switches } = await scene.status();
+    return switches.find(({ flag, cause }) => flag.tier === 'instance' && cause === 'untargeted');
+  });
+  goOn();
+  await scene.until('everybody is held', async () => {
+    // A letter on its way keeps its tree from resting; it starts nothing all the same.
+    const open = (await scene.open()).filter((view) => !inDelivery.includes(view.conversation ?? ''));
+    return model.inFlight().length === 0 && open.every((view) => restStates.includes(view.state));
+  });
+  const asked = model.log.length;
+  await scene.refresh();
+  checks.check('the whole instance flag on holds everybody: the model is not asked', model.log.length === asked);
+  checks.check('it terminates nobody (S11)', (await terminated(scene)).length === before.length, await terminated(scene));
+  checks.check(
+    'it says so: in the status as untargeted, and as an alarm where the fleet runs',
+    status.state === 'unknown' && /ALARM: .*killswitch\.instance/.test(scene.fleet.printed()),
+    { status, printed: scene.fleet.printed().slice(-800) },
+  );
+  goOn = scene.standStill();
+  scene.editFlags(({ flags }) => {
+    flags['killswitch.instance']!.defaultVariant = 'released';
+  });
+  await scene.until('somebody goes on', () => model.inFlight().length > 0);
+  checks.check('turned off again, they go on', true);
+  goOn();
+}
+
+/** Sessions whose end in the journal is `terminated`. */
+async function terminated(scene: Scene): Promise<readonly string[]> {
+  await scene.open();
+  return scene.journal().flatMap((record) => (record.t === 'settled' && record.status === 'terminated' ? [record.s] : []));
+}

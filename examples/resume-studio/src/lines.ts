@@ -1,0 +1,71 @@
+// lines.ts: the fleet where there is no terminal: one plain line per change of state.
+
+import type { Runtime, RuntimeEvent, SessionView } from 'offswitch';
+import { heldBy, money } from './held.ts';
+
+/** Sub-agents are told of when they are stopped, not when they come and go as they should. */
+const ordinary: readonly SessionView['state'][] = ['running', 'completed'];
+
+/** Prints what changes until the returned function is called. */
+export function printLines(runtime: Runtime, print: (line: string) => void): () => void {
+  const known = new Map<string, { readonly text: string; readonly state: SessionView['state'] }>();
+  let changed = new Set<string>();
+  let isScheduled = false;
+  const look = (): void => {
+    isScheduled = false;
+    const ids = changed;
+    changed = new Set();
+    for (const id of ids) {
+      const view = runtime.session(id);
+      // A tree that has ended is forgotten by the runtime; the end of its root is told by the fleet.
+      if (!view) {
+        known.delete(id);
+        continue;
+      }
+      const before = known.get(id);
+      const held = heldBy(view);
+      const text = `${view.state}${held && ` - ${held}`}`;
+      if (text === before?.text) continue;
+      known.set(id, { text, state: view.state });
+      const isChild = view.parent !== undefined;
+      if (isChild && ordinary.includes(view.state) && ordinary.includes(before?.state ?? 'running')) continue;
+      print(`${sessionName(view)} ${view.id} turn ${view.turn} ${money(view.costMicros)} ${text}`);
+    }
+  };
+  return runtime.subscribe((event) => {
+    if (event.type === 'session') {
+      changed.add(event.session);
+      if (isScheduled) return;
+      isScheduled = true;
+      setImmediate(look);
+      return;
+    }
+    const line = newsOf(event);
+    if (line) print(line);
+  });
+}
+
+/** A stop, an alarm or a breaker in one line; undefined for the rest. */
+export function newsOf(event: RuntimeEvent): string | undefined {
+  switch (event.type) {
+    case 'stop': {
+      const { stop } = event;
+      const subject = stop.subject.workflow ?? stop.subject.userId ?? stop.subject.sessionId ?? '';
+      const by = stop.by === undefined ? '' : ` (${stop.by})`;
+      return `${event.engaged ? 'STOP' : 'released'} ${stop.tier}${subject && ` ${subject}`}: ${stop.reason}${by}`;
+    }
+    case 'alarm':
+      return `${event.isActive ? 'ALARM' : 'over'}: ${event.message}`;
+    case 'breaker':
+      return `breaker ${event.breaker}: ${event.value} is over ${event.limit} in ${event.session}${event.tripped ? ', which pauses' : ' (reported only)'}`;
+    case 'stage':
+    case 'session':
+    case 'decision':
+      return undefined;
+  }
+}
+
+export function sessionName(view: SessionView): string {
+  const name = view.conversation ?? view.workflow;
+  return view.parent === undefined ? name : `${name} > ${view.agent}`;
+}

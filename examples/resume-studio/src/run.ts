@@ -1,0 +1,128 @@
+// run.ts: `npm start`: the fleet from its first session to its last, or to Ctrl-C.
+
+import { relative } from 'node:path';
+import { crewFor } from './agents.ts';
+import { openEndpoint } from './endpoint.ts';
+import { type FleetEnd, startFleet } from './fleet.ts';
+import { type Options, stateFlag } from './options.ts';
+import { paceFrom } from './pace.ts';
+import { jobsOf, openPlan } from './plan.ts';
+import { openScreen, type Screen } from './screen.ts';
+import { loadMaterial, openRuntime, provisionFlags, refuseSecond, startOver } from './studio.ts';
+import { createTools } from './tools.ts';
+import { readOutbox } from './tools-files.ts';
+
+/** Resolves with the exit code. */
+export async function runFleet(options: Options): Promise<number> {
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const { documents, adverts, warnings } = await loadMaterial(options);
+  for (const warning of warnings) say(warning);
+  await refuseSecond(options);
+  if (options.isFresh && !(await startOver(options))) {
+    say('nothing was removed and nothing started');
+    return 0;
+  }
+  const jobs = jobsOf(documents, options.workflows);
+  const plan = await openPlan(
+    options.jobs,
+    jobs.map((job) => job.key),
+  );
+  const provisioned = await provisionFlags(options);
+  if (provisioned) say(provisioned);
+  const endpoint = await openEndpoint({ seed: options.seed, speed: options.speed, env: process.env });
+  const runtime = await openRuntime(options);
+  const delay = paceFrom(process.env.STUDIO_PACE_URL);
+  const tools = createTools({
+    documents,
+    adverts,
+    outputDir: options.output,
+    outboxPath: options.outbox,
+    speed: options.speed,
+    ...(delay ? { delay } : {}),
+  });
+  const crew = crewFor({ model: endpoint.model, tools });
+  let screen: Screen | undefined;
+  const fleet = await startFleet({
+    runtime,
+    jobs,
+    adverts,
+    plan,
+    concurrency: options.concurrency,
+    orchestrate: (workflow, task, session) => crew.orchestrate(workflow, task, session),
+    onEnd: (job, session, status) => screen?.say(`${job.key} ${session} ${status}`),
+  });
+
+  const footer = howToStop(options);
+  const resumed = [...fleet.verdicts.values()].filter((verdict) => verdict === 'resume').length;
+  say(`${jobs.length} jobs over ${documents.length} documents, model: ${endpoint.description}`);
+  if (resumed > 0) say(`${resumed} go on from where the last process left them`);
+  if (fleet.ended() > 0) say(`${fleet.ended()} had ended before`);
+  for (const line of footer) say(line);
+  screen = openScreen({
+    runtime,
+    output: process.stdout,
+    isPlain: options.isPlain,
+    jobs: jobs.length,
+    ended: fleet.ended,
+    footer,
+  });
+
+  let interrupted = (): void => undefined;
+  const interruption = new Promise<'interrupted'>((resolve) => {
+    interrupted = () => resolve('interrupted');
+  });
+  let signals = 0;
+  const onSignal = (): void => {
+    // The second time nothing is waited for: the journals hold what is needed, as after a crash.
+    if (++signals > 1) process.exit(130);
+    interrupted();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    const end = await Promise.race([fleet.done, interruption]);
+    if (end !== 'interrupted') {
+      screen.close();
+      for (const line of summary(end, options)) say(line);
+      return end.failed.length > 0 || end.lost.length > 0 ? 1 : 0;
+    }
+    fleet.halt();
+    screen.say('parking: each agent comes to its next turn boundary first; Ctrl-C again quits at once');
+    const left = await runtime.park();
+    screen.close();
+    const parked = runtime.sessions().filter((view) => view.parent === undefined && view.state === 'parked');
+    say(`parked ${parked.length} trees of agents at their last completed turn; the next start resumes them`);
+    for (const id of left) say(`${id} did not come to rest in time; it is taken up from its journal`);
+    return 0;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    screen.close();
+    await runtime.close();
+    await endpoint.close();
+  }
+}
+
+function howToStop(options: Options): readonly string[] {
+  const flag = stateFlag(options, process.cwd());
+  return [
+    `flag file: ${relative(process.cwd(), options.flags) || options.flags} (edit it by hand, or in a second terminal:)`,
+    `npx offswitch${flag} engage global --reason "..."     stop everything; release global lets it go on`,
+    `npx offswitch${flag} engage feature batch-scoring | user u-ann | instance <session> --reason "..."`,
+    `npx offswitch${flag} status | sessions | receipts | stop <session> --reason "..."`,
+  ];
+}
+
+function summary(end: FleetEnd, options: Options): readonly string[] {
+  const total = end.completed.length + end.terminated.length + end.failed.length + end.lost.length;
+  const letters = readOutbox(options.outbox).length;
+  const here = (path: string): string => relative(process.cwd(), path) || path;
+  const lines = [
+    `${total} jobs have ended: ${end.completed.length} completed, ${end.terminated.length} terminated, ${end.failed.length} failed`,
+    `drafts and scores: ${here(options.output)}; ${letters} letters sent: ${here(options.outbox)}`,
+  ];
+  for (const key of end.terminated) lines.push(`terminated: ${key}`);
+  for (const key of end.failed) lines.push(`failed: ${key} (why: ${here(options.jobs)}/${key}.json)`);
+  for (const key of end.lost)
+    lines.push(`lost: ${key} was started, and its state is gone; not started again, its letters may be out`);
+  if (end.before === total) lines.push('all of them had ended before; to do it all again: npm start -- --fresh');
+  return lines;
+}

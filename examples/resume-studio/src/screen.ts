@@ -1,0 +1,62 @@
+// screen.ts: how the fleet is shown: a live table in a terminal, plain lines elsewhere.
+
+import { createLogUpdate } from 'log-update';
+import type { Runtime } from 'offswitch';
+import { newsOf, printLines } from './lines.ts';
+import { renderTable } from './table.ts';
+
+export interface Screen {
+  /** One line for people, at once: above the table, or among the lines. */
+  say(line: string): void;
+  close(): void;
+}
+
+export interface ScreenOptions {
+  readonly runtime: Runtime;
+  readonly output: NodeJS.WriteStream;
+  readonly isPlain: boolean;
+  readonly jobs: number;
+  readonly ended: () => number;
+  readonly footer: readonly string[];
+}
+
+/** How often the table is drawn anew. Milliseconds. Four times a second is live for an eye and nothing for a processor. */
+const drawEveryMs = 250;
+
+export function openScreen({ runtime, output, isPlain, jobs, ended, footer }: ScreenOptions): Screen {
+  if (isPlain || output.isTTY !== true) {
+    const say = (line: string): void => void output.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
+    const end = printLines(runtime, say);
+    return { say, close: end };
+  }
+  const update = createLogUpdate(output);
+  const news: string[] = [];
+  const draw = (): void => {
+    const size = { columns: output.columns || 80, rows: output.rows || 24 };
+    update(renderTable({ views: runtime.sessions(), jobs, ended: ended(), footer, news }, size));
+  };
+  const end = runtime.subscribe((event) => {
+    const line = newsOf(event);
+    if (!line) return;
+    news.push(line);
+    if (news.length > 20) news.shift();
+  });
+  const timer = setInterval(draw, drawEveryMs);
+  timer.unref();
+  output.on('resize', draw);
+  draw();
+  return {
+    say: (line) => {
+      update.clear();
+      output.write(`${line}\n`);
+      draw();
+    },
+    close: () => {
+      clearInterval(timer);
+      output.off('resize', draw);
+      end();
+      draw();
+      update.done();
+    },
+  };
+}

@@ -1,0 +1,84 @@
+// studio.ts: opens everything a fleet needs, in the order in which faults are cheapest.
+
+import { rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { createRuntime, flagFile, flagFileControl, folderStore, listProcesses, type Runtime } from 'offswitch';
+import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts';
+import { StudioError } from './documents-error.ts';
+import type { Advert } from './documents-schema.ts';
+import { hasRunBefore, type Options } from './options.ts';
+import type { Workflow } from './planner-roles.ts';
+import { switches } from './switches.ts';
+
+export interface Material {
+  readonly documents: readonly ResumeDocument[];
+  readonly adverts: readonly Advert[];
+  /** One sentence per skipped file. */
+  readonly warnings: readonly string[];
+}
+
+export async function loadMaterial(options: Options): Promise<Material> {
+  const [{ documents, warnings }, adverts] = await Promise.all([loadDocuments(options.input), loadAdverts(options.adverts)]);
+  return { documents: documents.slice(0, options.documents), adverts, warnings };
+}
+
+/** Rejects with `in_use` while another process runs on this state folder: it has the sessions. */
+export async function refuseSecond(options: Options): Promise<void> {
+  const [other] = await listProcesses(options.state);
+  if (other)
+    throw new StudioError(
+      'in_use',
+      `process ${other.pid} runs on ${options.state} already, and has its sessions; end it, or name other folders with --studio and --state`,
+    );
+}
+
+/**
+ * The flag file is made once, at the very first start. One that is missing later was removed by somebody, and to write a
+ * fresh one, in which nothing is engaged, would hide that. Returns what a person should know.
+ */
+export async function provisionFlags(options: Options): Promise<string | undefined> {
+  if (hasRunBefore(options)) return undefined;
+  try {
+    const { steps } = await flagFileControl(options.flags).provision(switches, { apply: true });
+    const made = steps.filter((step) => step.change === 'create').length;
+    return made === 0 ? undefined : `made ${made} flags in ${options.flags}`;
+  } catch (error) {
+    return `the flag file is left as it is, and what cannot be read in it holds: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+export function openRuntime(options: Options): Promise<Runtime<Workflow>> {
+  return createRuntime({
+    switches,
+    source: flagFile(options.flags, { switches }),
+    store: folderStore(options.state),
+    ...(options.parkAfterMs === undefined ? {} : { parkAfterMs: options.parkAfterMs, holdForMs: options.parkAfterMs }),
+    // The largest of these trees takes some eighty turns, its sub-agents' included, and costs a cent.
+    breakers: { '*': { costMicros: 1_000_000, turns: 400, toolFailures: 5 } },
+  });
+}
+
+/** Starts over. What people flipped by hand in the flag file stays. False when they said no. */
+export async function startOver(options: Options): Promise<boolean> {
+  const made = [options.output, options.outbox, options.jobs, options.state];
+  // A typing error must not remove somebody's home: only what looks like ours goes.
+  if (basename(options.state) !== '.offswitch' && !hasRunBefore(options))
+    throw new StudioError('invalid_input', `${options.state} does not look like a state folder; remove it yourself`);
+  if (dirname(options.output) !== dirname(options.outbox))
+    throw new StudioError(
+      'invalid_input',
+      `${options.output} is not inside the studio; remove it yourself, or leave out --output`,
+    );
+  if (!options.isYes) {
+    if (!process.stdin.isTTY) throw new StudioError('invalid_input', '--fresh asks first, and nobody is here to ask: add --yes');
+    const lines = createInterface({ input: process.stdin, output: process.stdout });
+    const answer = await lines.question(
+      `Remove ${made.join(', ')}?\nSessions at rest end, stops in force are forgotten, and letters will be sent again. [y/N] `,
+    );
+    lines.close();
+    if (!/^y(es)?$/i.test(answer.trim())) return false;
+  }
+  for (const path of made) await rm(path, { recursive: true, force: true });
+  return true;
+}
