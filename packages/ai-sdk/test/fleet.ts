@@ -1,7 +1,7 @@
 // fleet.ts: a runtime in memory with time that moves by hand, a second life of it, and ways to wait without sleeping.
 
 import { defineKillSwitches } from '@offswitch/core';
-import { createRuntime, type MemoryStore, memoryStore, type Runtime } from '@offswitch/runtime';
+import { createRuntime, type JournalRecord, type MemoryStore, memoryStore, type Runtime } from '@offswitch/runtime';
 import { type ManualClock, type MemorySource, manualClock, memorySource } from '@offswitch/testing';
 
 export const switches = defineKillSwitches({
@@ -87,4 +87,10 @@ export async function ended({ runtime, clock }: Pick<Fleet, 'runtime' | 'clock'>
   const end = runtime.settled(session);
   await clock.advance(1_000);
   return end;
+}
+
+/** Everything the journals of all lives hold. */
+export async function recordsOf(store: MemoryStore): Promise<readonly JournalRecord[]> {
+  const { journals } = await store.share().open();
+  return journals.flatMap(({ records }) => records);
 }

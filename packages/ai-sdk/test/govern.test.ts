@@ -4,7 +4,7 @@ import type { Outcome } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { AiSdkError, govern, idempotencyKeyOf, messagesOf, stopOf } from '../src/index.ts';
-import { ended, fleet, gate, settle, until } from './fleet.ts';
+import { ended, fleet, gate, recordsOf, settle, until } from './fleet.ts';
 import { call, majors, partsOf, text } from './majors.ts';
 
 const first = [{ role: 'user', content: 'go' }];
@@ -143,6 +143,8 @@ describe.each(majors)('with $name', ({ specification, model: scripted, generate,
     two.runtime.agent('letters', body('second'));
     expect(await ended(two, id)).toMatchObject({ status: 'completed', result: 'done' });
     expect(ran).toEqual(['first model 1', 'first send 1', 'first look 2', 'second look 2', 'second model 1']);
+    // The body of the HTTP exchange stays out of the journal.
+    expect(JSON.stringify(await recordsOf(two.store))).not.toContain('secret');
   });
 
   test('an effect without an end rests its session until a person says what became of it (S7)', async () => {
@@ -441,7 +443,7 @@ describe.each(majors)('with $name', ({ specification, model: scripted, generate,
   });
 
   test('a caller may go away while its call waits at a closed gate', async () => {
-    const { runtime, engage, release } = await fleet();
+    const { runtime, store, engage, release } = await fleet();
     const controller = new AbortController();
     const raw = scripted(() => text('asked'));
     const { model } = govern({ model: raw });
@@ -456,6 +458,58 @@ describe.each(majors)('with $name', ({ specification, model: scripted, generate,
     await release('killswitch.global');
     expect(await running).toMatchObject({ status: 'completed', result: ['AbortError', 'asked'] });
     expect(raw.asked.length).toBe(1);
+    expect((await recordsOf(store)).filter((record) => record.t === 'call').length).toBe(1);
+  });
+
+  test('a tool that returns after the stop is recorded as late, and its agent is not given the value (S9)', async () => {
+    const { runtime, store, clock } = await fleet();
+    const stuck = gate();
+    const given: unknown[] = [];
+    const { tools } = govern({
+      model: scripted(() => text('never')),
+      tools: {
+        send: toolOf(async () => {
+          await stuck.wait();
+          return 'sent';
+        }),
+      },
+    });
+    const running = runtime.run('letters', async () => given.push(await tools.send.execute({ x: 1 }, { toolCallId: 'a' })));
+    await until('the letter is under way', () => stuck.reached);
+    await runtime.stop({ session: runtime.sessions()[0]!.id, reason: 'drill', by: 'test' });
+    await clock.advance(10_000);
+    expect(await running).toMatchObject({ status: 'terminated' });
+    stuck.open();
+    await settle();
+    expect(given).toEqual([]);
+    expect(await recordsOf(store)).toContainEqual(
+      expect.objectContaining({ t: 'end', key: 'send=a', outcome: 'late', value: 'sent' }),
+    );
+  });
+
+  test('a tool that returns within the deadline of a terminate is recorded, and its agent is not given the value (S9)', async () => {
+    const { runtime, store } = await fleet();
+    const stuck = gate();
+    const given: unknown[] = [];
+    const { tools } = govern({
+      model: scripted(() => text('never')),
+      tools: {
+        send: toolOf(async () => {
+          await stuck.wait();
+          return 'sent';
+        }),
+      },
+    });
+    const running = runtime.run('letters', async () => given.push(await tools.send.execute({ x: 1 }, { toolCallId: 'a' })));
+    await until('the letter is under way', () => stuck.reached);
+    await runtime.stop({ session: runtime.sessions()[0]!.id, reason: 'drill', by: 'test' });
+    stuck.open();
+    expect(await running).toMatchObject({ status: 'terminated' });
+    await settle();
+    expect(given).toEqual([]);
+    expect(await recordsOf(store)).toContainEqual(
+      expect.objectContaining({ t: 'end', key: 'send=a', outcome: 'completed', value: 'sent' }),
+    );
   });
 
   test('parallel tools of one reply are calls of one turn, each with its own idempotency key', async () => {
@@ -588,12 +642,12 @@ describe.each(majors)('with $name', ({ specification, model: scripted, generate,
     const { model, tools } = govern({
       model: raw,
       tools: { look: toolOf(() => 'seen') },
-      usage: { priceOf: (_, { inputTokens, outputTokens }) => inputTokens + 2 * outputTokens, maxCostMicros: 20 },
+      usage: { priceOf: (_, { inputTokens, outputTokens }) => inputTokens + 2 * outputTokens, maxCostMicros: 30 },
     });
     void runtime.run('letters', async () => (await generate({ model, tools, prompt: 'go', maxSteps: 20 })).text);
     await until('the breaker tripped', () => runtime.sessions()[0]?.state === 'paused');
     await settle();
-    expect([raw.asked.length, runtime.sessions()[0]?.costMicros]).toEqual([5, 100]);
+    expect([raw.asked.length, runtime.sessions()[0]?.costMicros]).toEqual([4, 80]);
   });
 
   test('a declaration for a tool that is not there is refused, and so is a model that cannot be governed', () => {

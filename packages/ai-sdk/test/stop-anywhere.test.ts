@@ -1,12 +1,12 @@
 // stop-anywhere.test.ts: a stop, a park or a crash at any point of a run with nested agents: the checkpoint is a valid
 // history, no effect is repeated, and the run ends as if nothing had happened (S7, I3, I9).
 
-import { foldJournals, type JournalRecord, type Session } from '@offswitch/runtime';
+import type { Session } from '@offswitch/runtime';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { govern, messagesOf } from '../src/index.ts';
-import { ended, type Fleet, fleet, settle } from './fleet.ts';
+import { ended, type Fleet, fleet, recordsOf, settle } from './fleet.ts';
 import { call, type Major, majors, text } from './majors.ts';
 
 interface Message {
@@ -66,13 +66,10 @@ function expectValidHistory(messages: readonly Message[]): void {
   expect([...open]).toEqual([]);
 }
 
-function checkpointsOf({ store }: Fleet): Promise<readonly unknown[]> {
-  const after = store.share();
-  return after.open().then(({ journals }) => {
-    const records = journals.flatMap(({ records: all }) => all) as JournalRecord[];
-    foldJournals([{ alive: false, records }]);
-    return records.flatMap((record) => (record.t === 'checkpoint' && record.state !== undefined ? [record.state] : []));
-  });
+async function checkpointsOf({ store }: Fleet): Promise<readonly unknown[]> {
+  return (await recordsOf(store)).flatMap((record) =>
+    record.t === 'checkpoint' && record.state !== undefined ? [record.state] : [],
+  );
 }
 
 /** Everything that happens in a run nobody stops: twelve points. */
