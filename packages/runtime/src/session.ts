@@ -88,6 +88,8 @@ export class LiveSession implements Session {
   private restingCalls = 0;
   private wakers: Set<() => void> | undefined;
   private nextTurn: number;
+  /** A turn waits at the gate to be begun. */
+  private isBeginning = false;
   private deadline: unknown;
   private outcomeLater: Later<Outcome> | undefined;
   private finalLater: Later<Outcome> | undefined;
@@ -245,12 +247,21 @@ export class LiveSession implements Session {
   private newTurn(): OpenTurn | Promise<OpenTurn> {
     if (this.isOver)
       return this.isStopped ? never() : Promise.reject(new RuntimeError('session_ended', `session ${this.id} has ended`));
+    if (this.isBeginning) {
+      return Promise.reject(
+        new RuntimeError('turn_ended', `a turn of ${this.id} is being begun already; one loop, one turn at a time`),
+      );
+    }
     const number = this.nextTurn;
     const replay = this.saved.turns.find((turn) => turn.number === number)?.calls ?? [];
     // A turn that is only replayed was counted when it was begun.
     if (replay.length === 0) this.chargeTurn();
     if (!this.stopping && this.engine.decide(this.node).action === 'run') return this.openTurn(number, replay);
-    return this.pass().then(() => this.openTurn(number, replay));
+    this.isBeginning = true;
+    return this.pass().then(() => {
+      this.isBeginning = false;
+      return this.openTurn(number, replay);
+    });
   }
 
   private openTurn(number: number, replay: readonly SavedCall[]): OpenTurn {

@@ -248,7 +248,7 @@ export class World implements Engine {
     const known = call.childId === undefined ? undefined : graph.get(call.childId);
     const member = known ?? this.newMember(parent, call, spec);
     call.childId = member.node.id;
-    if (!known && !call.isKnown) parent.intend(call);
+    if (!known && !call.isKnown && !call.isSent) parent.intend(call);
     if (!known) {
       for (const one of member.records ?? [member.saved.record]) this.append(graph, one);
       graph.add(member);

@@ -12,10 +12,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describeStateStore, manualClock } from '@offswitch/testing';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { manualClock } from '../../testing/src/manual-clock.ts';
-import { describeStateStore } from '../../testing/src/store-contract.ts';
 import { type FolderFs, nodeFs } from '../src/folder/folder-fs.ts';
 import { type FolderStoreOptions, folderStore } from '../src/folder/folder-store.ts';
 import { decodeSegment, encodeLine } from '../src/folder/journal-line.ts';

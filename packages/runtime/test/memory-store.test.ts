@@ -1,5 +1,5 @@
+import { describeStateStore } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
-import { describeStateStore } from '../../testing/src/store-contract.ts';
 import type { JournalRecord } from '../src/journal.ts';
 import { type MemoryStore, memoryStore } from '../src/memory-store.ts';
 

@@ -2,3 +2,4 @@ export { blockPath, flipByte, readOnly, truncateTail, type Undo } from './folder
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type FlipWords, type MemorySource, type MemorySourceOptions, memorySource } from './memory-source.ts';
 export { contractSwitches, describeSwitchSource, type SourceContractOptions, type SourceHarness } from './source-contract.ts';
+export { describeStateStore, type StoreHarness } from './store-contract.ts';
