@@ -14,7 +14,11 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const open = (): ReturnType<typeof createRuntime> =>
-  createRuntime({ switches: switches as KillSwitches, source: memorySource(switches as KillSwitches), store: folderStore(folder) });
+  createRuntime({
+    switches: switches as KillSwitches,
+    source: memorySource(switches as KillSwitches),
+    store: folderStore(folder),
+  });
 
 describe('two processes on one folder', () => {
   test('confirm each other’s stops before they are called fenced, and a stop against a session of the other takes hold there (S10, I11)', async () => {
