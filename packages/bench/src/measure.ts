@@ -31,6 +31,12 @@ export function turnOfLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Lets what was begun run on, so that it is not measured with what comes next. */
+export async function quiet(ms = 200): Promise<void> {
+  const end = performance.now() + ms;
+  while (performance.now() < end) await turnOfLoop();
+}
+
 /** Waits for something that happens by itself; rejects when it has not within `withinMs`. */
 export async function until(what: string, isTrue: () => boolean, withinMs = 60_000): Promise<void> {
   const end = performance.now() + withinMs;

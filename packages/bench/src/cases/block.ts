@@ -12,7 +12,7 @@ export const block: Case = {
   async run() {
     const gaps: number[] = [];
     const whole: number[] = [];
-    for (let round = 0; round < 3; round++) whole.push(await once(gaps));
+    for (let round = 0; round < 2; round++) whole.push(await once(gaps));
     return [
       {
         name: 'stop.block.p99.ms',
