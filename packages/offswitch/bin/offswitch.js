@@ -5,6 +5,11 @@ import { existsSync } from 'node:fs';
 const program = new URL('../dist/cli/main.js', import.meta.url);
 if (existsSync(program)) {
   const { main, processIo } = await import(program.href);
+  // Whoever reads us may close the pipe (`| head`): that is no error of ours.
+  process.stdout.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   process.exitCode = await main(process.argv.slice(2), processIo());
 } else {
   process.stderr.write(

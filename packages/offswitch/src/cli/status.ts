@@ -5,6 +5,7 @@ import { parseStopKey, type StoredStop } from '@offswitch/runtime';
 import { type Command, type Done, done, stopOf } from './command.ts';
 import { type Declared, readDeclared } from './declared.ts';
 import { failureOf } from './failure.ts';
+import { leftBehind } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { age, clean, paint, table } from './print.ts';
 import { type Answered, askAll, type Status, statusIn, subjectName } from './wire.ts';
@@ -53,6 +54,9 @@ export async function status(command: Command): Promise<Done> {
   const sessions: Record<string, number> = {};
   for (const { value } of running)
     for (const [state, n] of Object.entries(value.sessions)) sessions[state] = (sessions[state] ?? 0) + n;
+  if (running.length === 0) {
+    for (const { state } of await attempt(() => leftBehind(place), [])) sessions[state] = (sessions[state] ?? 0) + 1;
+  }
 
   show(command, { declared, running, switches, stops: [...stops.values()], sessions, problems });
   return done({
@@ -139,6 +143,8 @@ function show(command: Command, { declared, running, switches, stops, sessions, 
     );
 
   command.say('\nswitches');
+  // Padded by hand, since each line has a colour of its own.
+  const widest = Math.max(0, ...switches.map((one) => one.key.length));
   for (const one of switches) {
     const drill = one.neverDrilled ? '  never drilled' : '';
     const targets =
@@ -146,7 +152,7 @@ function show(command: Command, { declared, running, switches, stops, sessions, 
         ? ''
         : `  [${one.targets.slice(0, 10).map(clean).join(', ')}${one.targets.length > 10 ? `, and ${one.targets.length - 10} more` : ''}]`;
     const colour = one.state === 'released' ? 'green' : one.state === 'unknown' ? 'yellow' : 'red';
-    const line = table([[one.key, one.state.padEnd(16), one.authorized.join(', ')]]).trimEnd();
+    const line = table([[one.key.padEnd(widest), one.state.padEnd(9), one.authorized.join(', ')]]).trimEnd();
     command.say(`${paint(io, colour, line)}${targets}${drill}`);
     for (const fault of new Set(one.faults)) command.say(paint(io, 'yellow', `      ! ${clean(fault)}`));
   }
