@@ -16,6 +16,7 @@ import {
   subTaskSchema,
   systemPrompt,
   type Task,
+  type ToolName,
   taskMessage,
   toolsOf,
   type Workflow,
@@ -25,6 +26,8 @@ import type { StudioTool, StudioTools } from './tools.ts';
 export interface CrewOptions {
   readonly model: Endpoint['model'];
   readonly tools: StudioTools;
+  /** Told of each tool call as its body is entered, for counting. */
+  readonly onTool?: (role: Role, tool: ToolName) => void;
 }
 
 export interface Crew {
@@ -44,7 +47,7 @@ const price = { input: 25, output: 200 };
 /** Reserved before each call: a reply of these agents has never cost a third of it. */
 const maxCostMicros = 10_000;
 
-export function crewFor({ model, tools }: CrewOptions): Crew {
+export function crewFor({ model, tools, onTool }: CrewOptions): Crew {
   const governed = new Map<Role, { readonly model: Endpoint['model']; readonly tools: ToolSet }>();
 
   /** The model and the tools of a role, governed. Made once per role: which session they act for, they find out at each call. */
@@ -57,7 +60,10 @@ export function crewFor({ model, tools }: CrewOptions): Crew {
     for (const name of toolsOf(role)) {
       if (isDelegate(name)) {
         const { role: subRole, description } = delegateOf(name);
-        const execute = (task: SubTask): Promise<string> => work(subRole, task);
+        const execute = (task: SubTask): Promise<string> => {
+          onTool?.(role, name);
+          return work(subRole, task);
+        };
         own[name] = tool({ description, inputSchema: subTaskSchema, execute });
         delegates.push(name);
       } else {
@@ -65,8 +71,10 @@ export function crewFor({ model, tools }: CrewOptions): Crew {
         own[name] = tool({
           description,
           inputSchema,
-          execute: (input: object, options) =>
-            execute(input, { signal: options.abortSignal, idempotencyKey: idempotencyKeyOf(options) }),
+          execute: (input: object, options) => {
+            onTool?.(role, name);
+            return execute(input, { signal: options.abortSignal, idempotencyKey: idempotencyKeyOf(options) });
+          },
         });
         effects[name] = effectOf[kind];
       }

@@ -16,10 +16,12 @@ export interface EndpointOptions {
   readonly seed: number;
   readonly speed: number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Told of each request as it goes out, with its body, for counting. */
+  readonly onRequest?: (body: string) => void;
 }
 
 /** `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`; with none of the first two, a server of our own on loopback. */
-export async function openEndpoint({ seed, speed, env }: EndpointOptions): Promise<Endpoint> {
+export async function openEndpoint({ seed, speed, env, onRequest }: EndpointOptions): Promise<Endpoint> {
   const key = env.OPENAI_API_KEY;
   const url = env.OPENAI_BASE_URL || (key ? 'https://api.openai.com/v1' : undefined);
   const own: ModelServer | undefined = url === undefined ? await startModelServer({ seed, speed }) : undefined;
@@ -30,7 +32,10 @@ export async function openEndpoint({ seed, speed, env }: EndpointOptions): Promi
     name: 'studio',
     includeUsage: true,
     ...(key ? { apiKey: key } : {}),
-    ...(isLoopback(baseURL) ? { fetch: naming } : {}),
+    fetch: (input, init) => {
+      if (onRequest && typeof init?.body === 'string' && init.signal?.aborted !== true) onRequest(init.body);
+      return isLoopback(baseURL) ? naming(input, init) : fetch(input, init);
+    },
   });
   return {
     model: provider(name),

@@ -5,8 +5,7 @@ import type { SessionView } from 'offswitch';
 /** '' for a session that nothing holds. */
 export function heldBy(view: SessionView): string {
   const [call] = view.unknownCalls;
-  if (call)
-    return `nobody knows whether ${call.name} happened: npx offswitch resolve ${view.id} ${call.id} --happened | --did-not`;
+  if (call) return `${call.name} happened? npx offswitch resolve ${view.id} ${call.id} --happened | --did-not`;
   const { decision } = view;
   if (decision.action === 'run') return view.state === 'paused' ? 'waits on a sub-agent at rest' : '';
   const who = decision.by === undefined ? '' : ` (${decision.by})`;

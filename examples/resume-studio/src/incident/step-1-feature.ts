@@ -8,7 +8,7 @@ import { type LoggedRequest, watchModel } from './watched-model.ts';
 
 const workflow = 'batch-scoring';
 /** Turns of bystanders that the median is taken of, at least. */
-const turnsMeasured = 40;
+const turnsMeasured = 24;
 /** The median may differ by this part. */
 const tolerance = 0.2;
 

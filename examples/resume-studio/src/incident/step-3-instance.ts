@@ -72,9 +72,11 @@ async function findTarget(scene: Scene, spared: readonly string[]): Promise<{ ta
 
 /** An id that differs in one character from a live session's is nobody's. */
 async function engageNobody(scene: Scene, target: SessionView): Promise<void> {
-  const bystander = (await scene.open()).find(
-    (view) => view.parent === undefined && view.id !== target.id && view.state === 'running',
-  );
+  // One whose model is being asked stays as it is while the fleet stands still.
+  const asking = new Set(scene.model.inFlight().map((request) => request.tree));
+  const isBystander = (view: SessionView): boolean =>
+    view.parent === undefined && view.id !== target.id && view.state === 'running' && asking.has(view.conversation ?? '');
+  const bystander = (await scene.open()).find(isBystander);
   if (!bystander) throw new Error('there is no bystander left to be spared');
   const last = bystander.id.at(-1) === '0' ? '1' : '0';
   const nobody = `${bystander.id.slice(0, -1)}${last}`;

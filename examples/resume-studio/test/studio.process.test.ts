@@ -1,0 +1,114 @@
+// studio.process.test.ts: the program as people start it: in a process of its own, on real folders.
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { exampleResumes, loadAdverts, loadDocuments } from '../src/documents.ts';
+import { expectedOutputs } from '../src/planner-expect.ts';
+import { readOutbox } from '../src/tools-files.ts';
+
+const program = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+/** `npm test` runs two; CI runs the others: `STUDIO_SEEDS=3,4,5,6,7,8,9,10`. */
+const seeds = (process.env.STUDIO_SEEDS ?? '1,2').split(',').map(Number);
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'studio-process-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number | null;
+  readonly text: string;
+}
+
+/** Runs to its end; `onText` sees everything printed so far, and may end it. */
+function run(args: readonly string[], onText?: (text: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
+  const { OPENAI_BASE_URL: _, OPENAI_API_KEY: __, OFFSWITCH_STATE: ___, ...env } = process.env;
+  const child = spawn(process.execPath, [program, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  const take = (part: string): void => {
+    text += part;
+    onText?.(text, (signal) => void child.kill(signal));
+  };
+  child.stdout.setEncoding('utf8').on('data', take);
+  child.stderr.setEncoding('utf8').on('data', take);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, text }));
+  });
+}
+
+const few = ['--documents', '3', '--speed', '6'];
+
+describe('npm start', () => {
+  test('interrupted, parks; started again, resumes and ends, each letter sent exactly once', { timeout: 60_000 }, async () => {
+    let isInterrupted = false;
+    const first = await run(few, (text, kill) => {
+      if (isInterrupted || !/ completed\n/.test(text)) return;
+      isInterrupted = true;
+      kill('SIGINT');
+    });
+    expect(first).toMatchObject({
+      code: 0,
+      text: expect.stringMatching(/parked \d+ trees of agents .* the next start resumes them/),
+    });
+    expect(first.text).toContain('flag file: studio/switches.flagd.json');
+    expect(first.text).toContain('npx offswitch engage global');
+
+    const second = await run(few);
+    expect(second).toMatchObject({
+      code: 0,
+      text: expect.stringContaining('9 jobs have ended: 9 completed, 0 terminated, 0 failed'),
+    });
+    expect(second.text).toMatch(/\d+ go on from where the last process left them/);
+    const { documents } = await loadDocuments(exampleResumes);
+    const expected = expectedOutputs(1, documents.slice(0, 3), await loadAdverts());
+    expect(
+      readOutbox(join(folder, 'studio', 'outbox.jsonl'))
+        .map(({ letter }) => letter)
+        .sort(),
+    ).toEqual(expected.letters);
+    for (const file of [...expected.drafts, ...expected.scores])
+      expect(existsSync(join(folder, 'studio', 'output', file))).toBe(true);
+
+    const third = await run(few);
+    expect(third).toMatchObject({ code: 0, text: expect.stringContaining('npm start -- --fresh') });
+    expect(readOutbox(join(folder, 'studio', 'outbox.jsonl'))).toHaveLength(expected.letters.length);
+
+    await rm(join(folder, '.offswitch'), { recursive: true });
+    await rm(join(folder, 'studio', 'jobs', 'resume-rewrite'), { recursive: true });
+    const fourth = await run(['--fresh', ...few]);
+    expect(fourth).toMatchObject({ code: 1, text: expect.stringContaining('add --yes') });
+  });
+
+  test('refuses a folder without resumes, and an option it does not know, in one sentence', async () => {
+    expect(await run(['--input', folder])).toMatchObject({
+      code: 1,
+      text: expect.stringMatching(/^\[no_documents\] no resume in .*\n$/),
+    });
+    expect(await run(['--sped', '3'])).toMatchObject({ code: 1, text: expect.stringContaining('--speed') });
+  });
+});
+
+describe('npm start -- --compare', () => {
+  test('shows that governed agents start nothing after the stop, at any depth', { timeout: 60_000 }, async () => {
+    const { code, text } = await run(['--compare', '--speed', '3', '--output-file', 'compare.txt']);
+    expect(text).toMatch(/all( +\d+){3}( +0){3}/);
+    expect(code).toBe(0);
+    expect(text).toContain(await readFile(join(folder, 'compare.txt'), 'utf8'));
+  });
+});
+
+describe('npm start -- --scenario incident', () => {
+  test.each(seeds)('holds every check with seed %i', { timeout: 170_000 }, async (seed) => {
+    const { code, text } = await run(['--scenario', 'incident', '--seed', String(seed)]);
+    expect(text.split('\n').filter((line) => line.startsWith('not ok'))).toEqual([]);
+    expect(text).toMatch(/\n\d{2} passed, 0 failed\n$/);
+    expect(code).toBe(0);
+  });
+});
