@@ -8,6 +8,7 @@ import { renderTable } from './table.ts';
 export interface Screen {
   /** One line for people, at once: above the table, or among the lines. */
   say(line: string): void;
+  /** Leaves the last table standing. Idempotent: what is printed after it stays the last word. */
   close(): void;
 }
 
@@ -31,6 +32,7 @@ export function openScreen({ runtime, output, isPlain, jobs, ended, footer }: Sc
   }
   const update = createLogUpdate(output);
   const news: string[] = [];
+  let isClosed = false;
   const draw = (): void => {
     const size = { columns: output.columns || 80, rows: output.rows || 24 };
     update(renderTable({ views: runtime.sessions(), jobs, ended: ended(), footer, news }, size));
@@ -52,6 +54,8 @@ export function openScreen({ runtime, output, isPlain, jobs, ended, footer }: Sc
       draw();
     },
     close: () => {
+      if (isClosed) return;
+      isClosed = true;
       clearInterval(timer);
       output.off('resize', draw);
       end();

@@ -72,7 +72,8 @@ function cellsOf(view: SessionView): readonly string[] {
   const depth = view.path.length - 1;
   const name = depth === 0 ? (view.conversation ?? view.agent) : view.agent;
   return [
-    `${'  '.repeat(Math.min(depth, 6))}${name} ${view.id}`,
+    // The id first, and whole: it is what the commands are given.
+    `${'  '.repeat(Math.min(depth, 2))}${view.id} ${name}`,
     view.workflow,
     view.user ?? '',
     String(view.turn),

@@ -55,8 +55,8 @@ describe('the table', () => {
     const views = [view({ id: 's-1' }), view({ id: 's-2', state: 'paused', decision: stopped }), child('s-3', 's-1')];
     const lines = renderTable(table(views), { columns: 160, rows: 30 }).split('\n');
     expect(lines[0]).toMatch(/7 of 39 jobs ended; agents: 2 running, 1 paused/);
-    expect(lines[2]).toMatch(/^batch-scoring\/r-ann s-1 +batch-scoring +u-ann +3 +\$0\.0012 running/);
-    expect(lines[3]).toMatch(/^ {2}scorer s-3/);
+    expect(lines[2]).toMatch(/^s-1 batch-scoring\/r-ann +batch-scoring +u-ann +3 +\$0\.0012 running/);
+    expect(lines[3]).toMatch(/^ {2}s-3 scorer/);
     expect(lines[4]).toMatch(/paused +switch feature: scores look wrong \(ada\)/);
     expect(lines.slice(-2)).toEqual(footer);
   });
