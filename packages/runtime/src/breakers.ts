@@ -71,10 +71,8 @@ export function limitOf(thresholds: Thresholds, breaker: Breaker): number | unde
   return thresholds[fieldOf[breaker]];
 }
 
-/** What one session has used up, its descendants' share included. Made at the first call, so that an idle session carries none. */
+/** What one session's breakers look at beside its two plain counts. Made at the first call, so that an idle session carries none. */
 export class Counters {
-  turns = 0;
-  actions = 0;
   private allowances: Partial<Record<Breaker, number>> | undefined;
   private reports: Set<Breaker> | undefined;
   private failures: Map<string, number> | undefined;

@@ -46,6 +46,11 @@ export class Graph {
     return this.budgetMade;
   }
 
+  /** What the old run spent is spent; the new one has a budget of its own. */
+  forgiveCosts(): void {
+    if (this.budgetMade) this.budgetMade.spent = 0;
+  }
+
   /** What a session had cost before it came here. */
   private charge({ saved }: Member): void {
     if (saved.costMicros !== 0) this.budget.spent += saved.costMicros;

@@ -31,7 +31,9 @@ export class Node {
   readonly id: string;
   readonly parent: Node | undefined;
   readonly detachedFrom: Node | undefined;
+  /** The root's node is the cell: a session of its own graph needs no other. */
   readonly root: RootCell;
+  epoch = 0;
   readonly workflow: string | undefined;
   readonly userId: string | undefined;
   readonly conversationId: string | undefined;
@@ -49,7 +51,7 @@ export class Node {
     this.id = spec.id;
     this.parent = spec.parent;
     this.detachedFrom = spec.detachedFrom;
-    this.root = spec.parent ? spec.parent.root : { epoch: 0 };
+    this.root = spec.parent ? spec.parent.root : this;
     this.workflow = spec.workflow;
     this.userId = spec.userId;
     this.conversationId = spec.conversationId;

@@ -26,8 +26,8 @@ export interface Saved {
   epoch: number;
   checkpointTurn: number;
   state: unknown;
-  /** The turns after the checkpoint, failed ones included; for an inline session all of them. */
-  turns: SavedTurn[];
+  /** The turns after the checkpoint, failed ones included; for an inline session all of them. Of a live session without the open one. */
+  turns: readonly SavedTurn[];
   settled:
     | {
         readonly status: 'completed' | 'terminated' | 'failed';
@@ -42,13 +42,16 @@ export interface Saved {
   turnsBegun: number;
 }
 
+/** One for all who have none: most sessions, most of the time. */
+const noTurns: readonly SavedTurn[] = [];
+
 export function newSaved(record: SessionRecord): Saved {
   return {
     record,
     epoch: record.e,
     checkpointTurn: 0,
     state: undefined,
-    turns: [],
+    turns: noTurns,
     settled: undefined,
     costMicros: 0,
     turnsBegun: 0,
@@ -103,7 +106,10 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
     case 'checkpoint':
       saved.checkpointTurn = record.turn;
       saved.state = record.state;
-      if (!saved.record.inline) saved.turns = saved.turns.filter((turn) => turn.number > record.turn);
+      if (!saved.record.inline && saved.turns.length > 0) {
+        const later = saved.turns.filter((turn) => turn.number > record.turn);
+        saved.turns = later.length > 0 ? later : noTurns;
+      }
       return;
     case 'settled':
       saved.settled = record;
@@ -115,8 +121,7 @@ function turnOf(saved: Saved, number: number): SavedTurn {
   if (!turn) {
     turn = { number, calls: [] };
     // A list that is pushed to makes room for sixteen more, and most sessions have one turn here.
-    if (saved.turns.length === 0) saved.turns = [turn];
-    else saved.turns.push(turn);
+    saved.turns = [...saved.turns, turn];
   }
   return turn;
 }

@@ -83,6 +83,10 @@ export class LiveSession implements Session {
   span: Span | undefined;
   calls: Set<Call> | undefined;
   countersMade: Counters | undefined;
+  /** Turns begun without completing, its descendants' included. */
+  turnsCharged = 0;
+  /** Calls with an effect, its descendants' included. */
+  actionsCharged = 0;
   /** Held at a boundary, or before its first turn, since (epoch milliseconds). */
   heldSince: number | undefined;
   private restingCalls = 0;
@@ -431,7 +435,7 @@ export class LiveSession implements Session {
     this.calls ??= new Set();
     if (this.calls.has(call)) return;
     this.calls.add(call);
-    call.turn.calls.push(call);
+    call.turn.made(call);
     if (this.isAtRest) this.checkRest();
   }
 
@@ -445,13 +449,13 @@ export class LiveSession implements Session {
   charge(call: Call): boolean {
     if (call.kind !== 'tool') return true;
     if (call.class === 'effect' || call.class === 'idempotent')
-      this.engine.charge(this, 'actions', (one) => ++one.counters.actions);
+      this.engine.charge(this, 'actions', (one) => ++one.actionsCharged);
     this.engine.charge(this, 'repeats', (one) => one.counters.called(call.recognised));
     return !this.engine.mustHold(this.node);
   }
 
   chargeTurn(): void {
-    this.engine.charge(this, 'turns', (one) => ++one.counters.turns);
+    this.engine.charge(this, 'turns', (one) => ++one.turnsCharged);
   }
 
   /** Writes the intent. False when the store refused it: then the call must not be made. */
@@ -616,8 +620,9 @@ export class LiveSession implements Session {
   write(fact: Fact): boolean {
     const record = { ...fact, s: this.id, e: this.saved.epoch, at: this.engine.clock.now() } as JournalRecord;
     const isWritten = this.engine.append(this.graph, record);
-    // What the calls of the open turn say is kept in the turn itself, and folded in when it is parked.
-    if (record.t !== 'call' && record.t !== 'end') applyRecord(this.saved, record);
+    // The open turn and what its calls say are kept in the turn itself, and folded in when it is parked.
+    if (record.t === 'turn') this.saved.turnsBegun++;
+    else if (record.t !== 'call' && record.t !== 'end') applyRecord(this.saved, record);
     else if (record.t === 'end' && record.costMicros !== undefined) this.saved.costMicros += record.costMicros;
     return isWritten;
   }
@@ -640,7 +645,7 @@ export class LiveSession implements Session {
     const calls = turn.toSaved();
     const kept = this.saved.turns.find((one) => one.number === turn.number);
     if (kept) kept.calls = calls;
-    else this.saved.turns.push({ number: turn.number, calls });
+    else this.saved.turns = [...this.saved.turns, { number: turn.number, calls }];
   }
 
   /** Rests for good in this life: memory is freed, the checkpoint and the interrupted turn stay. The inner promises are abandoned. */

@@ -106,7 +106,7 @@ export class OpenTurn implements Turn {
   readonly session: LiveSession;
   readonly number: number;
   /** Calls made in this turn, ended or not; kept until the checkpoint. */
-  readonly calls: Call[] = [];
+  private calls: Call[] | undefined;
   /** What the journal knows of this turn from before, by key; entries are taken out as they are matched. */
   readonly replay: Map<string, SavedCall> | undefined;
   modelCalls = 0;
@@ -184,6 +184,12 @@ export class OpenTurn implements Turn {
     };
   }
 
+  /** Keeps a call that this turn has made. */
+  made(call: Call): void {
+    this.calls ??= [];
+    this.calls.push(call);
+  }
+
   /** Is there an effect of this name in the journal that the turn has not made again? */
   hasUnmatchedEffect(name: string): boolean {
     return this.unmatched(name).length > 0;
@@ -225,7 +231,7 @@ export class OpenTurn implements Turn {
 
   /** Every call of this turn, what is only in the journal included. */
   toSaved(): SavedCall[] {
-    const made = this.calls.map((call) => call.toSaved());
+    const made = (this.calls ?? []).map((call) => call.toSaved());
     const keys = new Set(made.map((call) => call.key));
     return [...[...(this.replay?.values() ?? [])].filter((call) => !keys.has(call.key)), ...made];
   }
@@ -260,7 +266,7 @@ export class OpenTurn implements Turn {
       { kind, name, class: of, key },
       recognised,
       occurrence,
-      this.firstOrdinal + this.calls.length,
+      this.firstOrdinal + (this.calls?.length ?? 0),
       session.engine.clock.now(),
     );
   }

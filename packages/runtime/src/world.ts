@@ -182,7 +182,7 @@ export class World implements Engine {
     const { saved, records } =
       options.restartOf === undefined ? born(record) : inherit(this.terminated(options.restartOf, record), record);
     const graph = new Graph({ node: this.nodeOf(record, undefined, detached?.from.node), saved, live: undefined });
-    graph.budget.spent = 0;
+    graph.forgiveCosts();
     for (const one of records) this.append(graph, one);
     this.graphs.set(id, graph);
     this.graphOf.set(id, graph);
