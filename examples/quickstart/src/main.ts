@@ -46,7 +46,11 @@ try {
   assert.equal(decision?.reason, 'asked to stop');
   const reached = turns;
   assert.ok(reached < 100, 'the loop was stopped before its end');
-  assert.equal((await gate.decide({ workflow: 'batch-scoring', userId: 'u-ad', sessionId: 's-2' })).action, 'run', 'a bystander runs');
+  assert.equal(
+    (await gate.decide({ workflow: 'batch-scoring', userId: 'u-ad', sessionId: 's-2' })).action,
+    'run',
+    'a bystander runs',
+  );
 
   await control.release({ flag: switches.user!, target: userId, reason: 'all well', by: 'support' });
   const deadline = Date.now() + 5_000;
