@@ -5,7 +5,7 @@
 
 import type { Agent, Runtime, Session, SessionView } from 'offswitch';
 import type { Advert } from './documents-schema.ts';
-import type { Job, JobNote, Plan, Verdict } from './plan.ts';
+import type { Job, JobNote, Plan } from './plan.ts';
 import { verdictOn } from './plan.ts';
 import { type OrchestratorTask, orchestratorTask, type Workflow } from './planner-roles.ts';
 
@@ -33,8 +33,8 @@ export interface FleetEnd {
 }
 
 export interface Fleet {
-  /** What was found of each job at start. */
-  readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** Trees that an earlier process left, and that go on. */
+  readonly resumed: number;
   /** How many jobs have ended. */
   ended(): number;
   /** Resolves when every job has ended. Rejects when a note cannot be written: then nothing is started any more. */
@@ -57,13 +57,17 @@ export async function startFleet({
 }: FleetOptions): Promise<Fleet> {
   // Read before the agents are defined: from then on sessions end.
   const roots = runtime.sessions().filter((view) => view.parent === undefined);
-  const listed = new Set(roots.map((view) => view.conversation ?? ''));
+  // Asked for at once: a tree that was terminated where it lay is forgotten a moment later.
+  const settled = new Map(roots.map((view) => [view.conversation ?? '', { id: view.id, end: runtime.settled(view.id) }]));
+  const listed = new Set(settled.keys());
   const receipts = await runtime.receipts();
   const stopped = new Set(
     receipts.flatMap((receipt) => receipt.sessions.filter((one) => one.state === 'stopped').map((one) => one.session)),
   );
   const verdicts = new Map(jobs.map((job) => [job.key, verdictOn(job.key, plan.note(job.key), listed, stopped)]));
-  const sessions = new Map(roots.map((view) => [view.conversation ?? '', view.id]));
+  // What an earlier process was asked for and this one was not: it goes on all the same, and is waited for.
+  const keys = new Set(jobs.map((job) => job.key));
+  const strays = [...settled].filter(([key]) => !keys.has(key));
 
   const ends = new Map<string, JobNote['status'] | 'lost'>();
   let before = 0;
@@ -82,7 +86,11 @@ export async function startFleet({
 
   const ended = (key: string, status: JobNote['status'] | 'lost'): void => {
     ends.set(key, status);
-    if (ends.size < jobs.length) return;
+    endIfAllHave();
+  };
+  let straysLeft = strays.length;
+  const endIfAllHave = (): void => {
+    if (ends.size < jobs.length || straysLeft > 0) return;
     finish({
       completed: listOf('completed'),
       terminated: listOf('terminated'),
@@ -92,9 +100,8 @@ export async function startFleet({
     });
   };
 
-  const follow = (job: Job, session: string): void => {
-    runtime
-      .settled(session)
+  const follow = (job: Job, session: string, end: ReturnType<Runtime['settled']>): void => {
+    end
       .then(async (outcome) => {
         if (outcome.status !== 'completed') {
           const text = outcome.status === 'terminated' ? outcome.decision.reason : String(outcome.error);
@@ -131,7 +138,7 @@ export async function startFleet({
         waiting.push(job);
         break;
       case 'resume':
-        follow(job, sessions.get(job.key)!);
+        follow(job, settled.get(job.key)!.id, settled.get(job.key)!.end);
         break;
       case 'ended':
         before++;
@@ -183,7 +190,7 @@ export async function startFleet({
       waiting.splice(index, 1);
       const task = orchestratorTask(job.document, adverts);
       const { id } = agents.get(job.workflow)!.start(task, { userId: job.document.owner, conversationId: job.key });
-      follow(job, id);
+      follow(job, id, runtime.settled(id));
       // One that is born paused is counted when it says that it rests, and makes room then.
       awake++;
     }
@@ -192,9 +199,14 @@ export async function startFleet({
     if (event.type === 'session' || event.type === 'stop') pump();
   });
   pump();
-  if (jobs.length === 0) finish({ completed: [], terminated: [], failed: [], lost: [], before: 0 });
+  for (const [, { end }] of strays) {
+    end.then(() => {
+      straysLeft--;
+      endIfAllHave();
+    }, breakDown);
+  }
   return {
-    verdicts,
+    resumed: roots.length,
     ended: () => ends.size,
     done,
     halt: () => {

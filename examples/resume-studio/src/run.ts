@@ -15,7 +15,7 @@ import { readOutbox } from './tools-files.ts';
 /** Resolves with the exit code. */
 export async function runFleet(options: Options): Promise<number> {
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
-  const { documents, adverts, warnings } = await loadMaterial(options);
+  const { documents, library, adverts, warnings } = await loadMaterial(options);
   for (const warning of warnings) say(warning);
   await refuseSecond(options);
   if (options.isFresh && !(await startOver(options))) {
@@ -33,7 +33,7 @@ export async function runFleet(options: Options): Promise<number> {
   const runtime = await openRuntime(options);
   const delay = paceFrom(process.env.STUDIO_PACE_URL);
   const tools = createTools({
-    documents,
+    documents: library,
     adverts,
     outputDir: options.output,
     outboxPath: options.outbox,
@@ -53,9 +53,8 @@ export async function runFleet(options: Options): Promise<number> {
   });
 
   const footer = howToStop(options);
-  const resumed = [...fleet.verdicts.values()].filter((verdict) => verdict === 'resume').length;
   say(`${jobs.length} jobs over ${documents.length} documents, model: ${endpoint.description}`);
-  if (resumed > 0) say(`${resumed} go on from where the last process left them`);
+  if (fleet.resumed > 0) say(`${fleet.resumed} go on from where the last process left them`);
   if (fleet.ended() > 0) say(`${fleet.ended()} had ended before`);
   for (const line of footer) say(line);
   screen = openScreen({

@@ -1,5 +1,6 @@
 // studio.ts: opens everything a fleet needs, in the order in which faults are cheapest.
 
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -12,7 +13,10 @@ import type { Workflow } from './planner-roles.ts';
 import { switches } from './switches.ts';
 
 export interface Material {
+  /** What is worked on. */
   readonly documents: readonly ResumeDocument[];
+  /** What tools may read: also what an earlier process was asked for and this one was not. */
+  readonly library: readonly ResumeDocument[];
   readonly adverts: readonly Advert[];
   /** One sentence per skipped file. */
   readonly warnings: readonly string[];
@@ -20,7 +24,7 @@ export interface Material {
 
 export async function loadMaterial(options: Options): Promise<Material> {
   const [{ documents, warnings }, adverts] = await Promise.all([loadDocuments(options.input), loadAdverts(options.adverts)]);
-  return { documents: documents.slice(0, options.documents), adverts, warnings };
+  return { documents: documents.slice(0, options.documents), library: documents, adverts, warnings };
 }
 
 /** Rejects with `in_use` while another process runs on this state folder: it has the sessions. */
@@ -38,7 +42,10 @@ export async function refuseSecond(options: Options): Promise<void> {
  * fresh one, in which nothing is engaged, would hide that. Returns what a person should know.
  */
 export async function provisionFlags(options: Options): Promise<string | undefined> {
-  if (hasRunBefore(options)) return undefined;
+  if (hasRunBefore(options)) {
+    if (existsSync(options.flags)) return undefined;
+    return `the flag file ${options.flags} is gone, and is not made anew, since that would hide who removed it; put it back. Until then what was last known holds`;
+  }
   try {
     const { steps } = await flagFileControl(options.flags).provision(switches, { apply: true });
     const made = steps.filter((step) => step.change === 'create').length;

@@ -60,12 +60,17 @@ describe('npm start', () => {
     expect(first.text).toContain('flag file: studio/switches.flagd.json');
     expect(first.text).toContain('npx offswitch engage global');
 
+    // Asked for less, it still ends what it had begun.
+    const less = await run(['--documents', '1', '--speed', '6']);
+    expect(less).toMatchObject({ code: 0, text: expect.stringContaining('3 jobs have ended: 3 completed') });
+    expect(less.text).toMatch(/\/r-ann \S+ turn \d+ \S+ running/);
+
     const second = await run(few);
     expect(second).toMatchObject({
       code: 0,
       text: expect.stringContaining('9 jobs have ended: 9 completed, 0 terminated, 0 failed'),
     });
-    expect(second.text).toMatch(/\d+ go on from where the last process left them/);
+    expect(less.text).toMatch(/\d+ go on from where the last process left them/);
     const { documents } = await loadDocuments(exampleResumes);
     const expected = expectedOutputs(1, documents.slice(0, 3), await loadAdverts());
     expect(

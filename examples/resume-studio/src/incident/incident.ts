@@ -58,9 +58,8 @@ export async function runIncident(options: Options): Promise<number> {
     await post.close();
     await model.close();
   }
-  checks.say(`\n# ${((Date.now() - began) / 1_000).toFixed(0)} s`);
+  checks.say(`\n# ${((Date.now() - began) / 1_000).toFixed(0)} s; what it left is in ${folder}, unless all is well`);
   const isClean = checks.close();
   if (isClean) rmSync(folder, { recursive: true, force: true });
-  else checks.say(`what it left is in ${folder}`);
   return isClean ? 0 : 1;
 }
