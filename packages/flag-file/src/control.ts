@@ -32,8 +32,19 @@ export interface FlagFileControlOptions {
   readonly warn?: (message: string) => void;
 }
 
+/** One flip among several that are made together. */
+export interface Flipping {
+  readonly action: Flip['action'];
+  readonly order: Order;
+}
+
 export interface FlagFileControl extends SwitchControl {
   readonly location: string;
+  /**
+   * Several flips as one write at one revision, all or none. One after the other would raise the revision between them, and
+   * every switch not yet written would read released there: newer than its stop, and so a release that nobody asked for (I13).
+   */
+  flipAll(flips: readonly Flipping[]): Promise<readonly Flip[]>;
 }
 
 /** How often a flip starts over because somebody saved the file meanwhile. */
@@ -54,57 +65,64 @@ export function flagFileControl(path: string, options: FlagFileControlOptions = 
     return withLock(place, lockWaitMs, () => work(place));
   };
 
-  const flip = async (action: 'engage' | 'release', order: Order): Promise<Flip> => {
-    const target = checkOrder(order);
-    const { flag } = order;
+  const flipAll = async (flips: readonly Flipping[]): Promise<readonly Flip[]> => {
+    const asked = flips.map(({ action, order }) => ({ action, order, flag: order.flag, target: checkOrder(order) }));
     return exclusively(async (place) => {
       for (let attempt = 0; attempt < attempts; attempt++) {
         const set = await loadForEdit(location, maxBytes);
-        const state = editableState(location, set, flag, target !== undefined);
         const at = now();
-        const made = (n: number, changed: boolean): Flip => ({
-          key: flag.key,
-          action,
-          ...(order.target === undefined ? {} : { target: order.target }),
-          reason: order.reason,
-          by: order.by,
-          at,
-          position: { series, n },
-          changed,
+        const revision = Math.max(set.revision, ...asked.map(({ order }) => order.above ?? 0)) + 1;
+        const { text } = set.document;
+        let next = text;
+        const steps = asked.map((one) => {
+          const { action, order, target } = one;
+          // Each edit is made on what the one before it left.
+          const state = editableState(location, next === text ? set : parsed(location, next), order.flag, target !== undefined);
+          const isAlready = saysEngaged(state, target) === (action === 'engage');
+          const words = { reason: order.reason, by: order.by, at: new Date(at).toISOString() };
+          if (!isAlready) next = editFlip(next, state, { action, ...words, ...(target ? { target } : {}) });
+          return { ...one, changed: !(isAlready && (order.above === undefined || set.revision > order.above)) };
         });
-        const isAlready = saysEngaged(state, target) === (action === 'engage');
-        if (isAlready && (order.above === undefined || set.revision > order.above)) return made(set.revision, false);
-        const revision = Math.max(set.revision, order.above ?? 0) + 1;
+        const isChanged = steps.some((one) => one.changed);
+        const made = steps.map(
+          ({ action, order, changed }): Flip => ({
+            key: order.flag.key,
+            action,
+            ...(order.target === undefined ? {} : { target: order.target }),
+            reason: order.reason,
+            by: order.by,
+            at,
+            position: { series, n: isChanged ? revision : set.revision },
+            changed,
+          }),
+        );
+        if (!isChanged) return made;
         if (!Number.isSafeInteger(revision))
           throw new FlagFileError('bad_order', `revision ${revision} is past what JSON numbers hold`);
-        const edit = {
-          action,
-          reason: order.reason,
-          by: order.by,
-          at: new Date(at).toISOString(),
-          ...(target ? { target } : {}),
-        };
-        const { text } = set.document;
-        const next = setRevision(isAlready ? text : editFlip(text, state, edit), revision);
-        confirm(location, next, set, flag, target, action, revision);
+        next = setRevision(next, revision);
+        confirm(location, next, set, asked, revision);
         if (!(await replaceFile(place, text, next))) continue;
         const written = await loadForEdit(location, maxBytes);
-        confirm(location, written.document.text, undefined, flag, target, action, revision);
-        const done = made(revision, true);
-        await appendFlip(place, done).catch((error: unknown) =>
-          warn(`the flip of ${flag.key} is not in the history: ${String(error)}`),
-        );
-        return done;
+        confirm(location, written.document.text, undefined, asked, revision);
+        for (const done of made) {
+          if (!done.changed) continue;
+          await appendFlip(place, done).catch((error: unknown) =>
+            warn(`the flip of ${done.key} is not in the history: ${String(error)}`),
+          );
+        }
+        return made;
       }
       throw new FlagFileError('concurrent_edit', `${location} changed ${attempts} times while it was being written; try again`);
     });
   };
+  const flip = async (action: Flip['action'], order: Order): Promise<Flip> => (await flipAll([{ action, order }]))[0]!;
 
   return {
     name: 'flag-file',
     location,
     engage: (order) => flip('engage', order),
     release: (order) => flip('release', order),
+    flipAll,
     provision: (switches, { apply = false } = {}) => provisionFile(location, switches, { apply, maxBytes, exclusively }),
     inspect: (switches) => inspectFile(location, switches, maxBytes),
     history: async (query = {}) => readFlips(await placeOf(location), query, warn),
@@ -140,7 +158,11 @@ async function loadForEdit(location: string, maxBytes: number): Promise<FlagSet>
   const snapshot = await readSnapshot(location, maxBytes);
   if (!snapshot.ok)
     throw new FlagFileError(snapshot.kind === 'too-large' ? 'file_invalid' : 'file_unavailable', `${location}: ${snapshot.why}`);
-  const loaded = loadFlagSet(snapshot.text);
+  return parsed(location, snapshot.text);
+}
+
+function parsed(location: string, text: string): FlagSet {
+  const loaded = loadFlagSet(text);
   if (!loaded.ok)
     throw new FlagFileError('file_invalid', `${showFinding(location, loaded.finding)}; nothing was written over it`);
   return loaded.set;
@@ -176,39 +198,44 @@ function saysEngaged(state: SwitchState, target: Target | undefined): boolean {
   );
 }
 
+interface Asked {
+  readonly action: Flip['action'];
+  readonly flag: SwitchFlag;
+  readonly target: Target | undefined;
+}
+
 /** Reads the text with the evaluator that the source uses. `before`: also that no other flag moved. */
-function confirm(
-  location: string,
-  text: string,
-  before: FlagSet | undefined,
-  flag: SwitchFlag,
-  target: Target | undefined,
-  action: 'engage' | 'release',
-  revision: number,
-): void {
+function confirm(location: string, text: string, before: FlagSet | undefined, asked: readonly Asked[], revision: number): void {
   const loaded = loadFlagSet(text, before);
-  const verdict = loaded.ok ? loaded.set.readable(flag.key, flag) : undefined;
+  const wrong = asked.find(
+    ({ action, flag, target }) =>
+      (loaded.ok ? stateFor(location, loaded.set, flag, target) : undefined) !== (action === 'engage' ? 'engaged' : 'released'),
+  );
+  const flipped = new Set(asked.map(({ flag }) => flag.key));
+  const isKept =
+    !before ||
+    (loaded.ok &&
+      [...before.compiled].every(([key, one]) => flipped.has(key) || loaded.set.compiled.get(key)?.print === one.print) &&
+      loaded.set.compiled.size === before.compiled.size);
+  if (loaded.ok && !wrong && isKept && loaded.set.revision >= revision) return;
+  const { action, flag, target } = wrong ?? asked[0]!;
+  const state = loaded.ok ? stateFor(location, loaded.set, flag, target) : undefined;
+  const found = state ? `reads ${state}` : 'cannot be read';
+  throw new FlagFileError(
+    'not_confirmed',
+    before
+      ? `the edit of ${location} would not do what was asked (${flag.key} ${found}); nothing was written, flip it by hand`
+      : `${location} was written and ${flag.key} now ${found} instead of ${action === 'engage' ? 'engaged' : 'released'}: somebody edited it at the same moment; look at the file`,
+  );
+}
+
+function stateFor(location: string, set: FlagSet, flag: SwitchFlag, target: Target | undefined): string | undefined {
+  const verdict = set.readable(flag.key, flag);
+  if (!verdict.ok) return undefined;
   const subject: Subject = target
     ? { [target.field]: target.id }
     : flag.workflow === undefined
       ? {}
       : { workflow: flag.workflow };
-  const reading =
-    loaded.ok && verdict?.ok
-      ? evaluateSwitch(loaded.set, verdict.feature, flag, subject, 'live', { series: location })
-      : undefined;
-  const wanted = action === 'engage' ? 'engaged' : 'released';
-  const isKept =
-    !before ||
-    (loaded.ok &&
-      [...before.compiled].every(([key, one]) => key === flag.key || loaded.set.compiled.get(key)?.print === one.print) &&
-      loaded.set.compiled.size === before.compiled.size);
-  if (loaded.ok && reading?.state === wanted && isKept && loaded.set.revision >= revision) return;
-  const found = reading ? `reads ${reading.state}` : 'cannot be read';
-  throw new FlagFileError(
-    'not_confirmed',
-    before
-      ? `the edit of ${location} would not do what was asked (${flag.key} ${found}); nothing was written, flip it by hand`
-      : `${location} was written and ${flag.key} now ${found} instead of ${wanted}: somebody edited it at the same moment; look at the file`,
-  );
+  return evaluateSwitch(set, verdict.feature, flag, subject, 'live', { series: location }).state;
 }

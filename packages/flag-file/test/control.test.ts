@@ -153,6 +153,34 @@ describe('a flip in the file', () => {
     expect((await control.history()).length).toBe(1);
   });
 
+  test('of several together is one write at one revision, so that none reads released between (I13)', async () => {
+    const control = await provisioned();
+    const made = await control.flipAll([
+      { action: 'engage', order: order(global) },
+      { action: 'engage', order: order(user, 'u-1') },
+      { action: 'engage', order: order(user, 'u-2') },
+      { action: 'release', order: order(scoring) },
+    ]);
+    expect(made.map((flip) => [flip.action, flip.position!.n, flip.changed])).toEqual([
+      ['engage', 2, true],
+      ['engage', 2, true],
+      ['engage', 2, true],
+      ['release', 2, false],
+    ]);
+    const seen = await control.inspect(contractSwitches);
+    expect([seen[0]!.engaged, seen[3]!.targets]).toEqual(['everybody', ['u-1', 'u-2']]);
+    expect((await control.history()).length).toBe(3);
+    const before = await text();
+    const missing = { ...scoring, key: 'killswitch.feature.gone', workflow: 'gone' };
+    await expect(
+      control.flipAll([
+        { action: 'release', order: order(global) },
+        { action: 'engage', order: order(missing) },
+      ]),
+    ).rejects.toMatchObject({ code: 'flag_missing' });
+    expect(await text()).toBe(before);
+  });
+
   test('of many at once is lost by none: each has a position of its own', async () => {
     await provisioned();
     const controls = [flagFileControl(path), flagFileControl(path), flagFileControl(path)];

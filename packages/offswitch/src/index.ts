@@ -63,6 +63,7 @@ export {
   type FlagFileErrorCode,
   type FlagFileOptions,
   type FlagFileSource,
+  type Flipping,
   flagFile,
   flagFileControl,
   type LintCode,

@@ -130,6 +130,8 @@ describe('a flag file that was checked out anew while stops are in force', () =>
     writeFileSync(bench.file, asShipped);
     const told = await bench.cli(['engage', 'user', 'u-1', '--reason', 'asked', '--yes']);
     expect(told.out.match(/the flag file had lost it/g)).toHaveLength(2);
+    // One write for all: at a revision in between, what was not written back yet would read released.
+    expect((await flagFileControl(bench.file).history({ limit: 3 })).map((flip) => flip.position!.n)).toEqual([2, 2, 2]);
     for (const verb of ['release', 'engage', 'release']) {
       const flip = await bench.cli([verb, 'user', 'u-1', '--reason', 'again', '--yes']);
       expect([flip.code, flip.out.includes('had lost it')]).toEqual([0, false]);

@@ -4,9 +4,9 @@ import type { Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { exit } from './failure.ts';
-import { type FlipTarget, isStopOf, order, planFlip, showFlip, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { writeBackLost } from './lost.ts';
+import { flipKeeping } from './lost.ts';
 import { covered, reachOf, showReach } from './preview.ts';
 import { clean } from './print.ts';
 import { askAll, previewIn, sessionsIn } from './wire.ts';
@@ -20,8 +20,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   await confirm(command.io, question(target), isYes);
 
   const sessions = new Set(target.isConversation ? await conversationSessions(command, target) : []);
-  await writeBackLost(command, plan);
-  const flip = await plan.control.engage(order(plan, who));
+  const flip = await flipKeeping(command, plan, 'engage', who);
   tellFlip(command, flip);
   await place.ask('refresh');
   const isTargeted = target.tier === 'user' || target.tier === 'instance';

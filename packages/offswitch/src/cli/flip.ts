@@ -1,7 +1,8 @@
 // flip.ts: what engaging and releasing a switch have in common: who may, where it is written, and above which position.
 
-import type { Flip, Inspection, Stop, SwitchControl, SwitchFlag, Tier } from '@offswitch/core';
+import type { Flip, Inspection, Order, Stop, SwitchFlag, Tier } from '@offswitch/core';
 import { subjectId } from '@offswitch/core';
+import type { FlagFileControl } from '@offswitch/flag-file';
 import { parseStopKey, type StoredStop, subjectKey } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
 import { type Declared, flagFor, needDeclared } from './declared.ts';
@@ -17,7 +18,7 @@ export interface FlipTarget {
 export interface FlipPlan {
   readonly target: FlipTarget;
   readonly flag: SwitchFlag;
-  readonly control: SwitchControl;
+  readonly control: FlagFileControl;
   readonly inspection: Inspection | undefined;
   readonly above: number | undefined;
   readonly declared: Declared;
@@ -73,14 +74,14 @@ export function showFlip(command: Command, verb: string, plan: FlipPlan): void {
   command.say(
     `  authorised  ${flag.authorized.map(clean).join(', ')}. A flag file enforces nobody: whoever can write it can flip it`,
   );
-  command.say(`  written to  ${clean(String((control as { location?: unknown }).location ?? control.name))}`);
+  command.say(`  written to  ${clean(control.location)}`);
   for (const one of inspection?.findings ?? []) {
     command.say(paint(io, one.severity === 'error' ? 'red' : 'yellow', `  ${one.severity.padEnd(10)}  ${clean(one.message)}`));
   }
 }
 
 /** The order goes out; what comes back was read back from the file. */
-export function order(plan: FlipPlan, who: Who): Parameters<SwitchControl['engage']>[0] {
+export function order(plan: FlipPlan, who: Who): Order {
   const { target, flag, above } = plan;
   const isTargeted = target.tier === 'user' || target.tier === 'instance';
   return {

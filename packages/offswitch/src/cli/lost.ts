@@ -1,14 +1,14 @@
 // lost.ts: stops in force that the flag file no longer shows: it was restored from a backup, or checked out anew.
 //
 // The file has one revision for all its switches. Raising it for one flip would make every switch the file shows as released
-// read as released at a newer revision, and lift stops that nobody asked to release (I13). So what was lost is written back
-// first, and told; whoever means to release it does so by name.
+// read as released at a newer revision, and lift stops that nobody asked to release (I13). So what was lost is written back in
+// the same write as the flip, and told; whoever means to release it does so by name.
 
-import { isEngaged, type SwitchFlag } from '@offswitch/core';
+import { type Flip, isEngaged, type SwitchFlag } from '@offswitch/core';
 import { flagFile } from '@offswitch/flag-file';
 import { parseStopKey, seriesKey, subjectKey } from '@offswitch/runtime';
-import type { Command } from './command.ts';
-import type { FlipPlan } from './flip.ts';
+import type { Command, Who } from './command.ts';
+import { type FlipPlan, order } from './flip.ts';
 import { clean, paint } from './print.ts';
 
 interface Lost {
@@ -18,20 +18,29 @@ interface Lost {
   readonly by: string;
 }
 
-/** Engages again, in the file, what is in force and not shown there, but for the very stop this flip is about. */
-export async function writeBackLost(command: Command, plan: FlipPlan): Promise<void> {
-  for (const { flag, target, reason, by } of await findLost(command, plan)) {
-    const flip = await plan.control.engage({ flag, ...(target === undefined ? {} : { target }), reason, by });
-    if (!flip.changed) continue;
-    const subject = target === undefined ? '' : ` for ${clean(target)}`;
+/** Makes the flip, and engages again, in the same write, what is in force and not shown in the file. */
+export async function flipKeeping(command: Command, plan: FlipPlan, action: Flip['action'], who: Who): Promise<Flip> {
+  const asked = { action, order: order(plan, who) };
+  const lost = await findLost(command, plan);
+  const [flip, ...kept] = await plan.control.flipAll([
+    asked,
+    ...lost.map(({ flag, target, reason, by }) => ({
+      action: 'engage' as const,
+      order: { flag, ...(target === undefined ? {} : { target }), reason, by },
+    })),
+  ]);
+  for (const one of kept) {
+    if (!one.changed) continue;
+    const subject = one.target === undefined ? '' : ` for ${clean(one.target)}`;
     command.say(
       paint(
         command.io,
         'yellow',
-        `  ! ${flag.key}${subject} is in force, but the flag file had lost it (restored, or checked out anew?): written back. To lift it, release it by name`,
+        `  ! ${one.key}${subject} is in force, but the flag file had lost it (restored, or checked out anew?): written back. To lift it, release it by name`,
       ),
     );
   }
+  return flip!;
 }
 
 async function findLost(command: Command, plan: FlipPlan): Promise<readonly Lost[]> {

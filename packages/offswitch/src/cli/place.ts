@@ -2,8 +2,8 @@
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { KillSwitches, SwitchControl } from '@offswitch/core';
-import { flagFileControl, type LintFinding, lintFlagFile } from '@offswitch/flag-file';
+import type { KillSwitches } from '@offswitch/core';
+import { type FlagFileControl, flagFileControl, type LintFinding, lintFlagFile } from '@offswitch/flag-file';
 import {
   type ControlAnswer,
   folderStore,
@@ -32,7 +32,7 @@ export interface Place {
   journals(): Promise<StoreOpening['journals']>;
   /** What the application declared, as its runtime wrote it down. */
   document(): Promise<unknown>;
-  control(path: string, series: string | undefined): SwitchControl;
+  control(path: string, series: string | undefined): FlagFileControl;
   lint(path: string, switches: KillSwitches | undefined): Promise<readonly LintFinding[]>;
 }
 

@@ -6,9 +6,9 @@ import { type Command, type Done, done, stopOf, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { readDeclared } from './declared.ts';
 import { CommandError, exit } from './failure.ts';
-import { type FlipTarget, isStopOf, order, planFlip, showFlip, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip } from './flip.ts';
 import { followRelease } from './follow.ts';
-import { writeBackLost } from './lost.ts';
+import { flipKeeping } from './lost.ts';
 import { reachOf, showReach } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
 import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
@@ -35,8 +35,7 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
           : '';
   await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
 
-  await writeBackLost(command, plan);
-  const flip = await plan.control.release(order(plan, who));
+  const flip = await flipKeeping(command, plan, 'release', who);
   tellFlip(command, flip);
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
