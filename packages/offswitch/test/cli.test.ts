@@ -74,6 +74,42 @@ describe('a flip with no process alive', () => {
   });
 });
 
+describe('a flip that no process has read yet', () => {
+  test('stands when the flag file is lost before anybody reads it (S4)', async () => {
+    await bench.visit();
+    await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'bad scores', '--yes']);
+    await bench.cli(['engage', 'user', 'u-1', '--reason', 'asked', '--yes']);
+    rmSync(bench.file);
+    const runtime = await bench.start();
+    expect(runtime.stops().map((stop) => [stop.tier, stop.subject, stop.reason])).toEqual([
+      ['feature', { workflow: 'batch-scoring' }, 'bad scores'],
+      ['user', { userId: 'u-1' }, 'asked'],
+    ]);
+  });
+  test('is released by name like any other', async () => {
+    await bench.visit();
+    await bench.cli(['engage', 'global', '--reason', 'incident', '--yes']);
+    await bench.cli(['release', 'global', '--reason', 'over', '--yes']);
+    expect((await bench.start()).stops()).toEqual([]);
+  });
+});
+
+describe('a flag file older than the one a running process has seen', () => {
+  test('takes flips above what was seen, so that they are believed: engage and release both hold (S3, S10)', async () => {
+    const runtime = await bench.start();
+    const asShipped = readFileSync(bench.file, 'utf8');
+    writeFileSync(bench.file, asShipped.replace('"offswitch.revision": 1', '"offswitch.revision": 80'));
+    await runtime.refresh();
+    writeFileSync(bench.file, asShipped);
+    await runtime.refresh();
+    const engaged = await bench.cli(['engage', 'global', '--reason', 'incident', '--yes', '--json']);
+    expect(engaged).toMatchObject({ code: 0, json: { flip: { position: { n: 81 } }, confirmed: true } });
+    const released = await bench.cli(['release', 'global', '--reason', 'over', '--yes', '--json']);
+    expect(released).toMatchObject({ code: 0, json: { confirmed: true, held: [] } });
+    expect(runtime.stops()).toEqual([]);
+  });
+});
+
 describe('break-glass with no process alive', () => {
   test('latches in the folder, under which the next process starts (S4)', async () => {
     rmSync(bench.file);
@@ -131,7 +167,7 @@ describe('a flag file that was checked out anew while stops are in force', () =>
     const told = await bench.cli(['engage', 'user', 'u-1', '--reason', 'asked', '--yes']);
     expect(told.out.match(/the flag file had lost it/g)).toHaveLength(2);
     // One write for all: at a revision in between, what was not written back yet would read released.
-    expect((await flagFileControl(bench.file).history({ limit: 3 })).map((flip) => flip.position!.n)).toEqual([2, 2, 2]);
+    expect((await flagFileControl(bench.file).history({ limit: 3 })).map((flip) => flip.position!.n)).toEqual([4, 4, 4]);
     for (const verb of ['release', 'engage', 'release']) {
       const flip = await bench.cli([verb, 'user', 'u-1', '--reason', 'again', '--yes']);
       expect([flip.code, flip.out.includes('had lost it')]).toEqual([0, false]);

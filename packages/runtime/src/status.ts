@@ -29,6 +29,7 @@ export function statusOf(kernel: Kernel, sessions: Readonly<Record<string, numbe
       state: trouble ? ('unknown' as const) : (last?.state ?? ('unknown' as const)),
       ...(trouble ? { cause: trouble.cause, message: trouble.message } : {}),
       ...(lastLiveAt === undefined ? {} : { readAt: lastLiveAt }),
+      ...(last === undefined ? {} : { position: last.position }),
       isKnown,
     })),
     stops: kernel.stops.inForce(),

@@ -1,6 +1,6 @@
 // view.ts: sessions, status and previews as people and the command line see them. Plain data.
 
-import { type Decision, run, type Stop, type SwitchFlag, type Tier } from '@offswitch/core';
+import { type Decision, type Position, run, type Stop, type SwitchFlag, type Tier } from '@offswitch/core';
 import type { Graph, Member } from './graph.ts';
 import type { Node } from './node.ts';
 import { unknownCalls } from './saved.ts';
@@ -46,7 +46,7 @@ export function viewOf(world: World, graph: Graph, member: Member): SessionView 
     ? waiting.map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey, why: call.waitsForPerson! }))
     : unknownCalls(member.saved)
         .filter((call) => world.resolution(record.s, call.id) === undefined)
-        .map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey ?? `${record.s}/${call.key}` }));
+        .map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey }));
   return {
     id: record.s,
     root: record.root,
@@ -153,6 +153,8 @@ export interface RuntimeStatus {
     readonly message?: string;
     /** Epoch milliseconds of the last live definite reading. */
     readonly readAt?: number;
+    /** Where the source's history stood at the last definite reading. */
+    readonly position?: Position;
     readonly isKnown: boolean;
   }[];
   readonly stops: readonly Stop[];

@@ -4,7 +4,7 @@ import type { Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { exit } from './failure.ts';
-import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, latchFlip, planFlip, showFlip, tellFlip } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
 import { flipKeeping } from './lost.ts';
 import { covered, reachOf, showReach } from './preview.ts';
@@ -22,6 +22,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   const sessions = new Set(target.isConversation ? await conversationSessions(command, target) : []);
   const flip = await flipKeeping(command, plan, 'engage', who);
   tellFlip(command, flip);
+  await latchFlip(command, plan, flip);
   await place.ask('refresh');
   const isTargeted = target.tier === 'user' || target.tier === 'instance';
   const livesIn = async (process: string): Promise<boolean> => {

@@ -1,13 +1,14 @@
 // flip.ts: what engaging and releasing a switch have in common: who may, where it is written, and above which position.
 
 import type { Flip, Inspection, Order, Stop, SwitchFlag, Tier } from '@offswitch/core';
-import { subjectId } from '@offswitch/core';
+import { isEngaged, subjectId } from '@offswitch/core';
 import type { FlagFileControl } from '@offswitch/flag-file';
-import { parseStopKey, type StoredStop, subjectKey } from '@offswitch/runtime';
+import { formatStopKey, parseStopKey, type StoredStop, seriesKey, subjectKey } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
 import { type Declared, flagFor, needDeclared } from './declared.ts';
 import { CommandError } from './failure.ts';
 import { clean, paint } from './print.ts';
+import { askAll, statusIn } from './wire.ts';
 
 export interface FlipTarget {
   readonly tier: Tier;
@@ -37,14 +38,15 @@ export async function planFlip(command: Command, target: FlipTarget): Promise<Fl
   }
   const control = command.place.control(location, series);
   const inspection = (await control.inspect(declared.switches)).find((one) => one.key === flag.key);
-  return { target, flag, control, inspection, above: await highestEngaged(command, target), declared };
+  return { target, flag, control, inspection, above: await highestSeen(command, target, series), declared };
 }
 
 /**
- * The position the flip must be above (S3): the highest at which this very stop was read engaged. Of this subject only: another
- * one's would lift the file's revision past stops that nobody asked to release.
+ * The position the flip must be above (S3): the highest at which this very stop was read engaged, and the highest that anybody
+ * has seen of this file, since a process takes a file that was restored from before that for old and does not believe it.
+ * Other stops are not lifted by that: what the file lost of them is written back in the same write (lost.ts).
  */
-async function highestEngaged(command: Command, target: FlipTarget): Promise<number | undefined> {
+async function highestSeen(command: Command, target: FlipTarget, series: string | undefined): Promise<number | undefined> {
   let stored: readonly StoredStop[];
   try {
     stored = await command.place.stops();
@@ -59,8 +61,63 @@ async function highestEngaged(command: Command, target: FlipTarget): Promise<num
   });
   // Another vendor's counter says nothing about the file's revision. A file's series is named so unless the application named it.
   const files = own.filter((one) => one.engaged?.series?.startsWith('file:') === true);
-  const marks = (files.length > 0 ? files : own).map((one) => Math.max(one.marks.engaged, one.marks.released));
+  const marks = (files.length > 0 ? files : own).map(highestMark);
+  if (series !== undefined && !stored.some(isNameless)) {
+    marks.push(...stored.filter((one) => inSeries(one, series)).map(highestMark));
+    const { answered } = await askAll(command.place, 'status', {}, statusIn);
+    for (const { value } of answered)
+      for (const line of value.switches) if (line.series === series && Number.isSafeInteger(line.n)) marks.push(line.n!);
+  }
   return marks.length === 0 ? undefined : Math.max(0, ...marks);
+}
+
+const highestMark = (one: StoredStop): number => Math.max(one.marks.engaged, one.marks.released);
+
+function inSeries(one: StoredStop, series: string): boolean {
+  const key = parseStopKey(one.key);
+  return key?.kind === 'switch' && key.series === seriesKey(series);
+}
+
+/** A user's stop whose words were lost: it cannot be written back, so no other flip may pass it. */
+function isNameless(one: StoredStop): boolean {
+  const key = parseStopKey(one.key);
+  return (
+    key?.kind === 'switch' &&
+    key.tier === 'user' &&
+    key.subject.startsWith('~') &&
+    one.engaged?.subject === undefined &&
+    isEngaged(one.marks)
+  );
+}
+
+/**
+ * The express lane: the stop goes into the state folder too, at the position the file now has. It takes hold in every process
+ * without the file being read, and it stands when the file is lost before a process has seen it (S4). A conversation has no
+ * stop of its own there: its sessions have, once they are read.
+ */
+export async function latchFlip(command: Command, plan: FlipPlan, flip: Flip): Promise<void> {
+  const { target } = plan;
+  const { series, n } = flip.position ?? {};
+  if (target.isConversation || series === undefined || n === undefined) return;
+  const subject = target.subject ?? '';
+  const key = formatStopKey({
+    kind: 'switch',
+    tier: target.tier,
+    subject: subjectKey(subject),
+    series: seriesKey(series),
+  });
+  try {
+    await command.place.mark(key, 'engaged', n, { reason: flip.reason, by: flip.by, at: flip.at, subject, series });
+    await command.place.ask('reread');
+  } catch (error) {
+    command.say(
+      paint(
+        command.io,
+        'yellow',
+        `  ! it is in the flag file, but not in the state folder: ${clean(error instanceof Error ? error.message : String(error))}`,
+      ),
+    );
+  }
 }
 
 /** Who may, what it does, and what is wrong with the switch. */

@@ -22,6 +22,8 @@ export async function leftBehind(place: Place): Promise<readonly SessionLine[]> 
       costMicros: one.costMicros,
       action: 'run',
       reason: 'no process is running',
-      unknownCalls: one.settled ? [] : unknownCalls(one).map((call) => ({ id: call.id, name: call.name })),
+      unknownCalls: one.settled
+        ? []
+        : unknownCalls(one).map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey })),
     }));
 }

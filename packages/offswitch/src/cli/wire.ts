@@ -145,6 +145,8 @@ export interface Status {
     readonly cause?: string;
     readonly message?: string;
     readonly readAt?: number;
+    readonly series?: string;
+    readonly n?: number;
     readonly isKnown: boolean;
   }[];
   readonly stops: readonly Stop[];
@@ -174,6 +176,8 @@ export function statusIn(value: unknown): Status {
         ...optional('cause', text(line.cause)),
         ...optional('message', text(line.message)),
         ...optional('readAt', number(line.readAt)),
+        ...optional('series', text(record(line.position).series)),
+        ...optional('n', number(record(line.position).n)),
         isKnown: line.isKnown === true,
       };
     }),
