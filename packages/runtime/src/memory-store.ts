@@ -8,6 +8,8 @@ import { newestFirst } from './folder/small-files.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
 import type { Receipt } from './receipt.ts';
+import { receiptPieces } from './receipt-text.ts';
+import { turnOfLoop } from './slices.ts';
 import type { KeptReading, StateStore, StoreChange, StoredStop, StoreOpening } from './store.ts';
 
 export interface MemoryStore extends StateStore {
@@ -28,7 +30,8 @@ class Memory {
   readonly resolutions = new Map<string, Resolution>();
   readonly journals: Journal[] = [];
   readonly claims = new Set<string>();
-  readonly receipts = new Map<string, string>();
+  readonly receipts = new Map<string, { readonly n: number; readonly pieces: readonly string[] }>();
+  receiptCount = 0;
   readonly documents = new Map<string, string>();
   readonly listeners = new Map<object, Set<(change: StoreChange) => void>>();
   readings = '[]';
@@ -117,10 +120,17 @@ function open(memory: Memory, name: string): MemoryStore {
     },
     async writeReceipt(receipt) {
       living();
-      memory.receipts.set(receipt.id, JSON.stringify(receipt));
+      const n = memory.receiptCount++;
+      const pieces: string[] = [];
+      for (const piece of receiptPieces(receipt)) {
+        if (pieces.length > 0) await turnOfLoop();
+        pieces.push(piece);
+      }
+      // What was begun later, or written by a store that has died meanwhile, does not come back.
+      if (journal.alive && n >= (memory.receipts.get(receipt.id)?.n ?? 0)) memory.receipts.set(receipt.id, { n, pieces });
     },
     async receipts() {
-      return [...memory.receipts.values()].map((text) => JSON.parse(text) as Receipt).sort(newestFirst);
+      return [...memory.receipts.values()].map(({ pieces }) => JSON.parse(pieces.join('')) as Receipt).sort(newestFirst);
     },
     async keepReadings(readings: readonly KeptReading[]) {
       living();

@@ -6,6 +6,7 @@ import { Graph, type Member } from './graph.ts';
 import type { Node } from './node.ts';
 import { foldJournals } from './saved.ts';
 import type { LiveSession } from './session.ts';
+import { Slice, turnOfLoop } from './slices.ts';
 import type { World } from './world.ts';
 
 export class Parking {
@@ -125,14 +126,21 @@ export class Parking {
   reconsider(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
-    setImmediate(() => {
-      this.isScheduled = false;
+    void this.reconsiderParked();
+  }
+
+  private async reconsiderParked(): Promise<void> {
+    await turnOfLoop();
+    // From here on a change is a reason to look again.
+    this.isScheduled = false;
+    const slice = new Slice(this.world.clock);
+    for (const graph of [...this.parked]) {
       if (this.world.isClosed) return;
-      for (const graph of [...this.parked]) {
-        this.terminateParked(graph);
-        if (this.parked.has(graph) && this.mayResume(graph)) this.world.pacer.add(this.resumer(graph));
-      }
-    });
+      if (!this.parked.has(graph)) continue;
+      this.terminateParked(graph);
+      if (this.parked.has(graph) && this.mayResume(graph)) this.world.pacer.add(this.resumer(graph));
+      if (slice.isOver) await slice.next();
+    }
   }
 
   mayResume(graph: Graph): boolean {

@@ -302,7 +302,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     settled: (session) => w.endOf(session),
     stops: () => kernel.stops.inForce(),
     async receipts() {
-      const current = w.stopping.current();
+      const current = await w.stopping.current();
       const ids = new Set(current.map((one) => one.id));
       return [...current, ...(await store.receipts()).filter((one) => !ids.has(one.id))];
     },

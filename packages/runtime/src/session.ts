@@ -18,6 +18,7 @@ import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { applyRecord, type Saved, type SavedCall } from './saved.ts';
+import { Slice } from './slices.ts';
 import { endSession, noteResumed, noteUsage, startCall, startSession, within } from './telemetry.ts';
 import { OpenTurn, type Turn, type Usage } from './turn.ts';
 
@@ -94,6 +95,8 @@ export class LiveSession implements Session {
   private nextTurn: number;
   /** A turn waits at the gate to be begun. */
   private isBeginning = false;
+  /** A terminate has come and its calls are being ended, a slice at a time. */
+  private isAborting = false;
   private deadline: unknown;
   private outcomeLater: Later<Outcome> | undefined;
   private finalLater: Later<Outcome> | undefined;
@@ -687,12 +690,38 @@ export class LiveSession implements Session {
   stop(decision: Stopped): void {
     if (this.isOver || this.stopping) return;
     this.stopping = decision;
-    for (const call of [...(this.calls ?? [])]) {
+    const calls = [...(this.calls ?? [])];
+    const slice = new Slice(this.engine.clock);
+    const left = this.abortCalls(calls, 0, slice);
+    if (left < calls.length) void this.abortRest(calls, left, slice);
+    else this.aborted();
+  }
+
+  /** Ends what a terminate ends at once, for one slice; answers how far it came. */
+  private abortCalls(calls: readonly Call[], from: number, slice: Slice): number {
+    for (let i = from; i < calls.length; i++) {
+      const call = calls[i]!;
       if (!call.isSent)
         this.endStopped(call, call.class === 'effect' && call.waitsForPerson !== undefined ? 'unknown' : 'not-sent');
       else if (call.class !== 'effect' && call.kind !== 'spawn') this.endStopped(call, 'aborted');
+      if (slice.isOver) return i + 1;
     }
-    if (this.tryMark()) return;
+    return calls.length;
+  }
+
+  /** So many calls that aborting them all at once would hold everybody else. */
+  private async abortRest(calls: readonly Call[], from: number, slice: Slice): Promise<void> {
+    this.isAborting = true;
+    for (let at = from; at < calls.length && !this.isOver; ) {
+      await slice.next();
+      at = this.abortCalls(calls, at, slice);
+    }
+    this.isAborting = false;
+    this.aborted();
+  }
+
+  private aborted(): void {
+    if (this.isOver || this.tryMark()) return;
     this.deadline = this.engine.clock.setTimeout(() => {
       for (const call of [...(this.calls ?? [])]) if (call.isSent && call.class === 'effect') this.endStopped(call, 'unknown');
       this.tryMark();
@@ -716,7 +745,7 @@ export class LiveSession implements Session {
 
   /** Marks it terminated once nothing of it is in flight and its children are settled: leaves first, the root last. */
   tryMark(): boolean {
-    if (!this.stopping || this.isOver) return false;
+    if (!this.stopping || this.isOver || this.isAborting) return false;
     for (const call of this.calls ?? []) {
       if (call.childSession && !call.childSession.isOver) return false;
       if (call.isSent && call.class === 'effect') return false;

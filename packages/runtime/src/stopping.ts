@@ -10,18 +10,21 @@ import type { Node } from './node.ts';
 import type { Receipt, ReceiptSession, Stage } from './receipt.ts';
 import { unknownCalls } from './saved.ts';
 import type { LiveSession } from './session.ts';
+import { Slice, turnOfLoop } from './slices.ts';
 import { subjectKey } from './stop-key.ts';
 import type { StopChange, StopEntry } from './stop-set.ts';
 import type { World } from './world.ts';
 
 /** The event loop is given back after this long. Milliseconds. */
-const sliceMs = 2;
+const sliceMs = 1;
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
 const latchingSliceMs = 0.1;
 /** A receipt is written again at most this often while it grows. Milliseconds. */
 const writeEveryMs = 50;
 /** What writing one costs is at most this share of the time. */
 const writeShare = 0.05;
+/** A receipt of more sessions than this is made and written in slices of the event loop. */
+const wholeAtOnce = 200;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
 
@@ -46,6 +49,10 @@ interface Order {
   released: number | undefined;
   writeTimer: unknown;
   writeAgainMs: number;
+  /** A receipt too long to be written at once is being written. */
+  isWriting: boolean;
+  /** What is being written was overtaken by what has happened since. */
+  isStale: boolean;
   waiters: { readonly stage: Stage; readonly resolve: (receipt: Receipt) => void }[];
 }
 
@@ -96,13 +103,15 @@ export class Stopping {
   reached(entry: StopEntry, stage: Stage): Promise<Receipt> {
     const order = this.orders.get(receiptId(entry));
     if (!order) return Promise.reject(new Error(`no stop ${entry.name} under way`));
-    if (order.stages[stage] !== undefined) return Promise.resolve(this.receipt(order));
+    if (order.stages[stage] !== undefined) return this.receiptSoon(order);
     return new Promise((resolve) => order.waiters.push({ stage, resolve }));
   }
 
   /** Receipts of stops under way, newest first; the store has the rest. */
-  current(): Receipt[] {
-    return [...this.orders.values()].reverse().map((order) => this.receipt(order));
+  async current(): Promise<Receipt[]> {
+    const receipts: Receipt[] = [];
+    for (const order of [...this.orders.values()].reverse()) receipts.push(await this.receiptSoon(order));
+    return receipts;
   }
 
   sessionBegan(session: LiveSession): void {
@@ -159,6 +168,8 @@ export class Stopping {
       released: undefined,
       writeTimer: undefined,
       writeAgainMs: writeEveryMs,
+      isWriting: false,
+      isStale: false,
       waiters: [],
     };
     this.orders.set(id, order);
@@ -201,7 +212,7 @@ export class Stopping {
     for (const graph of this.candidates(order)) {
       for (const member of graph.members()) {
         if (clock.monotonic() - sliceStart > (order.isLatching ? latchingSliceMs : sliceMs)) {
-          await new Promise((resolve) => setImmediate(resolve));
+          await turnOfLoop();
           sliceStart = clock.monotonic();
         }
         if (!this.covers(order, member.node)) continue;
@@ -248,12 +259,10 @@ export class Stopping {
     if (order.stages[stage] !== undefined) return;
     order.stages[stage] = this.world.clock.now();
     this.world.emit({ type: 'stage', stop: order.stop.id, stage });
-    const receipt = order.waiters.length > 0 ? this.receipt(order) : undefined;
-    order.waiters = order.waiters.filter((waiter) => {
-      if (waiter.stage !== stage) return true;
-      waiter.resolve(receipt!);
-      return false;
-    });
+    this.answer(
+      order,
+      order.waiters.filter((waiter) => waiter.stage === stage),
+    );
     this.writeSoon(order);
   }
 
@@ -261,7 +270,17 @@ export class Stopping {
     order.isDone = true;
     this.write(order);
     this.orders.delete(order.id);
-    for (const waiter of order.waiters.splice(0)) waiter.resolve(this.receipt(order));
+    this.answer(order, order.waiters);
+  }
+
+  private answer(order: Order, waiters: Order['waiters']): void {
+    if (waiters.length === 0) return;
+    order.waiters = order.waiters.filter((waiter) => !waiters.includes(waiter));
+    if (order.covered.size <= wholeAtOnce) {
+      const receipt = this.receipt(order);
+      for (const waiter of waiters) waiter.resolve(receipt);
+    } else
+      void this.receiptInSlices(order, new Slice(this.world.clock)).then((receipt) => waiters.map((one) => one.resolve(receipt)));
   }
 
   /** The graphs in which anything could be covered: of a session's own stop the one that it is in. */
@@ -293,11 +312,36 @@ export class Stopping {
   private write(order: Order): void {
     this.world.clock.clearTimeout(order.writeTimer);
     order.writeTimer = undefined;
+    if (order.covered.size > wholeAtOnce) {
+      if (order.isWriting) order.isStale = true;
+      else void this.writeInSlices(order);
+      return;
+    }
     const start = this.world.clock.monotonic();
-    this.world.store.writeReceipt(this.receipt(order)).catch((error) => {
-      if (!this.world.isClosed) this.world.alarm(`the receipt ${order.id} could not be written: ${String(error)}`);
-    });
+    void this.stored(order, this.receipt(order));
     order.writeAgainMs = Math.max(writeEveryMs, (this.world.clock.monotonic() - start) / writeShare);
+  }
+
+  private async writeInSlices(order: Order): Promise<void> {
+    order.isWriting = true;
+    do {
+      order.isStale = false;
+      const slice = new Slice(this.world.clock);
+      const receipt = await this.receiptInSlices(order, slice);
+      // `close` writes what is true then.
+      if (this.world.isClosed) break;
+      order.writeAgainMs = Math.max(writeEveryMs, slice.tookMs / writeShare);
+      await this.stored(order, receipt);
+    } while (order.isStale);
+    order.isWriting = false;
+  }
+
+  private async stored(order: Order, receipt: Receipt): Promise<void> {
+    try {
+      await this.world.store.writeReceipt(receipt);
+    } catch (error) {
+      if (!this.world.isClosed) this.world.alarm(`the receipt ${order.id} could not be written: ${String(error)}`);
+    }
   }
 
   /** Writes what is under way before the store is closed. */
@@ -308,8 +352,30 @@ export class Stopping {
     }
   }
 
+  private receiptSoon(order: Order): Promise<Receipt> {
+    return order.covered.size > wholeAtOnce
+      ? this.receiptInSlices(order, new Slice(this.world.clock))
+      : Promise.resolve(this.receipt(order));
+  }
+
   private receipt(order: Order): Receipt {
-    const sessions = [...order.covered.values()].map((member) => this.sessionOf(order, member));
+    const sessions: ReceiptSession[] = [];
+    for (const member of order.covered.values()) sessions.push(this.sessionOf(order, member));
+    return this.receiptOf(order, order.stages, sessions);
+  }
+
+  /** The stages are those of the beginning: what a session came to while the rest was looked at is news to none of them. */
+  private async receiptInSlices(order: Order, slice: Slice): Promise<Receipt> {
+    const stages = { ...order.stages };
+    const sessions: ReceiptSession[] = [];
+    for (const member of order.covered.values()) {
+      sessions.push(this.sessionOf(order, member));
+      if (slice.isOver && !this.world.isClosed) await slice.next();
+    }
+    return this.receiptOf(order, stages, sessions);
+  }
+
+  private receiptOf(order: Order, stages: Order['stages'], sessions: readonly ReceiptSession[]): Receipt {
     const unknown = sessions.flatMap((one) =>
       one.calls
         .filter((call) => call.outcome === 'unknown')
@@ -320,7 +386,7 @@ export class Stopping {
     return {
       id: order.id,
       stop: order.stop,
-      stages: { ...order.stages },
+      stages: { ...stages },
       sessions: [...earlier, ...sessions],
       grants: [],
       residue: [...new Set([...(order.before?.residue ?? []), ...order.residue, ...unknown])],
@@ -363,7 +429,7 @@ export class Stopping {
         kind: call.kind,
         name: call.name,
         outcome: call.outcome ?? (live ? 'in-flight' : unresolved.has(call.id) ? 'unknown' : 'aborted'),
-        ...(call.idempotencyKey === undefined ? {} : { idempotencyKey: call.idempotencyKey }),
+        idempotencyKey: call.idempotencyKey,
       })),
     };
   }

@@ -21,6 +21,7 @@ import { Parking } from './parking.ts';
 import { inherit } from './restart.ts';
 import { newSaved, type Saved } from './saved.ts';
 import { LiveSession } from './session.ts';
+import { Slice } from './slices.ts';
 import { Stopping } from './stopping.ts';
 import type { StateStore } from './store.ts';
 import { notePaused } from './telemetry.ts';
@@ -61,6 +62,8 @@ export class World implements Engine {
   readonly stopping: Stopping;
   readonly listeners: Set<RuntimeListener> = new Set();
   isClosed = false;
+  private isReconsidering = false;
+  private mustReconsider = false;
   private readonly terminatedGraphs: Graph[] = [];
   private readonly ends = new Map<string, { readonly promise: Promise<Ended>; readonly resolve: (outcome: Ended) => void }>();
   private readonly limiters = new Map<string, Limiter | undefined>();
@@ -315,12 +318,19 @@ export class World implements Engine {
     this.clock.clearTimeout(graph.parkTimer);
     this.graphs.delete(graph.id);
     if (graph.root.saved.settled?.status === 'terminated') this.rememberTerminated(graph);
+    void this.forget(graph);
+    this.store.forget(graph.id);
+    this.parking.lookWhetherAllParked();
+  }
+
+  /** Without holding anybody up: a graph may have a hundred thousand members. */
+  private async forget(graph: Graph): Promise<void> {
+    const slice = new Slice(this.clock);
     for (const { node } of graph.members()) {
       this.graphOf.delete(node.id);
       this.kernel.stops.unknow(node);
+      if (slice.isOver) await slice.next();
     }
-    this.store.forget(graph.id);
-    this.parking.lookWhetherAllParked();
   }
 
   /** Keeps what a restart would take up, for the last ones. */
@@ -493,13 +503,30 @@ export class World implements Engine {
   /** Something that decides has changed: whoever is held looks again, a few at a time. */
   reconsider(): void {
     if (this.isClosed) return;
-    for (const session of this.held) {
+    if (this.isReconsidering) this.mustReconsider = true;
+    else this.reconsiderSlice(this.held.values(), new Slice(this.clock));
+    this.parking.reconsider();
+  }
+
+  /** At once as far as a slice goes, the rest in later ones; a change in between is looked for from the beginning after them. */
+  private reconsiderSlice(held: Iterator<LiveSession>, slice: Slice): void {
+    for (let one = held.next(); !one.done; one = held.next()) {
+      const session = one.value;
       if (!session.isHeld) continue;
       const decision = this.decide(session.node);
       if (decision.action === 'terminate') session.stop(decision);
       else if (session.mayWake(decision)) this.pacer.add(session.wakeSoon);
+      if (!slice.isOver) continue;
+      this.isReconsidering = true;
+      void slice.next().then(() => {
+        if (!this.isClosed) this.reconsiderSlice(held, slice);
+      });
+      return;
     }
-    this.parking.reconsider();
+    this.isReconsidering = false;
+    if (!this.mustReconsider) return;
+    this.mustReconsider = false;
+    this.reconsiderSlice(this.held.values(), slice);
   }
 
   callEnded(session: LiveSession, call: Call): void {

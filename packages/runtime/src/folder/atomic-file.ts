@@ -1,6 +1,7 @@
 // atomic-file.ts: small JSON files that are there whole or not at all, whatever dies in between.
 
 import { dirname, join } from 'node:path';
+import { turnOfLoop } from '../slices.ts';
 import { codeOf, type FolderFs, fileMode, flushFolder, removeIfThere, storeFailed } from './folder-fs.ts';
 
 /** Left behind by a process that died while writing; cleared away at open. */
@@ -20,9 +21,13 @@ export class AtomicFiles {
 
   /** Replaces `path`. Durable when it resolves. Writes of one path land in the order in which they were asked for. */
   write(path: string, value: unknown): Promise<void> {
-    const text = JSON.stringify(value);
+    return this.writePieces(path, [JSON.stringify(value)]);
+  }
+
+  /** The same with the text in pieces, each written in a turn of the event loop of its own. */
+  writePieces(path: string, pieces: Iterable<string>): Promise<void> {
     return this.inTurn(path, () =>
-      this.throughTemporary(path, text, async (temporary) => {
+      this.throughTemporary(path, pieces, async (temporary) => {
         this.disk.renameSync(temporary, path);
       }),
     );
@@ -33,7 +38,7 @@ export class AtomicFiles {
     const text = JSON.stringify(value);
     return this.inTurn(path, async () => {
       let isFirst = true;
-      await this.throughTemporary(path, text, async (temporary) => {
+      await this.throughTemporary(path, [text], async (temporary) => {
         try {
           this.disk.linkSync(temporary, path);
         } catch (error) {
@@ -72,13 +77,22 @@ export class AtomicFiles {
     }
   }
 
-  private async throughTemporary(path: string, text: string, place: (temporary: string) => Promise<void>): Promise<void> {
+  private async throughTemporary(
+    path: string,
+    pieces: Iterable<string>,
+    place: (temporary: string) => Promise<void>,
+  ): Promise<void> {
     const temporary = join(dirname(path), `.tmp.${this.owner}.${this.count++}`);
-    const bytes = Buffer.from(text);
     const fd = this.disk.openSync(temporary, 'wx', fileMode);
     try {
       try {
-        for (let at = 0; at < bytes.length; ) at += this.disk.writeSync(fd, bytes, at);
+        let isFirst = true;
+        for (const piece of pieces) {
+          if (!isFirst) await turnOfLoop();
+          isFirst = false;
+          const bytes = Buffer.from(piece);
+          for (let at = 0; at < bytes.length; ) at += this.disk.writeSync(fd, bytes, at);
+        }
         await new Promise<void>((resolve, reject) => this.disk.fsync(fd, (error) => (error ? reject(error) : resolve())));
       } finally {
         this.disk.closeSync(fd);

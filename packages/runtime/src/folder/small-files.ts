@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Resolution } from '../journal.ts';
 import type { Receipt } from '../receipt.ts';
+import { receiptPieces } from '../receipt-text.ts';
 import { subjectKey } from '../stop-key.ts';
 import type { KeptReading } from '../store.ts';
 import { AtomicFiles, temporaryName } from './atomic-file.ts';
@@ -61,7 +62,7 @@ export class SmallFiles {
   }
 
   writeReceipt(receipt: Receipt): Promise<void> {
-    return this.atomic.write(join(this.folder, 'receipts', `${safeName(receipt.id)}.json`), receipt);
+    return this.atomic.writePieces(join(this.folder, 'receipts', `${safeName(receipt.id)}.json`), receiptPieces(receipt));
   }
 
   receipts(): Receipt[] {

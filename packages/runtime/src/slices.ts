@@ -1,0 +1,43 @@
+// slices.ts: long walks over many sessions give the event loop back in between, cut by time.
+
+import type { Clock } from './clock.ts';
+
+/** How long a walk may hold the event loop. Milliseconds: a fifth of what anybody may notice, since a collection of garbage comes on top. */
+const sliceMs = 1;
+/** The clock is looked at once in so many steps. */
+const stepsPerLook = 16;
+
+/** The time that a walk has left in this turn of the event loop. */
+export class Slice {
+  private readonly clock: Clock;
+  private startedAt: number;
+  private steps = 0;
+  /** What the walk has taken in all its slices before this one. Milliseconds. */
+  private before = 0;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+    this.startedAt = clock.monotonic();
+  }
+
+  /** Asked after each step. */
+  get isOver(): boolean {
+    return ++this.steps % stepsPerLook === 0 && this.clock.monotonic() - this.startedAt > sliceMs;
+  }
+
+  /** The next slice, in a later turn of the event loop. */
+  async next(): Promise<void> {
+    this.before = this.tookMs;
+    await turnOfLoop();
+    this.startedAt = this.clock.monotonic();
+  }
+
+  /** What the walk itself has taken, without what ran in between. Milliseconds. */
+  get tookMs(): number {
+    return this.before + this.clock.monotonic() - this.startedAt;
+  }
+}
+
+export function turnOfLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
