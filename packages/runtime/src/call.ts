@@ -3,7 +3,7 @@
 // Signal and keys are made only when asked for: most tools ask for neither, and the check before a call must cost nothing.
 
 import type { Span } from '@opentelemetry/api';
-import type { CallClass, CallKind, CallOutcome } from './journal.ts';
+import { type CallClass, type CallKind, type CallOutcome, idempotencyKeyOf } from './journal.ts';
 import type { SavedCall } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { endCall } from './telemetry.ts';
@@ -95,7 +95,7 @@ export class Call {
 
   /** Stable across resume and process, different for every call that is meant to be another one. */
   get idempotencyKey(): string {
-    return `${this.session.saved.record.keyScope ?? this.session.id}/${this.turn.number}/${this.key}`;
+    return idempotencyKeyOf(this.session.saved.record, this.turn.number, this.key);
   }
 
   get signal(): AbortSignal {

@@ -67,7 +67,6 @@ export type JournalRecord =
       readonly child?: string;
       /** In a restart: the child that this call had in the old run; the new one inherits from it. */
       readonly inheritsChild?: string;
-      readonly idempotencyKey?: string;
     })
   | (Of & {
       readonly t: 'end';
@@ -88,6 +87,11 @@ export type JournalRecord =
       readonly error?: string;
       readonly stopId?: string;
     });
+
+/** Stable across resume and process, and across a restart of terminated work; different for every call that is meant to be another one. */
+export function idempotencyKeyOf(record: SessionRecord, turn: number, key: string): string {
+  return `${record.keyScope ?? record.s}/${turn}/${key}`;
+}
 
 /** What a person, or a declared probe, said of a call of unknown outcome. */
 export interface Resolution {

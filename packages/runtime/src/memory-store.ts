@@ -10,6 +10,7 @@ import type { JournalRecord, Resolution } from './journal.ts';
 import type { Receipt } from './receipt.ts';
 import { receiptPieces } from './receipt-text.ts';
 import { turnOfLoop } from './slices.ts';
+import { subjectKey } from './stop-key.ts';
 import type { KeptReading, StateStore, StoreChange, StoredStop, StoreOpening } from './store.ts';
 
 export interface MemoryStore extends StateStore {
@@ -29,7 +30,7 @@ class Memory {
   readonly stops = new Map<string, StoredStop>();
   readonly resolutions = new Map<string, Resolution>();
   readonly journals: Journal[] = [];
-  readonly claims = new Set<string>();
+  readonly claims = new Map<string, { readonly session: string; readonly epoch: number; readonly owner: Journal }>();
   readonly receipts = new Map<string, { readonly n: number; readonly pieces: readonly string[] }>();
   receiptCount = 0;
   readonly documents = new Map<string, string>();
@@ -75,6 +76,7 @@ function open(memory: Memory, name: string): MemoryStore {
         stops: [...memory.stops.values()],
         resolutions: [...memory.resolutions.values()],
         readings: JSON.parse(memory.readings),
+        claims: [...memory.claims.values()].map(({ session, epoch, owner }) => ({ session, epoch, alive: owner.alive })),
         // Through JSON, as a disk would give them back: what cannot be resumed from a folder must not resume here.
         journals: memory.journals
           .filter(({ process, records }) => process !== journal.process && records.length > 0)
@@ -103,7 +105,7 @@ function open(memory: Memory, name: string): MemoryStore {
       living();
       const claim = `${epoch} ${session}`;
       if (memory.claims.has(claim)) return false;
-      memory.claims.add(claim);
+      memory.claims.set(claim, { session: subjectKey(session), epoch, owner: journal });
       return true;
     },
     forget() {

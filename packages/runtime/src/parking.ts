@@ -7,6 +7,7 @@ import type { Node } from './node.ts';
 import { foldJournals } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
+import { subjectKey } from './stop-key.ts';
 import type { World } from './world.ts';
 
 export class Parking {
@@ -92,13 +93,21 @@ export class Parking {
     const { world } = this;
     const folded = foldJournals(world.kernel.opening.journals);
     const roots = new Map<string, Graph>();
+    const claims = new Map<string, { readonly epoch: number; readonly alive: boolean }>();
+    for (const claim of world.kernel.opening.claims) {
+      if (claim.epoch > (claims.get(claim.session)?.epoch ?? 0)) claims.set(claim.session, claim);
+    }
     const nodes = new Map<string, Node>();
     // Parents come before children, and who was left behind by a detach before who left: both were born earlier.
     const inOrder = [...folded.values()].sort(
       (a, b) => a.saved.record.at - b.saved.record.at || a.saved.record.path.length - b.saved.record.path.length,
     );
-    for (const { saved, isElsewhere } of inOrder) {
+    for (const { saved, isElsewhere: isWritten } of inOrder) {
       const { record } = saved;
+      // A claim without a record is of a process that died between the two: its epoch is used up. Of one that lives, it is its.
+      const claim = claims.get(subjectKey(record.s));
+      const isElsewhere = isWritten || (claim !== undefined && claim.alive && claim.epoch > saved.epoch);
+      if (claim && claim.epoch > saved.epoch) saved.epoch = claim.epoch;
       const graph = roots.get(record.root);
       if (!graph && record.s !== record.root) continue;
       if (!graph) {

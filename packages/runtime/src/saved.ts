@@ -1,6 +1,13 @@
 // saved.ts: one session as its journal tells it. The same fold serves a park, a crash and a look from outside (S7).
 
-import type { CallClass, CallKind, CallOutcome, JournalRecord, SessionRecord } from './journal.ts';
+import {
+  type CallClass,
+  type CallKind,
+  type CallOutcome,
+  idempotencyKeyOf,
+  type JournalRecord,
+  type SessionRecord,
+} from './journal.ts';
 
 export interface SavedCall {
   readonly key: string;
@@ -10,7 +17,7 @@ export interface SavedCall {
   readonly class: CallClass;
   child?: string;
   readonly inheritsChild?: string;
-  readonly idempotencyKey?: string;
+  readonly idempotencyKey: string;
   outcome?: CallOutcome;
   value?: unknown;
   error?: string;
@@ -74,7 +81,7 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
       return;
     case 'call': {
       const turn = turnOf(saved, record.turn);
-      const { key, id, kind, name, class: of, child, inheritsChild, idempotencyKey } = record;
+      const { key, id, kind, name, class: of, child, inheritsChild } = record;
       const call: SavedCall = {
         key,
         id,
@@ -83,7 +90,7 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
         class: of,
         ...(child === undefined ? {} : { child }),
         ...(inheritsChild === undefined ? {} : { inheritsChild }),
-        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+        idempotencyKey: idempotencyKeyOf(saved.record, record.turn, key),
       };
       const index = turn.calls.findIndex((one) => one.key === key);
       const known = turn.calls[index];

@@ -61,6 +61,11 @@ export interface StoreOpening {
   readonly resolutions: readonly Resolution[];
   readonly readings: readonly KeptReading[];
   /**
+   * The highest claimed epoch of each session (as stop-key.ts names subjects): a process may have claimed a session and died
+   * before it wrote anything down.
+   */
+  readonly claims: readonly { readonly session: string; readonly epoch: number; readonly alive: boolean }[];
+  /**
    * Journals of graphs that are not known to be settled, one list per journal in the order of writing. `alive`: the process
    * that writes it is running, so its sessions are not ours to resume.
    */

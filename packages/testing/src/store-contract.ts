@@ -60,7 +60,7 @@ export function describeStateStore(name: string, make: () => Promise<StoreHarnes
 
     test('opens empty and well, under an id of its own that fits a file name', async () => {
       const harness = await start();
-      expect(await harness.store.open()).toEqual({ stops: [], resolutions: [], readings: [], journals: [] });
+      expect(await harness.store.open()).toEqual({ stops: [], resolutions: [], readings: [], claims: [], journals: [] });
       expect(harness.store.health).toEqual({ state: 'ok' });
       expect(harness.store.processId).toMatch(/^[a-z0-9]{8,32}$/);
       expect((await harness.share()).processId).not.toBe(harness.store.processId);

@@ -10,7 +10,7 @@ const folders = ['stops', 'journal', 'claims', 'resolutions', 'receipts', 'proce
 /** A folder that cannot be written, as opposed to a disk that fails. */
 const unwritableCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOSPC', 'EDQUOT', 'ENOENT']);
 
-export type Trouble = 'folder' | 'stops' | 'resolutions' | 'journal' | 'append' | 'flush' | 'damage';
+export type Trouble = 'folder' | 'claims' | 'stops' | 'resolutions' | 'journal' | 'append' | 'flush' | 'damage';
 
 export class FolderHealth {
   current: StoreHealth = { state: 'ok' };

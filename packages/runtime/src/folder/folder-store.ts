@@ -126,8 +126,9 @@ class FolderStore implements StateStore {
     const resolutions = this.reading('resolutions', [], () => this.small.newResolutions(this.seenResolutions));
     const readings = this.small.readings();
     // Sessions in a folder where nothing can be claimed are not ours to resume.
-    if (this.memory) return { stops, resolutions, readings, journals: [] };
+    if (this.memory) return { stops, resolutions, readings, claims: [], journals: [] };
     const journals = await this.readJournals();
+    const claims = await this.readClaims();
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());
       this.small.tidy(this.clock.now());
@@ -138,7 +139,7 @@ class FolderStore implements StateStore {
         code: 'OFFSWITCH_STRANGER',
       });
     }
-    return { stops, resolutions, readings, journals };
+    return { stops, resolutions, readings, claims, journals };
   }
 
   async mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void> {
@@ -286,6 +287,14 @@ class FolderStore implements StateStore {
     await this.memory?.close();
   }
 
+  private async readClaims(): Promise<StoreOpening['claims']> {
+    const found = this.reading('claims', [], () => this.small.claims());
+    const living = new Map<string, boolean>();
+    for (const { owner } of found)
+      if (!living.has(owner)) living.set(owner, owner !== '' && (await isProcessAlive(this.location, owner)));
+    return found.map(({ session, epoch, owner }) => ({ session, epoch, alive: living.get(owner)! }));
+  }
+
   private async readJournals(): Promise<StoreOpening['journals']> {
     const { retentionMs = 604_800_000 } = this.options;
     try {
@@ -331,7 +340,7 @@ class FolderStore implements StateStore {
   }
 
   /** What cannot be read makes the health `failed`, never an answer that looks empty. In memory there may be nothing to read. */
-  private reading<T>(what: 'stops' | 'resolutions' | 'folder', otherwise: T, read: () => T): T {
+  private reading<T>(what: 'stops' | 'resolutions' | 'claims' | 'folder', otherwise: T, read: () => T): T {
     try {
       const answer = read();
       this.healths.mend(what);

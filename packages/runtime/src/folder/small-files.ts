@@ -26,21 +26,43 @@ export class SmallFiles {
     this.atomic = new AtomicFiles(disk, owner);
   }
 
+  /** The claim appears with its owner in it or not at all: whoever finds it must be able to ask whether the owner lives. */
   claim(session: string, epoch: number): boolean {
-    const path = join(this.folder, 'claims', `${subjectKey(session)}.${epoch}`);
+    const folder = join(this.folder, 'claims');
+    const path = join(folder, `${subjectKey(session)}.${epoch}`);
+    const ticket = join(folder, `ticket.${this.owner}`);
     try {
-      const fd = this.disk.openSync(path, 'wx', fileMode);
-      try {
-        this.disk.writeSync(fd, this.owner);
-      } catch {
-        // The name is the claim; who made it is for people.
-      }
+      removeIfThere(this.disk, ticket);
+      const fd = this.disk.openSync(ticket, 'wx', fileMode);
+      this.disk.writeSync(fd, this.owner);
       this.disk.closeSync(fd);
+      try {
+        this.disk.linkSync(ticket, path);
+      } finally {
+        removeIfThere(this.disk, ticket);
+      }
       return true;
     } catch (error) {
       if (codeOf(error) === 'EEXIST') return false;
       throw storeFailed(`${path} could not be claimed`, error);
     }
+  }
+
+  /** The highest claim of each session, by whom. Tickets of processes that died on the way to a claim are none. */
+  claims(): { readonly session: string; readonly epoch: number; readonly owner: string }[] {
+    const highest = new Map<string, number>();
+    const folder = join(this.folder, 'claims');
+    for (const name of this.disk.readdirSync(folder)) {
+      const dot = name.lastIndexOf('.');
+      const epoch = Number(name.slice(dot + 1));
+      const session = name.slice(0, dot);
+      if (Number.isSafeInteger(epoch) && epoch > (highest.get(session) ?? 0)) highest.set(session, epoch);
+    }
+    return [...highest].map(([session, epoch]) => ({
+      session,
+      epoch,
+      owner: this.disk.readFileSync(join(folder, `${session}.${epoch}`), 'utf8'),
+    }));
   }
 
   resolve(resolution: Resolution): Promise<boolean> {
