@@ -73,7 +73,9 @@ export class Kernel {
       effects,
       onChange: (change) => {
         options.onStop(change);
-        if (this.isReady) options.onChange();
+        if (!this.isReady) return;
+        this.switchboard.follow(change.entry);
+        options.onChange();
       },
       onStoreError: (error) =>
         this.storeFailed(`a stop could not be written down and is kept in memory until it can: ${String(error)}`),

@@ -317,7 +317,8 @@ export class StopSet {
 }
 
 function actEffect(stop: Stop): string {
-  return stop.action === 'terminate'
-    ? effectOf('instance')
-    : 'This session pauses before its next turn, with every sub-agent it started. It goes on when a person releases it.';
+  if (stop.action === 'terminate') return effectOf('instance');
+  return stop.tier === 'instance'
+    ? 'This session pauses before its next turn, with every sub-agent it started. It goes on when a person releases it.'
+    : effectOf(stop.tier, stop.subject.workflow);
 }

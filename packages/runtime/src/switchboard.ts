@@ -6,6 +6,7 @@
 import {
   checkReading,
   type Decision,
+  isEngaged,
   type KillSwitches,
   noticeOf,
   type Reading,
@@ -19,7 +20,7 @@ import type { Clock } from './clock.ts';
 import { mintId } from './id.ts';
 import type { Node } from './node.ts';
 import { subjectKey } from './stop-key.ts';
-import type { StopSet } from './stop-set.ts';
+import type { StopEntry, StopSet } from './stop-set.ts';
 import type { KeptReading } from './store.ts';
 
 /** Subjects nobody is: engaged for one of them means somebody turned the whole flag on. A few, since a percentage rollout can miss one. */
@@ -170,12 +171,18 @@ export class Switchboard {
       if (flag.tier === 'feature') this.track(flag, 'feature', { workflow: flag.workflow! }, flag.workflow!);
     }
     // A switch's stop whose subject does not live here now is still released by its own reading.
-    for (const entry of this.options.stops.all()) {
-      if (entry.key.kind !== 'switch' || entry.key.tier !== 'user' || entry.details?.subject === undefined) continue;
-      if (switches.user) this.track(switches.user, 'user', { userId: entry.details.subject }, entry.details.subject);
-    }
+    for (const entry of this.options.stops.all()) this.follow(entry);
     await this.swept();
     this.keepSoon();
+  }
+
+  /** Reads on for a user's stop that was learned from the store, while it is in force, whether or not a session of that user lives here. */
+  follow(entry: StopEntry): void {
+    const { user } = this.options.switches;
+    const id = entry.details?.subject;
+    if (!user || id === undefined || entry.key.kind !== 'switch' || entry.key.tier !== 'user') return;
+    if (!isEngaged(entry.marks) || this.tracked.user.has(id)) return;
+    this.tracked.user.set(id, { flag: user, id, subject: { userId: id }, count: 0, last: undefined, node: undefined });
   }
 
   get flags(): Iterable<FlagState> {
