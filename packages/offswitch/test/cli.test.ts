@@ -47,12 +47,21 @@ describe('a flip with no process alive', () => {
     [['engage', 'user', 'a\nb', '--reason', 'x', '--yes'], 'control character'],
     [['release', '--reason', 'x', '--yes'], 'say what to release'],
     [['resolve', 's-1', 't1-1'], '--happened'],
+    [['release', '--breaker', 'turns', '--workflow', 'batch-scorin', '--reason', 'x', '--yes'], 'did you mean "batch-scoring"?'],
   ])('%j is a usage error that says what is missing', async (args, words) => {
     const ran = await bench.cli(args);
     expect(ran.code).toBe(2);
     expect(ran.err).toContain(words);
     expect(ran.err).not.toContain('    at ');
   });
+  test.each([[['engage']], [['bogus']], [['status', '--bogus']], [['stop']]])(
+    '%j with --json is one JSON object on stdout, like every answer',
+    async (args) => {
+      const ran = await bench.cli([...args, '--json']);
+      expect(ran).toMatchObject({ code: 2, json: { error: { exitCode: 2 } } });
+      expect((await bench.cli([...args])).out).toBe('');
+    },
+  );
   test('is above the position at which the stop was last read engaged, so that a release releases (S3)', async () => {
     const store = folderStore(bench.folder);
     await store.open();
@@ -64,13 +73,41 @@ describe('a flip with no process alive', () => {
     const other = await bench.cli(['engage', 'user', 'u-2', '--reason', 'x', '--yes', '--json']);
     expect(other.json).toMatchObject({ flip: { position: { n: 43 } } });
   });
-  test('of a damaged flag file is a clear error, while break-glass works', async () => {
-    writeFileSync(bench.file, '{"flags": {');
-    const ran = await bench.cli(['engage', 'global', '--reason', 'x', '--yes']);
+  test.each([
+    [['global'], { tier: 'global', action: 'pause', subject: {} }],
+    [['feature', 'batch-scoring'], { tier: 'feature', action: 'pause', subject: { workflow: 'batch-scoring' } }],
+    [['user', 'U 1'], { tier: 'user', action: 'pause', subject: { userId: 'U 1' } }],
+    [['instance', 's-1'], { tier: 'instance', action: 'terminate', subject: { sessionId: 's-1' } }],
+  ])('of %j on a damaged flag file stops all the same, as an operator, and says so (S3)', async (target, stop) => {
+    const broken = '{"flags": {';
+    writeFileSync(bench.file, broken);
+    const ran = await bench.cli(['engage', ...target, '--reason', 'incident', '--yes']);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain(bench.file);
+    expect(ran.out).toContain("an operator's stop. The flag file does not show it");
+    expect(readFileSync(bench.file, 'utf8')).toBe(broken);
+    const runtime = await bench.start();
+    expect(runtime.stops()).toMatchObject([{ ...stop, cause: 'operator', reason: 'incident', by: 'tester' }]);
+  });
+  test("that a damaged file made an operator's stop is not called released with the switch (S1)", async () => {
+    const sound = readFileSync(bench.file, 'utf8');
+    writeFileSync(bench.file, '');
+    const made = await bench.cli(['engage', 'global', '--reason', 'incident', '--yes', '--json']);
+    writeFileSync(bench.file, sound);
+    const runtime = await bench.start();
+    const ran = await bench.cli(['release', 'global', '--reason', 'over', '--yes']);
+    expect(ran.out).toContain(`offswitch release --stop ${made.json.stop}`);
+    expect(runtime.stops()).toHaveLength(1);
+    expect(await bench.cli(['release', '--stop', String(made.json.stop), '--reason', 'over', '--yes'])).toMatchObject({
+      code: 0,
+    });
+    expect(runtime.stops()).toEqual([]);
+  });
+  test('of a conversation on a damaged flag file is an error: the folder has no name for it', async () => {
+    writeFileSync(bench.file, '');
+    const ran = await bench.cli(['engage', 'instance', 'c-1', '--conversation', '--reason', 'x', '--yes']);
     expect(ran.code).toBe(1);
     expect(ran.err).toContain(bench.file);
-    const stop = await bench.cli(['stop', 's-1', '--reason', 'x', '--yes', '--json']);
-    expect(stop).toMatchObject({ code: 0, json: { latchedBy: 'folder' } });
   });
 });
 
@@ -85,6 +122,14 @@ describe('a flip that no process has read yet', () => {
       ['feature', { workflow: 'batch-scoring' }, 'bad scores'],
       ['user', { userId: 'u-1' }, 'asked'],
     ]);
+  });
+  test('of a user who has no session is released by name in a running process too', async () => {
+    const runtime = await bench.start();
+    await bench.cli(['engage', 'user', '__proto__', '--reason', 'asked', '--yes']);
+    expect(runtime.stops()).toHaveLength(1);
+    const ran = await bench.cli(['release', 'user', '__proto__', '--reason', 'over', '--yes', '--json']);
+    expect(ran).toMatchObject({ code: 0, json: { held: [], confirmed: true } });
+    expect(runtime.stops()).toEqual([]);
   });
   test('is released by name like any other', async () => {
     await bench.visit();

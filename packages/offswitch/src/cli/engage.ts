@@ -1,10 +1,10 @@
 // engage.ts: throws a switch.
 
-import type { Tier } from '@offswitch/core';
+import type { Flip, Stop, Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { exit } from './failure.ts';
-import { type FlipTarget, isStopOf, latchFlip, planFlip, showFlip, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, latchFlip, planFlip, showFlip, stopWithoutFile, tellFlip } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
 import { flipKeeping } from './lost.ts';
 import { covered, reachOf, showReach } from './preview.ts';
@@ -20,9 +20,15 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   await confirm(command.io, question(target), isYes);
 
   const sessions = new Set(target.isConversation ? await conversationSessions(command, target) : []);
-  const flip = await flipKeeping(command, plan, 'engage', who);
-  tellFlip(command, flip);
-  await latchFlip(command, plan, flip);
+  let flip: Flip | undefined;
+  let act: string | undefined;
+  try {
+    flip = await flipKeeping(command, plan, 'engage', who);
+    tellFlip(command, flip);
+    await latchFlip(command, plan, flip);
+  } catch (error) {
+    act = await stopWithoutFile(command, target, who, error);
+  }
   await place.ask('refresh');
   const isTargeted = target.tier === 'user' || target.tier === 'instance';
   const livesIn = async (process: string): Promise<boolean> => {
@@ -30,11 +36,13 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
     const answers = await askAll(place, 'preview', params, previewIn, process);
     return answers.answered.length === 0 || answers.answered.some((one) => one.value.sessions > 0);
   };
-  const followed = await followStop(command, isStopOf(target, sessions), isTargeted ? livesIn : undefined);
+  const isIt = act === undefined ? isStopOf(target, sessions) : (stop: Stop): boolean => stop.id === act;
+  const followed = await followStop(command, isIt, isTargeted ? livesIn : undefined);
   tellFollowed(command, followed);
   return done(
     {
-      flip,
+      ...(flip ? { flip } : {}),
+      ...(act === undefined ? {} : { stop: act, latchedBy: 'folder' }),
       preview: reach.preview,
       confirmed: followed.isFenced,
       processes: followed.processes,

@@ -1,7 +1,8 @@
 // flip.ts: what engaging and releasing a switch have in common: who may, where it is written, and above which position.
 
+import { randomBytes } from 'node:crypto';
 import type { Flip, Inspection, Order, Stop, SwitchFlag, Tier } from '@offswitch/core';
-import { isEngaged, subjectId } from '@offswitch/core';
+import { actionOf, isEngaged, subjectId } from '@offswitch/core';
 import type { FlagFileControl } from '@offswitch/flag-file';
 import { formatStopKey, parseStopKey, type StoredStop, seriesKey, subjectKey } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
@@ -155,6 +156,39 @@ export function order(plan: FlipPlan, who: Who): Order {
 export function tellFlip(command: Command, flip: Flip): void {
   const at = flip.position?.n === undefined ? '' : ` at revision ${flip.position.n}`;
   command.say(flip.changed ? `  ✓ written to the flag file and read back${at}` : `  the flag file said so already${at}`);
+}
+
+/**
+ * What the file could not be made to say, the folder can: an operator's stop of the same reach (break-glass). Throws `error`, the
+ * refusal of the file, for a conversation, which the folder has no name for.
+ */
+export async function stopWithoutFile(command: Command, target: FlipTarget, who: Who, error: unknown): Promise<string> {
+  if (target.isConversation) throw error;
+  const subject = target.subject ?? '';
+  const id = formatStopKey({
+    kind: 'act',
+    cause: 'operator',
+    action: actionOf(target.tier),
+    tier: target.tier,
+    subject: subjectKey(subject),
+    id: `c${randomBytes(8).toString('hex')}`,
+  });
+  const { reason, by } = who;
+  await command.place.mark(id, 'engaged', 0, { reason, by, at: command.io.now(), subject });
+  await command.place.ask('reread');
+  const why = clean(error instanceof Error ? error.message.replace(/^\[[\w-]+\] /, '') : String(error));
+  command.say(paint(command.io, 'yellow', `  ! the flag file could not be flipped: ${why}`));
+  command.say(
+    paint(
+      command.io,
+      'yellow',
+      "  ! so it is recorded in the state folder alone, as an operator's stop. The flag file does not show it",
+    ),
+  );
+  const wayOut =
+    actionOf(target.tier) === 'terminate' ? 'it is for good' : `to release it: offswitch release --stop ${id} --reason ...`;
+  command.say(`  ${wayOut}`);
+  return id;
 }
 
 /** Whether a stop in force is the one of this flip. */

@@ -142,7 +142,12 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return exit.ok;
+      const failure = { code: 'bad_command_line', message: error.message.replace(/^error: /, ''), exitCode: exit.usage };
+      if (argv.includes('--json')) io.out(`${JSON.stringify({ error: failure })}\n`);
+      return exit.usage;
+    }
     const failure = failureOf(error);
     io.err(`offswitch: ${cleanLines(failure.message)}\n`);
     if (argv.includes('--json')) io.out(`${JSON.stringify({ error: failure })}\n`);

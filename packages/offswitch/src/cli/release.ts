@@ -1,6 +1,6 @@
 // release.ts: lets go again: of a switch through the flag file, of a stop by act, of a tripped breaker.
 
-import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
+import { type Breaker, isEngaged, type Stop, unknownWorkflow } from '@offswitch/core';
 import { parseStopKey } from '@offswitch/runtime';
 import { type Command, type Done, done, stopOf, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -43,13 +43,30 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
   const after = await followRelease(command, isStopOf(target, new Set()));
   tellHeld(command, after);
   const isConfirmed = after.held.length === 0 && after.silent.length === 0;
+  await tellOthers(command, target);
   return done(
     { flip, preview: reach.preview, confirmed: isConfirmed, processes: after.processes, held: after.held, silent: after.silent },
     isConfirmed ? exit.ok : exit.unconfirmed,
   );
 }
 
-function tellHeld(command: Command, after: Awaited<ReturnType<typeof followRelease>>): void {
+/** Releasing one stop releases no other (S1): those of the same reach that an operator made are named, with the way out. */
+async function tellOthers(command: Command, target: FlipTarget): Promise<void> {
+  const stored = await command.place.stops().catch(() => []);
+  const others = stored.flatMap((one) => (isEngaged(one.marks) ? (stopOf(one) ?? []) : []));
+  for (const stop of others) {
+    if (stop.cause !== 'operator' || stop.tier !== target.tier || subjectName(stop.subject) !== (target.subject ?? '')) continue;
+    command.say(
+      paint(
+        command.io,
+        'yellow',
+        `  ! an operator's stop of the same reach is still in force (${clean(stop.reason)}); to release it: offswitch release --stop ${clean(stop.id)} --reason ...`,
+      ),
+    );
+  }
+}
+
+function tellHeld(command: Command, after: Awaited<ReturnType<typeof followRelease>>, isAny = true): void {
   const { io } = command;
   for (const one of after.silent) command.say(paint(io, 'yellow', `  ! ${one}`));
   if (after.processes === 0 && after.silent.length === 0) {
@@ -65,7 +82,8 @@ function tellHeld(command: Command, after: Awaited<ReturnType<typeof followRelea
       ),
     );
   }
-  if (after.held.length === 0 && after.silent.length === 0) command.say('  ✓ released: confirmed by every running process');
+  if (isAny && after.held.length === 0 && after.silent.length === 0)
+    command.say('  ✓ released: confirmed by every running process');
 }
 
 /** Releases one stop by act, named by its id (S3). Works with no process alive, unless the flag file still says engaged. */
@@ -108,6 +126,9 @@ export async function releaseBreaker(
   who: Who,
   isYes: boolean,
 ): Promise<Done> {
+  const declared = await readDeclared(command.place);
+  if (declared && filter.workflow !== undefined && !declared.switches.isWorkflow(filter.workflow))
+    throw unknownWorkflow(filter.workflow, declared.switches.workflows);
   const statuses = await askAll(command.place, 'status', {}, statusIn);
   if (statuses.answered.length === 0) {
     throw new CommandError(
@@ -141,7 +162,7 @@ async function askEach(command: Command, params: Readonly<Record<string, unknown
 async function tellReleased(command: Command, released: readonly Stop[], isIt: (stop: Stop) => boolean): Promise<Done> {
   const after = await followRelease(command, (stop) => isIt(stop) || released.some((one) => one.id === stop.id));
   command.say(`  ${released.length === 0 ? 'nothing was in force' : `✓ ${count(released.length, 'stop')} released`}`);
-  tellHeld(command, after);
+  tellHeld(command, after, released.length > 0);
   const isConfirmed = after.held.length === 0 && after.silent.length === 0;
   return done({ released, confirmed: isConfirmed, processes: after.processes }, isConfirmed ? exit.ok : exit.unconfirmed);
 }
