@@ -35,18 +35,18 @@ export interface SessionRecord extends Of {
   readonly path: readonly string[];
   readonly agent: string;
   readonly workflow: string;
-  readonly user?: string;
-  readonly conversation?: string;
+  readonly user?: string | undefined;
+  readonly conversation?: string | undefined;
   readonly input?: unknown;
   /** The call of the parent that started it. */
-  readonly parentCall?: { readonly turn: number; readonly key: string };
+  readonly parentCall?: { readonly turn: number; readonly key: string } | undefined;
   /** Its body is the inside of its parent's call (no registered agent): replayed from its first turn, with the parent. */
-  readonly inline?: true;
+  readonly inline?: true | undefined;
   /** The terminated session whose work it takes up (S6). */
   readonly restartOf?: string;
   /** The session in whose name its calls' idempotency keys are made: its own, or the first of a line of restarts. */
   readonly keyScope?: string;
-  readonly detached?: { readonly from: string; readonly reason: string; readonly owner: string };
+  readonly detached?: { readonly from: string; readonly reason: string; readonly owner: string } | undefined;
 }
 
 export type JournalRecord =

@@ -8,7 +8,7 @@ import type { Span } from '@opentelemetry/api';
 import type { AgentDefinition } from './agent.ts';
 import { Counters } from './breakers.ts';
 import { type Call, never } from './call.ts';
-import { runInContext } from './context.ts';
+import { currentContext, runInContext } from './context.ts';
 import type { Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import type { Graph, Member } from './graph.ts';
@@ -60,7 +60,6 @@ export class LiveSession implements Session {
   readonly engine: Engine;
   readonly graph: Graph;
   readonly member: Member;
-  readonly parent: LiveSession | undefined;
   /** The call of the parent inside which it lives. */
   readonly parentCall: Call | undefined;
   readonly limiter: Limiter | undefined;
@@ -102,11 +101,10 @@ export class LiveSession implements Session {
   private finalLater: Later<Outcome> | undefined;
   private wakeSoonMade: (() => void) | undefined;
 
-  constructor(engine: Engine, graph: Graph, member: Member, parent?: LiveSession, parentCall?: Call) {
+  constructor(engine: Engine, graph: Graph, member: Member, parentCall?: Call) {
     this.engine = engine;
     this.graph = graph;
     this.member = member;
-    this.parent = parent;
     this.parentCall = parentCall;
     this.limiter = engine.limiter(member.saved.record.workflow);
     this.nextTurn = member.saved.record.inline ? 1 : member.saved.checkpointTurn + 1;
@@ -122,6 +120,9 @@ export class LiveSession implements Session {
     this.finalLater.resolve(outcome);
   }
 
+  get parent(): LiveSession | undefined {
+    return this.parentCall?.session;
+  }
   get node(): Node {
     return this.member.node;
   }
@@ -185,10 +186,15 @@ export class LiveSession implements Session {
 
   /** Callbacks, and no `await`: a session that idles for days inside its agent's code costs no frame of ours. */
   private enterBody(definition: AgentDefinition, input: unknown): void {
-    settledBy(() => definition.body(this, input as never)).then(
-      (result) => this.complete(result),
-      (error) => this.fail(error),
-    );
+    settledBy(() => definition.body(this, input as never)).then(LiveSession.bodyCompleted, LiveSession.bodyFailed);
+  }
+
+  // One function for all sessions: a promise's reactions run in the async context they were made in, which is the session's.
+  private static bodyCompleted(result: unknown): Promise<void> {
+    return currentContext()!.session.complete(result);
+  }
+  private static bodyFailed(error: unknown): Promise<void> {
+    return currentContext()!.session.fail(error);
   }
 
   private async complete(result: unknown): Promise<void> {
@@ -225,6 +231,8 @@ export class LiveSession implements Session {
   }
 
   private inTurn<S>(turn: OpenTurn, body: (turn: Turn) => Promise<S>): Promise<S> {
+    if (currentContext() === this) return runInContext(turn, LiveSession.turnBody<S>, body);
+    // Called from elsewhere: the caller's context is what the body goes on in.
     return settledBy(() => body(turn)).then(
       (state) => this.closeTurn(turn, state).then(() => state),
       (error) =>
@@ -232,6 +240,21 @@ export class LiveSession implements Session {
           throw error;
         }),
     );
+  }
+
+  // The same again, the turn being the context: what waits in a turn for days costs no function of its own.
+  private static turnBody<S>(body: (turn: Turn) => Promise<S>): Promise<S> {
+    return settledBy(() => body(currentContext() as OpenTurn)).then(LiveSession.turnEnded<S>, LiveSession.turnFailed);
+  }
+  private static async turnEnded<S>(state: S): Promise<S> {
+    const turn = currentContext() as OpenTurn;
+    await turn.session.closeTurn(turn, state);
+    return state;
+  }
+  private static async turnFailed(error: unknown): Promise<never> {
+    const turn = currentContext() as OpenTurn;
+    await turn.session.failTurn(turn, error);
+    throw error;
   }
 
   async beginTurn(state?: unknown): Promise<Turn> {

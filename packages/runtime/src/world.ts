@@ -2,6 +2,7 @@
 
 import { type Breaker, checkId, type Decision, run, type Stopped } from '@offswitch/core';
 import type { AgentDefinition, RunOptions } from './agent.ts';
+import { Birth } from './birth.ts';
 import { type BreakerTable, limitOf, reportAt, type Thresholds, thresholdsFor } from './breakers.ts';
 import type { Call } from './call.ts';
 import type { Clock } from './clock.ts';
@@ -168,23 +169,20 @@ export class World implements Engine {
     if (options.userId !== undefined) checkId('userId', options.userId);
     if (options.conversationId !== undefined) checkId('conversationId', options.conversationId);
     const id = mintId('s-');
-    const record: SessionRecord = {
-      t: 'session',
-      s: id,
-      e: 1,
-      at: this.clock.now(),
-      root: id,
-      path: [id],
-      agent: definition.name,
+    const node = new Node({
+      id,
       workflow,
-      ...(options.userId === undefined ? {} : { user: options.userId }),
-      ...(options.conversationId === undefined ? {} : { conversation: options.conversationId }),
-      ...(input === undefined ? {} : { input }),
+      ...(options.userId === undefined ? {} : { userId: options.userId }),
+      ...(options.conversationId === undefined ? {} : { conversationId: options.conversationId }),
+      ...(detached ? { detachedFrom: detached.from.node } : {}),
+    });
+    const record = new Birth(node, definition.name, this.clock.now(), {
+      input,
       ...(detached ? { detached: { from: detached.from.id, reason: detached.reason, owner: detached.owner } } : {}),
-    };
+    });
     const { saved, records } =
-      options.restartOf === undefined ? born(record) : inherit(this.terminated(options.restartOf, record), record);
-    const graph = new Graph({ node: this.nodeOf(record, undefined, detached?.from.node), saved, live: undefined });
+      options.restartOf === undefined ? born(record) : inherit(this.terminated(options.restartOf, record), record.toJSON());
+    const graph = new Graph({ node, saved, live: undefined });
     graph.forgiveCosts();
     for (const one of records) this.append(graph, one);
     this.graphs.set(id, graph);
@@ -257,7 +255,7 @@ export class World implements Engine {
       graph.add(member);
       this.graphOf.set(member.node.id, graph);
     }
-    const live = new LiveSession(this, graph, member, parent, call);
+    const live = new LiveSession(this, graph, member, call);
     call.childSession = live;
     // What lives inside a call is run again with it, whatever it had come to.
     if (spec.inline) member.saved.settled = undefined;
@@ -344,27 +342,23 @@ export class World implements Engine {
     const user = spec.userId ?? record.user;
     if (spec.userId !== undefined) checkId('userId', spec.userId);
     const id = call.childId ?? mintId('s-');
-    const child: SessionRecord = {
-      t: 'session',
-      s: id,
-      e: 1,
-      at: this.clock.now(),
-      root: record.root,
-      path: [...record.path, id],
-      agent: spec.agent,
+    const node = new Node({
+      id,
+      parent: parent.node,
       workflow: this.workflowOf(spec.agent, record.workflow),
-      ...(user === undefined ? {} : { user }),
-      ...(record.conversation === undefined ? {} : { conversation: record.conversation }),
-      ...(spec.input === undefined ? {} : { input: spec.input }),
+      ...(user === undefined ? {} : { userId: user }),
+      ...(record.conversation === undefined ? {} : { conversationId: record.conversation }),
+    });
+    const child = new Birth(node, spec.agent, this.clock.now(), {
+      input: spec.input,
       parentCall: { turn: call.turn.number, key: call.key },
       ...(spec.inline ? { inline: true } : {}),
-    };
-    const node = this.nodeOf(child, parent.node);
+    });
     const old = call.inheritsChild === undefined ? undefined : this.inherited(call.inheritsChild);
     if (!old) return { node, saved: newSaved(child), live: undefined };
     return {
       node,
-      ...inherit(old, { ...child, ...(old.record.input === undefined ? {} : { input: old.record.input }) }),
+      ...inherit(old, { ...child.toJSON(), ...(old.record.input === undefined ? {} : { input: old.record.input }) }),
       live: undefined,
     };
   }
