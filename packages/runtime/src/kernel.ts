@@ -3,7 +3,7 @@
 import { type Decision, type KillSwitches, noticeOf, run, type SwitchFlag, type SwitchSource, strongest } from '@offswitch/core';
 import type { Clock } from './clock.ts';
 import { RuntimeError } from './error.ts';
-import { guard, type Node } from './node.ts';
+import { guard, type Node, type RootCell } from './node.ts';
 import { type StopChange, StopSet } from './stop-set.ts';
 import type { StateStore, StoreOpening } from './store.ts';
 import { type FlagState, Switchboard } from './switchboard.ts';
@@ -19,6 +19,8 @@ export interface KernelOptions {
   /** A stop, a hold or a reading changed: what is held may go on, what runs may have to stop. */
   readonly onChange: () => void;
   readonly onAlarm: (alarm: Alarm) => void;
+  /** See `StopSetOptions.findRoot`. */
+  readonly findRoot?: (subject: string) => RootCell | undefined;
 }
 
 /** Something a person must see now: a hold with its cause and way out, a switch turned on for everybody, a failing folder. */
@@ -36,7 +38,8 @@ export class Kernel {
   readonly opening: StoreOpening;
   readonly switchboard: Switchboard;
   private readonly context: WalkContext;
-  private readonly walkOne: (node: Node) => Decision;
+  /** Decides anew: the slow side of the guard. */
+  readonly walkOne: (node: Node) => Decision;
   private readonly endWatch: () => void;
   private shutdown: Decision = run;
   private storeTrouble: string | undefined;
@@ -71,6 +74,7 @@ export class Kernel {
       store: options.store,
       clock: options.clock,
       effects,
+      findRoot: options.findRoot,
       onChange: (change) => {
         options.onStop(change);
         if (!this.isReady) return;

@@ -118,6 +118,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
     onStop: (change) => world?.stopping.changed(change),
     onChange: () => world?.reconsider(),
+    findRoot: (subject) => world?.graphOf.get(subject)?.root.node,
     onAlarm: (alarm) => {
       if (world && world.listeners.size > 0) world.emit({ type: 'alarm', ...alarm });
       else if (alarm.isActive) console.error(`offswitch: ${alarm.message}`);

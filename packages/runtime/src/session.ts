@@ -74,9 +74,8 @@ export class LiveSession implements Session {
     return this.finalLater.promise;
   }
   open: OpenTurn | undefined;
-  isOver = false;
-  /** Over because it was stopped, parked or taken over: its agent's promises are abandoned. */
-  isStopped = false;
+  /** `stopped`: over because it was stopped, parked or taken over: its agent's promises are abandoned. */
+  private life: 'live' | 'ended' | 'stopped' = 'live';
   stopping: Stopped | undefined;
   isAtRest = false;
   /** Set only while somebody records. */
@@ -120,6 +119,12 @@ export class LiveSession implements Session {
     this.finalLater.resolve(outcome);
   }
 
+  get isOver(): boolean {
+    return this.life !== 'live';
+  }
+  get isStopped(): boolean {
+    return this.life === 'stopped';
+  }
   get parent(): LiveSession | undefined {
     return this.parentCall?.session;
   }
@@ -828,7 +833,7 @@ export class LiveSession implements Session {
 
   /** A session that had ended before: its end is told again. */
   recall(settled: NonNullable<Saved['settled']>): void {
-    this.isOver = true;
+    this.life = 'ended';
     const id = this.id;
     switch (settled.status) {
       case 'completed':
@@ -853,8 +858,7 @@ export class LiveSession implements Session {
   private leave(how: 'completed' | 'failed' | 'paused' | 'terminated'): void {
     const isStopped = how === 'paused' || how === 'terminated';
     endSession(this.span, how, this.stopping?.reason);
-    this.isOver = true;
-    this.isStopped = isStopped;
+    this.life = isStopped ? 'stopped' : 'ended';
     this.engine.clock.clearTimeout(this.deadline);
     this.wakers = undefined;
     this.engine.held.delete(this);

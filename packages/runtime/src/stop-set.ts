@@ -55,6 +55,8 @@ export interface StopSetOptions {
   readonly effects: ReadonlyMap<string, SwitchFlag>;
   readonly onChange: (change: StopChange) => void;
   readonly onStoreError: (error: unknown) => void;
+  /** The root cell of a session that the caller can find itself, by its subject key: then it need not be told of with `know`. */
+  readonly findRoot?: ((subject: string) => RootCell | undefined) | undefined;
 }
 
 /** How long to wait before a failed latch is written again. */
@@ -268,7 +270,7 @@ export class StopSet {
     else if (tier === 'instance') this.tripped.delete(subject);
     if (decision === run) this.byTier[tier].delete(subject);
     else this.byTier[tier].set(subject, decision);
-    const root = tier === 'instance' ? this.roots.get(subject) : this.tiers;
+    const root = tier === 'instance' ? (this.roots.get(subject) ?? this.options.findRoot?.(subject)) : this.tiers;
     if (root) root.epoch++;
   }
 

@@ -15,7 +15,7 @@ import { mintId } from './id.ts';
 import type { JournalRecord, Resolution, SessionRecord } from './journal.ts';
 import type { Kernel } from './kernel.ts';
 import { Limiter } from './limiter.ts';
-import { Node } from './node.ts';
+import { guard, Node, type TierCell, type Walk } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { Pacer } from './pacer.ts';
 import { Parking } from './parking.ts';
@@ -48,6 +48,8 @@ export type Ended = Exclude<Outcome, { status: 'paused' }>;
 
 export class World implements Engine {
   readonly kernel: Kernel;
+  private readonly tiers: TierCell;
+  private readonly walk: Walk;
   readonly clock: Clock;
   readonly store: StateStore;
   readonly effectDeadlineMs: number;
@@ -73,6 +75,8 @@ export class World implements Engine {
   constructor(options: WorldOptions) {
     this.options = options;
     this.kernel = options.kernel;
+    this.tiers = options.kernel.stops.tiers;
+    this.walk = options.kernel.walkOne;
     this.clock = options.clock;
     this.store = options.store;
     this.effectDeadlineMs = options.effectDeadlineMs;
@@ -85,7 +89,7 @@ export class World implements Engine {
   // --- decisions -----------------------------------------------------------------------------------------------------
 
   decide(node: Node): Decision {
-    return this.kernel.decide(node);
+    return guard(node, this.tiers, this.walk);
   }
 
   get holdsCalls(): boolean {
@@ -292,7 +296,8 @@ export class World implements Engine {
 
   /** Starts watching the switches for a node. */
   admit(node: Node): void {
-    this.kernel.stops.know(node);
+    // An id that is its own subject key is found in `graphOf`.
+    if (node.key !== node.id) this.kernel.stops.know(node);
     const reading = this.kernel.switchboard.admit(node);
     void reading?.then(() => this.reconsider());
   }

@@ -1,5 +1,8 @@
-// block.ts: how long the event loop is held while 100,000 calls in flight are aborted, from the order to the closed receipt.
+// block.ts: how long the event loop is held while 100,000 calls in flight are aborted, from the order to the closed receipt,
+// with the state on disk as by default.
 
+import { join } from 'node:path';
+import { folderStore } from '@offswitch/runtime';
 import { type Case, check } from '../case.ts';
 import { openFleet } from '../fleet.ts';
 import { percentile, until } from '../measure.ts';
@@ -9,10 +12,10 @@ const callsEach = 10;
 
 export const block: Case = {
   figures: ['stop.block.p99.ms'],
-  async run() {
+  async run({ folder }) {
     const gaps: number[] = [];
     const whole: number[] = [];
-    for (let round = 0; round < 2; round++) whole.push(await once(gaps));
+    for (let round = 0; round < 2; round++) whole.push(await once(gaps, join(folder, `block-${round}`)));
     return [
       {
         name: 'stop.block.p99.ms',
@@ -26,8 +29,8 @@ export const block: Case = {
 };
 
 /** Adds the length of each turn of the event loop; answers how long the whole took. */
-async function once(gaps: number[]): Promise<number> {
-  const fleet = await openFleet();
+async function once(gaps: number[], folder: string): Promise<number> {
+  const fleet = await openFleet({ store: folderStore(folder) });
   let inFlight = 0;
   let aborted = 0;
   const forever = new Promise<never>(() => {});

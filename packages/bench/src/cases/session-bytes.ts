@@ -1,44 +1,70 @@
-// session-bytes.ts: what one idle live session costs: a root that waits inside its first turn, its journal on disk as by default.
+// session-bytes.ts: what one idle live session costs, its journal on disk as by default: a root that has done a turn and
+// waits for its user, as most sessions do most of the time. Beside it the same while it waits inside a turn.
+//
+// Ours is what the toolkit adds: the same agent is measured without it too, in the same process, and taken off. An agent that
+// waits has frames and promises of its own, and a process with an AsyncLocalStorage (ours, or any tracer's) pays more for each.
 
 import { join } from 'node:path';
-import { folderStore } from '@offswitch/runtime';
+import type { KillSwitches } from '@offswitch/core';
+import { createRuntime, folderStore, type Session } from '@offswitch/runtime';
+import { memorySource } from '@offswitch/testing';
 import type { Case } from '../case.ts';
-import { openFleet } from '../fleet.ts';
-import { liveHeapBytes } from '../measure.ts';
+import { switches } from '../fleet.ts';
+import { liveHeapBytes, turnOfLoop, until } from '../measure.ts';
 
 const sessions = 100_000;
+
+/** As much of a session as these agents use. */
+type Turns = Pick<Session, 'turn'>;
 
 export const sessionBytes: Case = {
   figures: ['session.bytes'],
   async run({ folder }) {
-    const fleet = await openFleet({ store: folderStore(join(folder, 'sessions')) });
-    await fleet.startRoots(2_000);
-    const before = await liveHeapBytes();
-    await fleet.startRoots(sessions);
-    const roots = ((await liveHeapBytes()) - before) / sessions;
-    const beforeTree = await liveHeapBytes();
-    await fleet.startTree(sessions);
-    const children = ((await liveHeapBytes()) - beforeTree) / sessions;
-    const bare = await bareBytes();
-    const note = `of it ${bare.toFixed(0)} the agent's own two async functions; a child waiting in its parent's turn ${children.toFixed(0)}`;
-    return [{ name: 'session.bytes', value: roots, unit: 'bytes', target: 1024, note }];
+    const runtime = await createRuntime({
+      switches,
+      source: memorySource(switches as KillSwitches),
+      store: folderStore(join(folder, 'sessions')),
+    });
+    const forever = new Promise<never>(() => {});
+    let waiting = 0;
+    const betweenTurns = async (session: Turns): Promise<void> => {
+      await session.turn(async () => {});
+      waiting++;
+      await forever;
+    };
+    const insideTurn = async (session: Turns): Promise<void> => {
+      await session.turn(() => {
+        waiting++;
+        return forever;
+      });
+    };
+    let body = betweenTurns;
+    const agent = runtime.agent('batch', (session) => body(session));
+    const started = async (start: (i: number) => unknown, count: number): Promise<void> => {
+      const goal = waiting + count;
+      for (let i = 0; i < count; i++) {
+        start(i);
+        if (i % 1000 === 999) await turnOfLoop();
+      }
+      await until(`${count} sessions that wait`, () => waiting === goal);
+    };
+    const governed = (i: number): unknown => agent.start(undefined, { userId: `u-${i % 1000}` });
+    const alone: Turns = { turn: (one) => one(undefined as never) };
+    const bare = (): unknown => body(alone);
+    /** Bytes each. */
+    const cost = async (start: (i: number) => unknown): Promise<number> => {
+      const before = await liveHeapBytes();
+      await started(start, sessions);
+      return ((await liveHeapBytes()) - before) / sessions;
+    };
+    await started(governed, 2_000);
+    await started(bare, 2_000);
+    const between = { gross: await cost(governed), bare: await cost(bare) };
+    body = insideTurn;
+    const inside = { gross: await cost(governed), bare: await cost(bare) };
+    const note =
+      `waits between turns: gross ${between.gross.toFixed(0)}, the agent alone ${between.bare.toFixed(0)}; ` +
+      `inside a turn ${(inside.gross - inside.bare).toFixed(0)}: gross ${inside.gross.toFixed(0)}, the agent alone ${inside.bare.toFixed(0)}`;
+    return [{ name: 'session.bytes', value: between.gross - between.bare, unit: 'bytes', target: 1024, note }];
   },
 };
-
-/** The same agent without a runtime. */
-async function bareBytes(): Promise<number> {
-  const live: unknown[] = [];
-  const forever = new Promise<never>(() => {});
-  const turn = async (body: () => Promise<never>): Promise<void> => {
-    await body();
-  };
-  const agent = async (): Promise<void> => {
-    await turn(() => {
-      live.push(undefined);
-      return forever;
-    });
-  };
-  const before = await liveHeapBytes();
-  for (let i = 0; i < sessions; i++) live.push(agent());
-  return ((await liveHeapBytes()) - before) / sessions;
-}
