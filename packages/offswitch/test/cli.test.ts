@@ -1,6 +1,9 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { flagFileControl, folderStore, formatStopKey, isEngaged, subjectKey } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Io } from '../src/cli/io.ts';
+import { main } from '../src/cli/main.ts';
+import { folderPlace, type Place } from '../src/cli/place.ts';
 import { Bench, switches } from './bench.ts';
 
 let bench: Bench;
@@ -263,7 +266,35 @@ describe('status', () => {
     const ran = await bench.cli(['status']);
     expect(ran.code).toBe(0);
     expect(ran.out).toContain('no switches are declared here yet');
+    expect(ran.out).toContain(`there is no folder ${bench.folder}`);
     expect(() => readFileSync(bench.folder)).toThrow('ENOENT');
+  });
+});
+
+describe('a process that does not answer', () => {
+  test('is not taken for none: what a flip stops is said to be unknown, not nobody (S10)', async () => {
+    await bench.visit();
+    let out = '';
+    const silent: Place = {
+      ...folderPlace(bench.folder),
+      ask: async () => [{ process: 'p-1', pid: 4, error: { code: 'timeout', message: 'no answer' } }],
+    };
+    const io: Io = {
+      out: (text) => {
+        out += text;
+      },
+      err: () => {},
+      isInteractive: false,
+      hasColour: false,
+      env: {},
+      user: 'tester',
+      ask: async () => '',
+      now: () => 0,
+      sleep: async () => {},
+    };
+    expect(await main(['--state', bench.folder, 'engage', 'global', '--reason', 'x'], io, () => silent)).toBe(3);
+    expect(out).toContain('cannot be counted: no running process answered');
+    expect(out).not.toContain('no process is running');
   });
 });
 

@@ -517,7 +517,7 @@ export class Switchboard {
 
 function untargetedMessage(flag: SwitchFlag, reading: Reading): string {
   const by = reading.state === 'engaged' && reading.by !== undefined ? ` by ${reading.by}` : '';
-  return `${flag.key} is engaged for everybody${by}: a ${flag.tier} switch must name its targets. Nobody is ${flag.action === 'terminate' ? 'terminated' : 'stopped'} by it; every session it could mean is held. Turn it off, or target it.`;
+  return `${flag.key} is engaged for everybody${by}: ${flag.tier === 'instance' ? 'an' : 'a'} ${flag.tier} switch must name its targets. Nobody is ${flag.action === 'terminate' ? 'terminated' : 'stopped'} by it; every session it could mean is held. Turn it off, or target it.`;
 }
 
 function holdDecision(flag: SwitchFlag, why: string, since: number): Decision {

@@ -13,9 +13,9 @@ import { askAll, previewIn, sessionsIn } from './wire.ts';
 
 export async function engage(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
   const { place } = command;
-  const plan = await planFlip(command, target);
+  // Both at once: a process that hangs is waited for once.
+  const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target.tier, target.subject)]);
   showFlip(command, 'engage', plan);
-  const reach = await reachOf(command, target.tier, target.subject);
   showReach(command, reach, 'stops', target.tier, target.subject);
   await confirm(command.io, question(target), isYes);
 

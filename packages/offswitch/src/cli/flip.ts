@@ -109,7 +109,6 @@ export async function latchFlip(command: Command, plan: FlipPlan, flip: Flip): P
   });
   try {
     await command.place.mark(key, 'engaged', n, { reason: flip.reason, by: flip.by, at: flip.at, subject, series });
-    await command.place.ask('reread');
   } catch (error) {
     command.say(
       paint(
@@ -175,7 +174,6 @@ export async function stopWithoutFile(command: Command, target: FlipTarget, who:
   });
   const { reason, by } = who;
   await command.place.mark(id, 'engaged', 0, { reason, by, at: command.io.now(), subject });
-  await command.place.ask('reread');
   const why = clean(error instanceof Error ? error.message.replace(/^\[[\w-]+\] /, '') : String(error));
   command.say(paint(command.io, 'yellow', `  ! the flag file could not be flipped: ${why}`));
   command.say(

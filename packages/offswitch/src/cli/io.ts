@@ -30,9 +30,18 @@ export function terminal(user: string): Io {
     async ask(question) {
       // On stderr, so that the answer of `--json` stays alone on stdout.
       const lines = createInterface({ input: process.stdin, output: process.stderr });
-      const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
+      let isAnswered = false;
+      const closed = new Promise<string>((resolve) =>
+        lines.once('close', () => {
+          // Ctrl-C leaves the cursor behind the question.
+          if (!isAnswered) process.stderr.write('\n');
+          resolve('');
+        }),
+      );
       try {
-        return await Promise.race([lines.question(question), closed]);
+        const answer = await Promise.race([lines.question(question), closed]);
+        isAnswered = true;
+        return answer;
       } finally {
         lines.close();
       }

@@ -57,7 +57,11 @@ export function showReach(command: Command, reach: Reach, verb: string, tier: Ti
   const { io } = command;
   for (const one of reach.silent) command.say(paint(io, 'yellow', `  warning     ${one}`));
   if (reach.processes === 0) {
-    command.say(`  right now   no process is running on ${clean(command.place.folder)}`);
+    command.say(
+      reach.silent.length > 0
+        ? '  right now   what it stops cannot be counted: no running process answered'
+        : `  right now   no process is running on ${clean(command.place.folder)}`,
+    );
     return;
   }
   const { preview } = reach;

@@ -14,9 +14,8 @@ import { age, clean, count, paint } from './print.ts';
 import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
-  const plan = await planFlip(command, target);
+  const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target.tier, target.subject)]);
   showFlip(command, 'release', plan);
-  const reach = await reachOf(command, target.tier, target.subject);
   if (target.tier === 'instance') {
     command.say(
       '  right now   starts nothing: a session that was ended stays ended; a new run of that id or conversation is permitted again',

@@ -28,6 +28,7 @@ export async function status(command: Command): Promise<Done> {
   const answers = await askAll(place, 'status', {}, statusIn);
   const running = answers.answered;
   const problems: string[] = [...silentOnes(answers)];
+  if (!place.exists()) problems.push(`there is no folder ${clean(place.folder)}: nothing below tells of any application`);
   const attempt = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
     try {
       return await work();
