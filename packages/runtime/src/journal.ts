@@ -77,7 +77,8 @@ export type JournalRecord =
       readonly error?: string;
       readonly costMicros?: number;
     })
-  | (Of & { readonly t: 'checkpoint'; readonly turn: number; readonly state?: unknown })
+  /** `read`: the agent goes on from its checkpoint, so the turns up to it are not needed any more. */
+  | (Of & { readonly t: 'checkpoint'; readonly turn: number; readonly read?: true; readonly state?: unknown })
   | (Of & { readonly t: 'turn-failed'; readonly turn: number; readonly error: string })
   | (Of & { readonly t: 'parked'; readonly stopId?: string })
   | (Of & {

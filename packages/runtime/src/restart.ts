@@ -36,6 +36,9 @@ export function inherit(from: Saved, born: SessionRecord): { readonly saved: Sav
       });
     }
   }
+  for (const turn of from.turns) {
+    if (turn.failed !== undefined) records.push({ ...base, t: 'turn-failed', turn: turn.number, error: turn.failed });
+  }
   if (from.settled && from.settled.status !== 'terminated') {
     const { status, result, error } = from.settled;
     records.push({

@@ -202,7 +202,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
           const { session } = context;
           const spawn = { ...(runOptions.userId === undefined ? {} : { userId: runOptions.userId }) };
           if (session.open) return session.open.spawn<Input, Result>(this_(name), input, spawn);
-          const { state } = session;
+          const { state } = session.saved;
           let outcome: Outcome<Result> | undefined;
           await session.turn(async (turn) => {
             outcome = await turn.spawn<Input, Result>(this_(name), input, spawn);

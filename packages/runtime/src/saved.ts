@@ -26,6 +26,8 @@ export interface SavedCall {
 export interface SavedTurn {
   readonly number: number;
   calls: SavedCall[];
+  /** It ended in this error, after which the agent went on. */
+  failed?: string;
 }
 
 export interface Saved {
@@ -33,7 +35,10 @@ export interface Saved {
   epoch: number;
   checkpointTurn: number;
   state: unknown;
-  /** The turns after the checkpoint, failed ones included; for an inline session all of them. Of a live session without the open one. */
+  /**
+   * The turns after the checkpoint, failed ones included; all of them for an inline session, and for one whose agent does not look at
+   * its checkpoint and is replayed. Of a live session without the open one.
+   */
   turns: readonly SavedTurn[];
   settled:
     | {
@@ -73,7 +78,9 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
     case 'session':
     case 'claim':
     case 'parked':
+      return;
     case 'turn-failed':
+      turnOf(saved, record.turn).failed = record.error;
       return;
     case 'turn':
       saved.turnsBegun++;
@@ -113,7 +120,7 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
     case 'checkpoint':
       saved.checkpointTurn = record.turn;
       saved.state = record.state;
-      if (!saved.record.inline && saved.turns.length > 0) {
+      if (record.read && !saved.record.inline && saved.turns.length > 0) {
         const later = saved.turns.filter((turn) => turn.number > record.turn);
         saved.turns = later.length > 0 ? later : noTurns;
       }
@@ -165,4 +172,10 @@ export function unknownCalls(saved: Saved): SavedCall[] {
       (call) => call.kind === 'tool' && call.class === 'effect' && (call.outcome === undefined || call.outcome === 'unknown'),
     ),
   );
+}
+
+/** The calls of the turn that was interrupted, or is under way: none once it is completed. */
+export function interruptedCalls(saved: Saved): readonly SavedCall[] {
+  const last = saved.turns.at(-1);
+  return last && last.number > saved.checkpointTurn ? last.calls : [];
 }

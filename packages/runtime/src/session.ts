@@ -17,7 +17,7 @@ import { Later } from './later.ts';
 import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
-import { applyRecord, type Saved, type SavedCall } from './saved.ts';
+import { applyRecord, type Saved, type SavedCall, type SavedTurn } from './saved.ts';
 import { Slice } from './slices.ts';
 import { endSession, noteResumed, noteUsage, startCall, startSession, within } from './telemetry.ts';
 import { OpenTurn, type Turn, type Usage } from './turn.ts';
@@ -33,7 +33,11 @@ export interface Session {
   readonly workflow: string;
   readonly userId: string | undefined;
   readonly conversationId: string | undefined;
-  /** The last checkpoint: what the last completed turn returned. `undefined` at birth. */
+  /**
+   * The last checkpoint: what the last completed turn returned. `undefined` at birth. An agent that looks at it (or at `turnNumber`) before
+   * its first turn goes on from there after a park or a crash. One that never looks is replayed: its code runs from the beginning, its
+   * completed turns answer from the journal and do nothing again, and the journal of all its turns is kept for that.
+   */
   readonly state: unknown;
   /** The last completed turn; 0 at birth. */
   readonly turnNumber: number;
@@ -91,6 +95,9 @@ export class LiveSession implements Session {
   private restingCalls = 0;
   private wakers: Set<() => void> | undefined;
   private nextTurn: number;
+  /** The agent has looked at its checkpoint, so it goes on from there. One that never looks is replayed from its first turn. */
+  private readsState = false;
+  private hasBegun = false;
   /** A turn waits at the gate to be begun. */
   private isBeginning = false;
   /** A terminate has come and its calls are being ended, a slice at a time. */
@@ -159,9 +166,11 @@ export class LiveSession implements Session {
     return this.node.conversationId;
   }
   get state(): unknown {
+    this.readsState = true;
     return this.saved.state;
   }
   get turnNumber(): number {
+    this.readsState = true;
     return this.saved.checkpointTurn;
   }
   get decision(): Decision {
@@ -231,6 +240,7 @@ export class LiveSession implements Session {
       const why = `turn ${this.open.number} of ${this.id} is still open; a turn inside a turn is none`;
       return Promise.reject(new RuntimeError('turn_ended', why));
     }
+    if (!this.hasBegun && !this.readsState && this.keepsAllTurns) this.nextTurn = 1;
     const turn = this.newTurn();
     return turn instanceof OpenTurn ? this.inTurn(turn, body) : turn.then((begun) => this.inTurn(begun, body));
   }
@@ -239,7 +249,7 @@ export class LiveSession implements Session {
     if (currentContext() === this) return runInContext(turn, LiveSession.turnBody<S>, body);
     // Called from elsewhere: the caller's context is what the body goes on in.
     return settledBy(() => body(turn)).then(
-      (state) => this.closeTurn(turn, state).then(() => state),
+      (state) => this.endTurnOf(turn, state).then(() => state),
       (error) =>
         this.failTurn(turn, error).then(() => {
           throw error;
@@ -253,13 +263,20 @@ export class LiveSession implements Session {
   }
   private static async turnEnded<S>(state: S): Promise<S> {
     const turn = currentContext() as OpenTurn;
-    await turn.session.closeTurn(turn, state);
+    await turn.session.endTurnOf(turn, state);
     return state;
   }
   private static async turnFailed(error: unknown): Promise<never> {
     const turn = currentContext() as OpenTurn;
     await turn.session.failTurn(turn, error);
     throw error;
+  }
+
+  /** A turn that had failed fails again when it is replayed: what the agent did about it is in the journal too. */
+  private async endTurnOf(turn: OpenTurn, state: unknown): Promise<void> {
+    if (turn.failedBefore === undefined) return this.closeTurn(turn, state);
+    await this.failTurn(turn, undefined);
+    throw new Error(turn.failedBefore);
   }
 
   async beginTurn(state?: unknown): Promise<Turn> {
@@ -287,23 +304,25 @@ export class LiveSession implements Session {
         new RuntimeError('turn_ended', `a turn of ${this.id} is being begun already; one loop, one turn at a time`),
       );
     }
+    this.hasBegun = true;
     const number = this.nextTurn;
-    const replay = this.saved.turns.find((turn) => turn.number === number)?.calls ?? [];
+    const before = this.saved.turns.find((turn) => turn.number === number);
     // A turn that is only replayed was counted when it was begun.
-    if (replay.length === 0) this.chargeTurn();
-    if (!this.stopping && this.engine.decide(this.node).action === 'run') return this.openTurn(number, replay);
+    if (!before) this.chargeTurn();
+    if (!this.stopping && this.engine.decide(this.node).action === 'run') return this.openTurn(number, before);
     this.isBeginning = true;
     return this.pass().then(() => {
       this.isBeginning = false;
-      return this.openTurn(number, replay);
+      return this.openTurn(number, before);
     });
   }
 
-  private openTurn(number: number, replay: readonly SavedCall[]): OpenTurn {
+  private openTurn(number: number, before: SavedTurn | undefined): OpenTurn {
     this.nextTurn = number + 1;
-    const turn = new OpenTurn(this, number, replay);
+    const turn = new OpenTurn(this, number, before?.calls ?? []);
+    turn.failedBefore = before?.failed;
     this.open = turn;
-    if (replay.length === 0) this.write({ t: 'turn', turn: number });
+    if (!before) this.write({ t: 'turn', turn: number });
     this.engine.changed(this);
     return turn;
   }
@@ -314,11 +333,19 @@ export class LiveSession implements Session {
     if (this.isOver || this.stopping) return never();
     turn.isEnded = true;
     this.open = undefined;
-    // An inline session is replayed from its first turn, so it keeps them all.
-    if (this.saved.record.inline) this.keepTurn(turn);
+    // What is replayed from its first turn keeps them all.
+    if (this.saved.record.inline || !this.readsState) this.keepTurn(turn);
     if (isLast || turn.number <= this.saved.checkpointTurn) return;
-    this.write({ t: 'checkpoint', turn: turn.number, ...(state === undefined ? {} : { state }) });
+    const read = this.readsState ? ({ read: true } as const) : {};
+    this.write({ t: 'checkpoint', turn: turn.number, ...read, ...(state === undefined ? {} : { state }) });
     this.engine.changed(this);
+  }
+
+  /** Is every turn up to the checkpoint in the journal still? Then an agent that does not look at it can be replayed. */
+  private get keepsAllTurns(): boolean {
+    const { turns, checkpointTurn } = this.saved;
+    for (let number = 1; number <= checkpointTurn; number++) if (!turns.some((turn) => turn.number === number)) return false;
+    return true;
   }
 
   private async failTurn(turn: OpenTurn, error: unknown): Promise<void> {
@@ -327,6 +354,7 @@ export class LiveSession implements Session {
     turn.isEnded = true;
     this.open = undefined;
     this.keepTurn(turn);
+    if (turn.failedBefore !== undefined) return;
     this.write({ t: 'turn-failed', turn: turn.number, error: messageOf(error) });
   }
 

@@ -8,7 +8,7 @@ import type { Call } from './call.ts';
 import type { Graph, Member } from './graph.ts';
 import type { Node } from './node.ts';
 import type { Receipt, ReceiptSession, Stage } from './receipt.ts';
-import { unknownCalls } from './saved.ts';
+import { interruptedCalls, unknownCalls } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
 import { subjectKey } from './stop-key.ts';
@@ -397,7 +397,7 @@ export class Stopping {
   private sessionOf(order: Order, member: Member): ReceiptSession {
     const { saved, live } = member;
     const { record } = saved;
-    const calls = live?.open ? live.openCalls() : (saved.turns.at(-1)?.calls ?? []);
+    const calls = live?.open ? live.openCalls() : interruptedCalls(saved);
     const state: ReceiptSession['state'] = order.ended.has(member)
       ? 'already-ended'
       : saved.settled

@@ -110,6 +110,8 @@ export class OpenTurn implements Turn {
   /** What the journal knows of this turn from before, by key; entries are taken out as they are matched. */
   readonly replay: Map<string, SavedCall> | undefined;
   modelCalls = 0;
+  /** The error it ended in before, where it is replayed and had failed. */
+  failedBefore: string | undefined;
   isEnded = false;
   private readonly firstOrdinal: number;
   private occurrences: Map<string, number> | undefined;

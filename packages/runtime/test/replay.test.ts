@@ -1,0 +1,78 @@
+import type { Session } from '@offswitch/runtime';
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, world } from './world.ts';
+
+describe('an agent that never looks at its checkpoint', () => {
+  // Its code begins at the beginning in every life; what it had done must not be done again.
+  const define = (here: Awaited<ReturnType<typeof world>>, did: string[], gate: Promise<void>) =>
+    here.runtime.agent('alpha', async (session: Session) => {
+      let total = 0;
+      for (const n of [1, 2, 3]) {
+        try {
+          await session.turn(async (turn) => {
+            total += await turn.tool('add', { n }, ({ n }) => {
+              did.push(`add ${n}`);
+              return n;
+            });
+            if (n === 2) throw new Error('stumbled');
+          });
+        } catch {
+          did.push('stumbled');
+        }
+        if (n === 2) await gate;
+      }
+      return total;
+    });
+
+  test('is replayed after a crash: completed turns answer from the journal, failed ones fail again, nothing is done twice (S7, I9)', async () => {
+    const first = await world();
+    const did: string[] = [];
+    define(first, did, new Promise(() => {})).start(undefined);
+    await settle(first.clock);
+    expect(did).toEqual(['add 1', 'add 2', 'stumbled']);
+    const second = await first.restart();
+    const { id } = second.runtime.sessions()[0]!;
+    const end = second.runtime.settled(id);
+    define(second, did, Promise.resolve());
+    await settle(second.clock);
+    expect(await end).toMatchObject({ status: 'completed', result: 6 });
+    expect(did).toEqual(['add 1', 'add 2', 'stumbled', 'stumbled', 'add 3']);
+  });
+
+  test('is replayed after a park in the same process', async () => {
+    const { runtime, source, clock } = await world();
+    const did: string[] = [];
+    const gate = deferred();
+    const { id } = define({ runtime } as never, did, gate.promise).start(undefined);
+    const end = runtime.settled(id);
+    await settle(clock);
+    source.engage('killswitch.global');
+    gate.resolve();
+    await settle(clock, 6_000);
+    expect(runtime.session(id)?.state).toBe('parked');
+    source.release('killswitch.global');
+    await settle(clock);
+    expect(await end).toMatchObject({ status: 'completed', result: 6 });
+    expect(did.filter((one) => one.startsWith('add'))).toEqual(['add 1', 'add 2', 'add 3']);
+  });
+
+  test('of one turn, killed between its checkpoint and its end, does not run that turn again', async () => {
+    const first = await world();
+    const did: string[] = [];
+    const one = (here: typeof first, isStuck: boolean) =>
+      here.runtime.agent('alpha', async (session) => {
+        const got = await session.turn((turn) => turn.tool('send', {}, () => void did.push('sent')));
+        if (isStuck) await new Promise(() => {});
+        return got;
+      });
+    one(first, true).start(undefined);
+    await settle(first.clock);
+    expect(first.runtime.sessions()).toMatchObject([{ checkpointTurn: 1 }]);
+    const second = await first.restart();
+    const end = second.runtime.settled(second.runtime.sessions()[0]!.id);
+    one(second, false);
+    await settle(second.clock);
+    expect((await end).status).toBe('completed');
+    expect(did).toEqual(['sent']);
+  });
+});
