@@ -31,6 +31,8 @@ export type LintCode =
   | 'missing-default'
   | 'missing-variant'
   | 'bad-rule'
+  /** A user or session switch that stops a share of everybody instead of naming ids (S11). */
+  | 'untargeted'
   | 'unknown-operator'
   | 'unknown-reference'
   | 'unknown-variable'

@@ -113,7 +113,7 @@ export function changedKeys(before: FlagSet | undefined, after: FlagSet): readon
 
 export type Readable =
   | { readonly ok: true; readonly feature: FeatureFlag }
-  | { readonly ok: false; readonly cause: 'not-found' | 'wrong-type' | 'error'; readonly finding: LintFinding };
+  | { readonly ok: false; readonly cause: 'not-found' | 'wrong-type' | 'untargeted' | 'error'; readonly finding: LintFinding };
 
 function judge(document: FlagDocument, compiled: Compiled | undefined, key: string, facts: SwitchFacts): Readable {
   const errors = lintFlag(document, key, facts).filter((one) => one.severity === 'error');
@@ -124,6 +124,8 @@ function judge(document: FlagDocument, compiled: Compiled | undefined, key: stri
   if (disabled) return { ok: false, cause: 'not-found', finding: disabled };
   const typed = errors.find((one) => one.code === 'wrong-type');
   if (typed) return { ok: false, cause: 'wrong-type', finding: typed };
+  const untargeted = errors.find((one) => one.code === 'untargeted');
+  if (untargeted) return { ok: false, cause: 'untargeted', finding: untargeted };
   if (first) return { ok: false, cause: 'error', finding: first };
   if (compiled?.feature) return { ok: true, feature: compiled.feature };
   const finding: LintFinding = {

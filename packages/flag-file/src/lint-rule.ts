@@ -23,6 +23,8 @@ export interface RuleContext {
   readonly evaluators: ReadonlyMap<string, Node>;
   /** The variables a switch is read with; absent for a flag that is none, whose context nobody here knows. */
   readonly variables?: ReadonlySet<string>;
+  /** A switch that must name its targets: a share of everybody is nobody's order (S11). */
+  readonly isTargeted?: boolean;
   report(code: LintCode, node: Node, message: string, isWarning?: boolean): void;
 }
 
@@ -96,6 +98,12 @@ export function lintRule(
     return;
   }
   if (operator === 'fractional') {
+    if (context.isTargeted)
+      context.report(
+        'untargeted',
+        operation.keyNode,
+        '"fractional" would stop a share of everybody, and this switch must name whom it stops; list the ids',
+      );
     for (const bucket of args) {
       const [variant, ...rest] = bucket.type === 'array' ? (bucket.children ?? []) : [];
       if (variant) result(variant);

@@ -156,6 +156,7 @@ export function lintFlag(document: FlagDocument, key: string, facts: SwitchFacts
       variants: new Set(variants.keys()),
       evaluators: evaluatorNodes(document),
       ...(facts ? { variables: variablesOf(facts) } : {}),
+      isTargeted: facts !== undefined && facts !== 'undeclared' && (facts.tier === 'user' || facts.tier === 'instance'),
       // The substring trap may be meant in somebody else's flag; never in a switch.
       report: (code, node, message, isWarning) => report(code, node, message, isWarning || (!facts && code === 'substring-in')),
     });

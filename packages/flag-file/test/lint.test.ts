@@ -107,6 +107,18 @@ describe('the linter finds, with line and way out,', () => {
     expect(found!.column).toBeGreaterThan(0);
   });
 
+  test('a declared user or session switch that is rolled out to a share of everybody, since canaries can miss one (S11)', () => {
+    const rule = '{"fractional": [{"var": "sessionId"}, ["engaged", 1], ["released", 99]]}';
+    for (const [key, isFault] of [
+      ['killswitch.user', true],
+      ['killswitch.instance', true],
+      ['killswitch.global', false],
+    ] as const) {
+      const found = lintFlagFile(flag(`{${sound}, "targeting": ${rule}}`, key), contractSwitches);
+      expect(found.some((one) => one.code === 'untargeted' && one.message.includes('list the ids'))).toBe(isFault);
+    }
+  });
+
   test('a declared switch that is not there, and one whose variants say the opposite of its declaration', () => {
     const text = flag('{"state": "ENABLED", "variants": {"engaged": false, "released": true}, "defaultVariant": "released"}');
     const findings = lintFlagFile(text, contractSwitches);

@@ -30,6 +30,17 @@ const isLive = (file: FileHarness, state: Reading['state']) => () => {
 const order = (reason = 'drill') => ({ flag: global, reason, by: 'ada' });
 
 describe('a hand edit of the file', () => {
+  test('that rolls a session switch out to one percent is untargeted for every session, and ends none of them (S11)', async () => {
+    const file = await opened();
+    const share = (json: { flags: Record<string, Record<string, unknown>> }) => {
+      json.flags[instance.key]!.targeting = { fractional: [{ var: 'sessionId' }, ['engaged', 1], ['released', 99]] };
+    };
+    await file.write(edited(await file.text(), share));
+    const read = (i: number) => file.source.read(instance, { sessionId: `s-${i}` }) as Reading;
+    await until(file.source, () => read(0).state === 'unknown');
+    const seen = new Set(Array.from({ length: 1000 }, (_, i) => read(i)).map((one) => one.state === 'unknown' && one.cause));
+    expect([...seen]).toEqual(['untargeted']);
+  });
   test('releases at an equal revision within one watch, because this process saw the change (S3)', async () => {
     const file = await opened();
     await file.control.engage(order());
