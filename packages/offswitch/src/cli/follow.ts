@@ -90,9 +90,6 @@ export function tellFollowed(command: Command, followed: Followed): void {
   for (const one of followed.silent) command.say(paint(io, 'yellow', `  ! ${one}`));
   if (followed.processes === 0 && followed.silent.length === 0) {
     command.say('  no process is running; it will be stopped at start');
-    command.say(
-      paint(io, 'dim', '  (a loop on openGate alone does not answer here: it stops when it reads the flags or the folder)'),
-    );
     return;
   }
   if (!followed.isFenced) {
