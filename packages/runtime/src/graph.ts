@@ -1,5 +1,6 @@
 // graph.ts: a root session and everything it started: one budget, one park, settled when its root is.
 
+import type { AgentDefinition } from './agent.ts';
 import { Budget } from './breakers.ts';
 import type { JournalRecord } from './journal.ts';
 import type { Node } from './node.ts';
@@ -23,6 +24,8 @@ export class Graph {
   /** While it is parked: who was held, so that a release is recognised; a call waits for a person where `call` is set. */
   parked: { readonly blocked: readonly { readonly node: Node; readonly call?: string }[] } | undefined;
   parkTimer: unknown;
+  /** Of a run without a name: what it runs, in this process alone. */
+  definition: AgentDefinition | undefined;
   /** Another process runs it. */
   isElsewhere = false;
 

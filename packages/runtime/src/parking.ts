@@ -2,6 +2,7 @@
 // After a crash it is the same: what the journals tell is a parked graph.
 
 import type { Decision, Stopped } from '@offswitch/core';
+import type { AgentDefinition } from './agent.ts';
 import { Graph, type Member } from './graph.ts';
 import type { Node } from './node.ts';
 import { foldJournals } from './saved.ts';
@@ -63,6 +64,8 @@ export class Parking {
     graph.parked = { blocked: blocked.map(({ node, call }) => ({ node, ...(call === undefined ? {} : { call }) })) };
     this.parked.add(graph);
     this.lookWhetherAllParked();
+    // A release may have come in the very moment: then nobody else looks again.
+    this.reconsider();
   }
 
   /** Holds everything and parks it as it comes to rest. Answers the roots that did not within the time. */
@@ -153,13 +156,14 @@ export class Parking {
   }
 
   mayResume(graph: Graph): boolean {
-    if (graph.isElsewhere || !graph.parked || !this.world.definitions.has(graph.root.saved.record.agent)) return false;
+    if (graph.isElsewhere || !graph.parked || !this.definitionOf(graph)) return false;
     if (this.world.decide(graph.root.node).action !== 'run') return false;
     const { blocked } = graph.parked;
     return (
       blocked.length === 0 ||
       blocked.some(({ node, call }) =>
-        call === undefined ? this.world.decide(node).action === 'run' : this.world.resolution(node.id, call) !== undefined,
+        // A child that was terminated meanwhile is a value for its parent.
+        call === undefined ? this.world.decide(node).action !== 'pause' : this.world.resolution(node.id, call) !== undefined,
       )
     );
   }
@@ -167,7 +171,7 @@ export class Parking {
   /** Claims a parked graph and runs its root again; children are found again by the spawns that started them. */
   resume(graph: Graph): void {
     if (!this.parked.has(graph) || this.world.isClosed || !this.mayResume(graph)) return;
-    const definition = this.world.definitions.get(graph.root.saved.record.agent)!;
+    const definition = this.definitionOf(graph)!;
     const { saved } = graph.root;
     const epoch = saved.epoch + 1;
     let isOurs = false;
@@ -175,6 +179,7 @@ export class Parking {
       isOurs = this.world.store.claim(saved.record.s, epoch);
     } catch (error) {
       this.world.alarm(`session ${saved.record.s} stays parked: its next epoch could not be claimed: ${String(error)}`);
+      this.world.reconsiderLater();
       return;
     }
     this.parked.delete(graph);
@@ -197,6 +202,11 @@ export class Parking {
       this.resumers.set(graph, resumer);
     }
     return resumer;
+  }
+
+  /** By name, or, for a run that has none, what was run in this very process. */
+  private definitionOf(graph: Graph): AgentDefinition | undefined {
+    return graph.definition ?? this.world.definitions.get(graph.root.saved.record.agent);
   }
 
   private adopt(graph: Graph): void {
@@ -231,7 +241,15 @@ export class Parking {
     const { saved } = member;
     const at = this.world.clock.now();
     const epoch = saved.epoch + 1;
-    if (!this.world.store.claim(saved.record.s, epoch)) {
+    let isOurs: boolean;
+    try {
+      isOurs = this.world.store.claim(saved.record.s, epoch);
+    } catch (error) {
+      this.world.alarm(`session ${saved.record.s} is terminated but not marked yet: ${String(error)}`);
+      this.world.reconsiderLater();
+      return;
+    }
+    if (!isOurs) {
       graph.isElsewhere = true;
       return;
     }

@@ -216,7 +216,9 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       open();
       if (!switches.isWorkflow(workflow)) throw unknownWorkflow(workflow, switches.workflows);
       const definition = { name: `${workflow}#unnamed`, body: body as never };
-      return runOutside(() => w.root(definition, workflow, undefined, runOptions)).outcome as Promise<Outcome<Result>>;
+      const live = runOutside(() => w.root(definition, workflow, undefined, runOptions));
+      live.graph.definition = definition;
+      return live.outcome as Promise<Outcome<Result>>;
     },
     async stop(order) {
       open();

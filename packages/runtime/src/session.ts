@@ -98,6 +98,7 @@ export class LiveSession implements Session {
   /** The agent has looked at its checkpoint, so it goes on from there. One that never looks is replayed from its first turn. */
   private readsState = false;
   private hasBegun = false;
+  private waitsAtBoundary = 0;
   /** A turn waits at the gate to be begun. */
   private isBeginning = false;
   /** A terminate has come and its calls are being ended, a slice at a time. */
@@ -419,6 +420,7 @@ export class LiveSession implements Session {
       if (this.span) this.engine.notePaused(this);
     }
     if (call) this.setResting(call, true);
+    else this.waitsAtBoundary++;
     await new Promise<void>((resolve) => {
       this.wakers ??= new Set();
       this.wakers.add(resolve);
@@ -427,6 +429,7 @@ export class LiveSession implements Session {
       this.engine.changed(this);
     });
     if (call) this.setResting(call, false);
+    else this.waitsAtBoundary--;
   }
 
   get isHeld(): boolean {
@@ -435,15 +438,14 @@ export class LiveSession implements Session {
 
   /** Would anything that waits here go on now? A boundary needs the gate's word; a call, that nothing holds calls; an unknown outcome, a person's. */
   mayWake(decision: Decision): boolean {
-    if (decision.action === 'run') return true;
+    if (this.waitsAtBoundary > 0 && decision.action === 'run') return true;
     for (const call of this.calls ?? []) {
       if (!call.isResting || call.childSession) continue;
-      if (
+      const mayGo =
         call.waitsForPerson === undefined
-          ? call.kind === 'tool' && !this.engine.mustHold(this.node)
-          : this.engine.resolution(this.id, call.id) !== undefined
-      )
-        return true;
+          ? !this.engine.mustHold(this.node) && (call.kind !== 'model' || decision.action === 'run')
+          : this.engine.resolution(this.id, call.id) !== undefined;
+      if (mayGo) return true;
     }
     return false;
   }

@@ -232,7 +232,13 @@ export class Stopping {
     if (order.covered.has(member.node.id)) return;
     order.covered.set(member.node.id, member);
     if (member.saved.settled) order.ended.add(member);
-    else if (member.live && !(order.stop.action === 'pause' && member.live.isAtRest)) order.waiting.add(member);
+    else if (member.live ? !(order.stop.action === 'pause' && member.live.isAtRest) : this.isOursToMark(order, member))
+      order.waiting.add(member);
+  }
+
+  /** What lies parked here is still to be marked as terminated; what another process has is its to mark. */
+  private isOursToMark(order: Order, member: Member): boolean {
+    return order.stop.action === 'terminate' && this.world.graphOf.get(member.node.id)?.isElsewhere === false;
   }
 
   private look(order: Order): void {

@@ -124,6 +124,8 @@ export class Switchboard {
   private isSweeping = false;
   private isDirty = false;
   private isClosed = false;
+  /** The source answers with promises: then it is asked in sweeps only, one at a time. */
+  private isAsync = false;
   private lastSweepAt = Number.NEGATIVE_INFINITY;
   private gapTimer: unknown;
   private keepTimer: unknown;
@@ -230,6 +232,11 @@ export class Switchboard {
     });
   }
 
+  /** A user's id as the other sessions of that user hold it: one text for all of them. */
+  sharedUserId(id: string): string {
+    return this.tracked.user.get(id)?.id ?? id;
+  }
+
   dismiss(node: Node): void {
     const { switches } = this.options;
     if (switches.user && node.userId !== undefined) this.untrack(switches.user, node.userId);
@@ -280,6 +287,8 @@ export class Switchboard {
     if (this.isClosed) return;
     this.generation++;
     this.isDirty = true;
+    // What stops the most is read in the same moment where the source can answer at once; everybody's own switch follows.
+    this.readWide();
     if (this.isSweeping || this.gapTimer !== undefined) return;
     const wait = this.lastSweepAt + sweepGapMs - this.options.clock.monotonic();
     if (wait <= 0) void this.sweep();
@@ -289,6 +298,12 @@ export class Switchboard {
         void this.sweep();
       }, wait);
     }
+  }
+
+  private readWide(): void {
+    if (this.isAsync) return;
+    for (const one of this.tracked.global.values()) void this.readOne(one);
+    for (const one of this.tracked.feature.values()) void this.readOne(one);
   }
 
   /** Resolves after a sweep that began after this call. */
@@ -387,6 +402,7 @@ export class Switchboard {
       this.take(one, answer);
       return undefined;
     }
+    this.isAsync = true;
     return answer.then((reading) => {
       // What was read before a change may be older than what another read has taken since: read again in the sweep to come.
       const isCurrent = generation === this.generation;

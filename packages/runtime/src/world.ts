@@ -39,6 +39,8 @@ export interface WorldOptions {
 
 /** Terminated graphs whose work can be taken up without reading the journals again. */
 const keptTerminated = 200;
+/** How long after a refusal of the store it is asked again. Milliseconds. */
+const againMs = 250;
 
 function born(record: SessionRecord): { readonly saved: Saved; readonly records: readonly JournalRecord[] } {
   return { saved: newSaved(record), records: [record] };
@@ -68,6 +70,7 @@ export class World implements Engine {
   private isReconsidering = false;
   private mustReconsider = false;
   private readonly terminatedGraphs: Graph[] = [];
+  private again: unknown;
   private readonly ends = new Map<string, { readonly promise: Promise<Ended>; readonly resolve: (outcome: Ended) => void }>();
   private readonly limiters = new Map<string, Limiter | undefined>();
   private readonly resolutions = new Map<string, Resolution>();
@@ -133,6 +136,7 @@ export class World implements Engine {
       isOurs = this.store.claim(session.id, epoch);
     } catch (error) {
       this.alarm(`session ${session.id} stays held: its next epoch could not be claimed: ${String(error)}`);
+      this.reconsiderLater();
       return false;
     }
     if (!isOurs) {
@@ -143,6 +147,15 @@ export class World implements Engine {
     session.saved.epoch = epoch;
     session.write({ t: 'claim' });
     return true;
+  }
+
+  /** What could not be written down is tried again until it can. */
+  reconsiderLater(): void {
+    if (this.again !== undefined || this.isClosed) return;
+    this.again = this.clock.setTimeout(() => {
+      this.again = undefined;
+      this.reconsider();
+    }, againMs);
   }
 
   resolution(session: string, call: string): Resolution | undefined {
@@ -176,7 +189,7 @@ export class World implements Engine {
     const node = new Node({
       id,
       workflow,
-      ...(options.userId === undefined ? {} : { userId: options.userId }),
+      ...(options.userId === undefined ? {} : { userId: this.kernel.switchboard.sharedUserId(options.userId) }),
       ...(options.conversationId === undefined ? {} : { conversationId: options.conversationId }),
       ...(detached ? { detachedFrom: detached.from.node } : {}),
     });
@@ -419,6 +432,7 @@ export class World implements Engine {
   /** Abandons what runs, exactly as a crash would: the journals hold what is needed to go on. */
   async close(): Promise<void> {
     this.isClosed = true;
+    this.clock.clearTimeout(this.again);
     this.pacer.close();
     for (const graph of this.graphs.values()) {
       this.clock.clearTimeout(graph.parkTimer);
