@@ -1,5 +1,6 @@
 // session-bytes.ts: what one idle live session costs, its journal on disk as by default: a root that has done a turn and
-// waits for its user, as most sessions do most of the time. Beside it the same while it waits inside a turn.
+// waits for its user, as most sessions do most of the time, and would go on from its checkpoint. Beside it one that waits
+// inside its first turn.
 //
 // Ours is what the toolkit adds: the same agent is measured without it too, in the same process, and taken off. An agent that
 // waits has frames and promises of its own, and a process with an AsyncLocalStorage (ours, or any tracer's) pays more for each.
@@ -15,7 +16,7 @@ import { liveHeapBytes, turnOfLoop, until } from '../measure.ts';
 const sessions = 100_000;
 
 /** As much of a session as these agents use. */
-type Turns = Pick<Session, 'turn'>;
+type Turns = Pick<Session, 'state' | 'turn'>;
 
 export const sessionBytes: Case = {
   figures: ['session.bytes'],
@@ -28,7 +29,7 @@ export const sessionBytes: Case = {
     const forever = new Promise<never>(() => {});
     let waiting = 0;
     const betweenTurns = async (session: Turns): Promise<void> => {
-      await session.turn(async () => {});
+      if (session.state === undefined) await session.turn(async () => true);
       waiting++;
       await forever;
     };
@@ -49,7 +50,7 @@ export const sessionBytes: Case = {
       await until(`${count} sessions that wait`, () => waiting === goal);
     };
     const governed = (i: number): unknown => agent.start(undefined, { userId: `u-${i % 1000}` });
-    const alone: Turns = { turn: (one) => one(undefined as never) };
+    const alone: Turns = { state: undefined, turn: (one) => one(undefined as never) };
     const bare = (): unknown => body(alone);
     /** Bytes each. */
     const cost = async (start: (i: number) => unknown): Promise<number> => {
