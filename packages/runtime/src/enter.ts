@@ -79,9 +79,12 @@ async function enterSlowly<R>(
     );
   let isFlushed = call.class !== 'effect' || engine.store.volatile === true;
   let isIntended = false;
+  let isPaced = false;
   for (;;) {
     await session.passCall(call);
-    const wait = session.limiter?.take() ?? 0;
+    // One token per call, however often it has to look again.
+    const wait = isPaced ? 0 : (session.limiter?.take() ?? 0);
+    isPaced = true;
     if (wait > 0) {
       await new Promise<void>((resolve) => engine.clock.setTimeout(resolve, wait));
       continue;

@@ -97,7 +97,7 @@ function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undef
   const workflow = member?.saved.record.workflow ?? '*';
   const allowance = asked ?? world.thresholdOf(workflow, breaker);
   const counters = member?.live?.counters;
-  if (counters) {
+  if (counters && breaker !== 'cost') {
     counters.allow(breaker, breaker === 'tool-failures' || breaker === 'repeats' ? (asked ?? 0) : allowance);
     counters.forgive(breaker);
   }

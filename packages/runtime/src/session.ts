@@ -419,12 +419,13 @@ export class LiveSession implements Session {
       this.heldSince = this.engine.clock.now();
       if (this.span) this.engine.notePaused(this);
     }
-    if (call) this.setResting(call, true);
-    else this.waitsAtBoundary++;
     await new Promise<void>((resolve) => {
+      // Before it counts as at rest: whoever hears of that asks what holds it.
       this.wakers ??= new Set();
       this.wakers.add(resolve);
       this.engine.held.add(this);
+      if (call) this.setResting(call, true);
+      else this.waitsAtBoundary++;
       this.checkRest();
       this.engine.changed(this);
     });

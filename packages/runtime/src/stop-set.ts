@@ -6,6 +6,7 @@
 import {
   actionOf,
   applyReading,
+  type Breaker,
   type Decision,
   effectOf,
   isEngaged,
@@ -122,6 +123,14 @@ export class StopSet {
     return (this.bySubject.get(`instance.${subject}`) ?? []).filter(
       (entry) => entry.key.kind === 'act' && isEngaged(entry.marks),
     );
+  }
+
+  /** What releases of one breaker have allowed one session beyond its threshold, in the breaker's unit: as lasting as the stops themselves. */
+  allowed(subject: string, breaker: Breaker): number {
+    let sum = 0;
+    for (const { key, marks, releasedDetails } of this.bySubject.get(`instance.${subject}`) ?? [])
+      if (key.kind === 'act' && key.breaker === breaker && !isEngaged(marks)) sum += releasedDetails?.allowance ?? 0;
+    return sum;
   }
 
   /** What a source said of one switch for one subject. Returns true when that changed what is in force. */

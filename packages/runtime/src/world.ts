@@ -472,7 +472,7 @@ export class World implements Engine {
     const root = graph.root.live;
     const workflow = graph.root.saved.record.workflow;
     const cap = this.thresholds(workflow).costMicros;
-    const allowance = root?.countersMade?.allowance('cost') ?? 0;
+    const allowance = this.kernel.stops.allowed(graph.root.node.key, 'cost');
     if (graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance)) {
       if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved, 0);
       return true;
@@ -483,7 +483,10 @@ export class World implements Engine {
 
   private check(session: LiveSession, breaker: Breaker, value: number, extra: number): void {
     const declared = limitOf(this.thresholds(session.workflow), breaker);
-    const limit = (declared ?? reportAt[breaker]) + (session.countersMade?.allowance(breaker) ?? 0) + extra;
+    // What was spent outlives a park and a crash, and so does what was allowed of it; the other counts start anew.
+    const allowance =
+      breaker === 'cost' ? this.kernel.stops.allowed(session.node.key, breaker) : (session.countersMade?.allowance(breaker) ?? 0);
+    const limit = (declared ?? reportAt[breaker]) + allowance + extra;
     if (value <= limit) return;
     const { counters } = session;
     if (declared === undefined) {
