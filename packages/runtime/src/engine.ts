@@ -49,6 +49,8 @@ export interface Engine {
   /** Claims the next epoch for a resume in place; false when another process has the session. */
   claim(session: LiveSession): boolean;
   alarm(message: string): void;
+  /** Looks again in a while at what the store refused. */
+  reconsiderLater(): void;
   /** Tells whoever records that a session began to rest, and which switch is behind it. */
   notePaused(session: LiveSession): void;
   changed(session: LiveSession): void;

@@ -93,6 +93,12 @@ async function enterSlowly<R>(
     call.reservedMicros = reserve;
     if (!isIntended) isIntended = session.intend(call);
     if (isIntended && !isFlushed) isFlushed = await flushed(call);
+    if (!session.isOver && !(isIntended && isFlushed)) {
+      // The store refused it: the call rests, and is tried again when the store has had time.
+      engine.reconsiderLater();
+      await session.hold(call);
+      continue;
+    }
     const decision = engine.decide(session.node);
     if (isIntended && isFlushed && !session.isOver && decision.action !== 'terminate' && !engine.mustHold(session.node)) break;
     if (decision.action === 'terminate' || session.isOver) {

@@ -414,7 +414,7 @@ export class LiveSession implements Session {
     if (!this.mayGoOn()) await never();
   }
 
-  private async hold(call: Call | undefined): Promise<void> {
+  async hold(call: Call | undefined): Promise<void> {
     if (this.heldSince === undefined) {
       this.heldSince = this.engine.clock.now();
       if (this.span) this.engine.notePaused(this);
