@@ -72,11 +72,13 @@ async function enterSlowly<R>(
   }
   if (!isCharged) session.charge(call);
   const reserve = options.maxCostMicros ?? (options.isModel ? session.graph.budget.dearest : 0);
-  if (!(Number.isSafeInteger(reserve) && reserve >= 0))
-    throw new RuntimeError(
-      'invalid_option',
-      `${call.name}: maxCostMicros must be a non-negative integer, got ${String(reserve)}`,
-    );
+  if (!(Number.isSafeInteger(reserve) && reserve >= 0)) {
+    const why = `${call.name}: maxCostMicros must be a non-negative integer, got ${String(reserve)}`;
+    const error = new RuntimeError('invalid_option', why);
+    // The turn must not wait for a call that is never made.
+    session.failCall(call, error);
+    throw error;
+  }
   let isFlushed = call.class !== 'effect' || engine.store.volatile === true;
   let isIntended = false;
   let isPaced = false;

@@ -667,12 +667,19 @@ export class LiveSession implements Session {
       this.answer(call, 'completed', before.child);
       return before.child;
     }
-    const child = this.engine.child(this, call, {
-      agent,
-      definition,
-      input,
-      detached: { reason: options.reason, owner: options.owner },
-    });
+    let child: LiveSession | undefined;
+    try {
+      child = this.engine.child(this, call, {
+        agent,
+        definition,
+        input,
+        detached: { reason: options.reason, owner: options.owner },
+      });
+    } catch (error) {
+      // Refused: the turn must not wait for it.
+      this.failCall(call, error);
+      throw error;
+    }
     this.completeCall(call, child!.id);
     return child!.id;
   }
