@@ -8,6 +8,7 @@ import type { Node } from './node.ts';
 import { foldJournals } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
+import { snapshot } from './snapshot.ts';
 import { subjectKey } from './stop-key.ts';
 import type { World } from './world.ts';
 
@@ -80,6 +81,11 @@ export class Parking {
       for (const graph of [...this.world.graphs.values()]) this.park(graph);
       this.lookWhetherAllParked();
     });
+  }
+
+  /** Whoever waits for everything to be parked is told what was not. */
+  close(): void {
+    this.allParked?.(this.notParked());
   }
 
   private notParked(): readonly string[] {
@@ -161,10 +167,12 @@ export class Parking {
     const { blocked } = graph.parked;
     return (
       blocked.length === 0 ||
-      blocked.some(({ node, call }) =>
-        // A child that was terminated meanwhile is a value for its parent.
-        call === undefined ? this.world.decide(node).action !== 'pause' : this.world.resolution(node.id, call) !== undefined,
-      )
+      blocked.some(({ node, call }) => {
+        const { action } = this.world.decide(node);
+        // A child that was terminated meanwhile, whatever it waited for, is a value for its parent.
+        if (action === 'terminate') return true;
+        return call === undefined ? action === 'run' : this.world.resolution(node.id, call) !== undefined;
+      })
     );
   }
 
@@ -191,7 +199,7 @@ export class Parking {
     saved.epoch = epoch;
     const live = this.world.bring(graph, graph.root);
     live.write({ t: 'claim' });
-    live.start(definition, saved.record.input);
+    live.start(definition, snapshot(`the input of ${saved.record.agent}`, saved.record.input));
   }
 
   private readonly resumers = new WeakMap<Graph, () => void>();
