@@ -48,6 +48,8 @@ export class Call {
   adoptedKey: string | undefined;
   /** The journal already has its intent. */
   isKnown = false;
+  /** Its intent was written in this life. */
+  isIntended = false;
   /** Name and digest of the arguments (or key): what makes two calls of a turn the same, and what repeats. */
   readonly recognised: string;
   private readonly isKeyExplicit: boolean;

@@ -61,6 +61,8 @@ export interface ChildSpec {
   readonly definition?: AgentDefinition;
   readonly input?: unknown;
   readonly userId?: string;
+  /** Where it is not told by the agent's name: that of a run without one. */
+  readonly workflow?: string;
   readonly inline?: boolean;
   readonly detached?: { readonly reason: string; readonly owner: string };
 }

@@ -4,6 +4,7 @@
 import { type Call, never } from './call.ts';
 import { RuntimeError } from './error.ts';
 import type { SavedCall } from './saved.ts';
+import { snapshot } from './snapshot.ts';
 import { startCall } from './telemetry.ts';
 import type { Usage } from './turn.ts';
 
@@ -63,12 +64,19 @@ async function enterSlowly<R>(
     turn.replay!.delete(call.key);
     const answer = await fromJournal(call, before, options);
     if (answer === 'failed') throw session.mayGoOn() ? replayedError(call) : await never<Error>();
-    if (answer === 'answered') return session.mayGoOn() ? (call.value as R) : never();
+    if (answer === 'answered') return session.mayGoOn() ? (snapshot(call.name, call.value) as R) : never();
   } else if (call.class === 'effect' && turn.hasUnmatchedEffect(call.name)) {
     await session.waitForPerson(
       call,
       `${call.name} was called before the interruption with other arguments (${turn.unmatchedIds(call.name)}); it is not known whether this is the same act`,
     );
+    const said = engine.resolution(session.id, call.id);
+    if (said?.verdict === 'happened') {
+      // The word is about this act: it is not made again.
+      session.intend(call);
+      settleByWord(call, said.value);
+      return session.mayGoOn() ? (snapshot(call.name, call.value) as R) : never();
+    }
   }
   if (!isCharged) session.charge(call);
   const reserve = options.maxCostMicros ?? (options.isModel ? session.graph.budget.dearest : 0);
@@ -88,7 +96,7 @@ async function enterSlowly<R>(
     const wait = isPaced ? 0 : (session.limiter?.take() ?? 0);
     isPaced = true;
     if (wait > 0) {
-      await new Promise<void>((resolve) => engine.clock.setTimeout(resolve, wait));
+      await session.sleep(wait);
       continue;
     }
     if (call.reservedMicros === 0 && reserve > 0 && !engine.reserve(session, reserve)) continue;
@@ -133,11 +141,11 @@ async function fromJournal(call: Call, before: SavedCall, options: EnterOptions)
   const { engine } = session;
   call.savedId = before.id;
   // An effect that came back after the stop happened: its recorded result is the answer.
-  if (before.outcome === 'completed' || (before.outcome === 'late' && before.class === 'effect')) {
+  if (before.outcome === 'completed' || (before.outcome === 'late' && before.class === 'effect' && before.error === undefined)) {
     session.answer(call, 'completed', before.value);
     return 'answered';
   }
-  if (before.outcome === 'failed') {
+  if (before.outcome === 'failed' || (before.outcome === 'late' && before.error !== undefined)) {
     call.error = before.error;
     session.answer(call, 'failed', undefined);
     return 'failed';
@@ -154,14 +162,7 @@ async function fromJournal(call: Call, before: SavedCall, options: EnterOptions)
   for (;;) {
     const said = engine.resolution(session.id, before.id) ?? (await probed(call, options));
     if (said?.verdict === 'happened') {
-      session.write({
-        t: 'end',
-        turn: call.turn.number,
-        key: call.key,
-        outcome: 'completed',
-        ...(said.value === undefined ? {} : { value: said.value }),
-      });
-      session.answer(call, 'completed', said.value);
+      settleByWord(call, said.value);
       return 'answered';
     }
     if (said?.verdict === 'did-not') {
@@ -173,17 +174,41 @@ async function fromJournal(call: Call, before: SavedCall, options: EnterOptions)
   }
 }
 
+/** A person or a probe said that it happened: recorded, and answered with what they said it came to. */
+function settleByWord(call: Call, value: unknown): void {
+  const { session } = call;
+  session.write({
+    t: 'end',
+    turn: call.turn.number,
+    key: call.key,
+    outcome: 'completed',
+    ...(value === undefined ? {} : { value }),
+  });
+  session.answer(call, 'completed', value);
+}
+
+/** A probe that has not answered by then has not answered. Milliseconds. */
+const probeTimeoutMs = 10_000;
+
 async function probed(
   call: Call,
   options: EnterOptions,
 ): Promise<{ readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined> {
-  if (!options.probe) return undefined;
+  const { probe } = options;
+  if (!probe) return undefined;
+  const { clock } = call.session.engine;
+  let timer: unknown;
+  const late = new Promise<never>((_, reject) => {
+    timer = clock.setTimeout(() => reject(new Error(`no answer within ${probeTimeoutMs} ms`)), probeTimeoutMs);
+  });
   try {
-    const verdict = await options.probe(call.idempotencyKey);
+    const verdict = await Promise.race([probe(call.idempotencyKey), late]);
     return verdict === 'happened' || verdict === 'did-not' ? { verdict } : undefined;
   } catch (error) {
     call.session.engine.alarm(`the probe of ${call.name} failed, so a person must say: ${String(error)}`);
     return undefined;
+  } finally {
+    clock.clearTimeout(timer);
   }
 }
 

@@ -115,7 +115,7 @@ export class Parking {
       const { record } = saved;
       // A claim without a record is of a process that died between the two: its epoch is used up. Of one that lives, it is its.
       const claim = claims.get(subjectKey(record.s));
-      const isElsewhere = isWritten || (claim !== undefined && claim.alive && claim.epoch > saved.epoch);
+      const isElsewhere = isWritten || (claim?.alive === true && claim.epoch > saved.epoch);
       if (claim && claim.epoch > saved.epoch) saved.epoch = claim.epoch;
       const graph = roots.get(record.root);
       if (!graph && record.s !== record.root) continue;

@@ -11,6 +11,7 @@ import {
 } from '@offswitch/core';
 import type { Agent, RunOptions } from './agent.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
+import { never } from './call.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { currentContext, runOutside } from './context.ts';
 import { controlHandler } from './control.ts';
@@ -22,10 +23,12 @@ import { Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
 import type { Receipt } from './receipt.ts';
 import { type ReleaseOrder, releaseByAct } from './release.ts';
-import type { Session } from './session.ts';
+import type { LiveSession, Session } from './session.ts';
+import type { AttachOptions } from './spawn.ts';
 import { countStates, statusOf } from './status.ts';
 import { subjectKey } from './stop-key.ts';
 import type { ControlHandler, StateStore } from './store.ts';
+import type { OpenTurn } from './turn.ts';
 import { type Preview, previewOf, type RuntimeStatus, type SessionView, unsettled, viewOf } from './view.ts';
 import { World } from './world.ts';
 
@@ -179,8 +182,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       w.parking.reconsider();
       const start = (input: Input, runOptions: RunOptions = {}) => {
         open();
-        const context = currentContext();
-        if (context && context.session.engine === w && !context.session.isOver) {
+        if (around(w)) {
           throw new RuntimeError('invalid_option', `${name}.start inside a session: use turn.spawn, or run()`);
         }
         if (!switches.isWorkflow(name)) throw unknownWorkflow(name, switches.workflows);
@@ -196,19 +198,9 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
         name,
         start,
         run: async (input, runOptions = {}) => {
-          const context = currentContext();
-          if (!context || context.session.engine !== w || context.session.isOver) return start(input, runOptions).outcome;
-          // A run started inside a session is a child of it (S2); between turns it is a turn of its own.
-          const { session } = context;
-          const spawn = { ...(runOptions.userId === undefined ? {} : { userId: runOptions.userId }) };
-          if (session.open) return session.open.spawn<Input, Result>(this_(name), input, spawn);
-          const { state } = session.saved;
-          let outcome: Outcome<Result> | undefined;
-          await session.turn(async (turn) => {
-            outcome = await turn.spawn<Input, Result>(this_(name), input, spawn);
-            return state;
-          });
-          return outcome!;
+          const session = around(w);
+          if (!session) return start(input, runOptions).outcome;
+          return runInside(session, name, input, runOptions) as Promise<Outcome<Result>>;
         },
       };
     },
@@ -216,6 +208,9 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       open();
       if (!switches.isWorkflow(workflow)) throw unknownWorkflow(workflow, switches.workflows);
       const definition = { name: `${workflow}#unnamed`, body: body as never };
+      const session = around(w);
+      if (session)
+        return runInside(session, definition.name, undefined, runOptions, { definition, workflow }) as Promise<Outcome<Result>>;
       const live = runOutside(() => w.root(definition, workflow, undefined, runOptions));
       live.graph.definition = definition;
       return live.outcome as Promise<Outcome<Result>>;
@@ -333,10 +328,42 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       await kernel.close();
     },
   };
-  const this_ = (name: string): Agent<never, never> => ({ name }) as Agent<never, never>;
   handler = controlHandler(runtime, w);
   w.reconsider();
   return runtime;
+}
+
+/** The session of this runtime whose code asks for a run. Code that goes on after the end of its session starts nothing (S9). */
+function around(world: World): LiveSession | undefined {
+  const session = currentContext()?.session;
+  if (!session || session.engine !== world) return undefined;
+  if (session.isOver && !session.isStopped) {
+    throw new RuntimeError(
+      'session_ended',
+      `session ${session.id} has ended, and code that was started in it may start no run any more`,
+    );
+  }
+  return session;
+}
+
+/** A run started inside a session is a child of it (S2); between turns it is a turn of its own. */
+async function runInside(
+  session: LiveSession,
+  name: string,
+  input: unknown,
+  options: RunOptions,
+  unnamed: Omit<AttachOptions, 'isRun'> = {},
+): Promise<Outcome> {
+  if (session.isOver) return never();
+  const spec = { ...unnamed, ...(options.userId === undefined ? {} : { userId: options.userId }) };
+  if (session.open) return session.open.run(name, input, spec);
+  const { state } = session.saved;
+  let outcome: Outcome | undefined;
+  await session.turn(async (turn) => {
+    outcome = await (turn as OpenTurn).run(name, input, spec);
+    return state;
+  });
+  return outcome!;
 }
 
 /** The session whose code is running, from the async context. */

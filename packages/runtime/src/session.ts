@@ -19,6 +19,7 @@ import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { applyRecord, type Saved, type SavedCall, type SavedTurn } from './saved.ts';
 import { Slice } from './slices.ts';
+import { snapshot } from './snapshot.ts';
 import { endSession, noteResumed, noteUsage, startCall, startSession, within } from './telemetry.ts';
 import { OpenTurn, type Turn, type Usage } from './turn.ts';
 
@@ -104,6 +105,8 @@ export class LiveSession implements Session {
   /** A terminate has come and its calls are being ended, a slice at a time. */
   private isAborting = false;
   private deadline: unknown;
+  private isPastDeadline = false;
+  private sleeps: Set<unknown> | undefined;
   private outcomeLater: Later<Outcome> | undefined;
   private finalLater: Later<Outcome> | undefined;
   private wakeSoonMade: (() => void) | undefined;
@@ -168,7 +171,8 @@ export class LiveSession implements Session {
   }
   get state(): unknown {
     this.readsState = true;
-    return this.saved.state;
+    // A copy: what the agent does to it in a turn that is interrupted is not in the checkpoint.
+    return snapshot(`the state of ${this.agent}`, this.saved.state);
   }
   get turnNumber(): number {
     this.readsState = true;
@@ -329,17 +333,32 @@ export class LiveSession implements Session {
   }
 
   private async closeTurn(turn: OpenTurn, state: unknown, isLast = false): Promise<void> {
-    await this.joinCalls();
-    await this.settleUnmatched(turn);
+    await this.quiesce(turn);
     if (this.isOver || this.stopping) return never();
+    let kept: unknown;
+    try {
+      kept = snapshot(`the state that turn ${turn.number} of ${this.agent} returned`, state);
+    } catch (error) {
+      // Without a checkpoint the turn has failed, and what it did is kept for the day it is run again.
+      await this.failTurn(turn, error);
+      throw error;
+    }
     turn.isEnded = true;
     this.open = undefined;
     // What is replayed from its first turn keeps them all.
     if (this.saved.record.inline || !this.readsState) this.keepTurn(turn);
     if (isLast || turn.number <= this.saved.checkpointTurn) return;
     const read = this.readsState ? ({ read: true } as const) : {};
-    this.write({ t: 'checkpoint', turn: turn.number, ...read, ...(state === undefined ? {} : { state }) });
+    this.write({ t: 'checkpoint', turn: turn.number, ...read, ...(kept === undefined ? {} : { state: kept }) });
     this.engine.changed(this);
+  }
+
+  /** Waits until nothing of the turn is under way; a call may be made by what another one's end set going. */
+  private async quiesce(turn: OpenTurn): Promise<void> {
+    do {
+      await this.joinCalls();
+      await this.settleUnmatched(turn);
+    } while (!this.isOver && this.calls !== undefined && this.calls.size > 0);
   }
 
   /** Is every turn up to the checkpoint in the journal still? Then an agent that does not look at it can be replayed. */
@@ -350,7 +369,8 @@ export class LiveSession implements Session {
   }
 
   private async failTurn(turn: OpenTurn, error: unknown): Promise<void> {
-    await this.joinCalls();
+    // An effect that the failed turn did not come to again must not be made by the turn that is tried instead of it.
+    await this.quiesce(turn);
     if (this.isOver || this.stopping) return never();
     turn.isEnded = true;
     this.open = undefined;
@@ -431,6 +451,20 @@ export class LiveSession implements Session {
     });
     if (call) this.setResting(call, false);
     else this.waitsAtBoundary--;
+  }
+
+  /** Milliseconds. Ends never for a session that is over: its timer goes with it. */
+  sleep(ms: number): Promise<void> {
+    if (this.isOver) return never();
+    return new Promise((resolve) => {
+      this.sleeps ??= new Set();
+      const { sleeps } = this;
+      const timer = this.engine.clock.setTimeout(() => {
+        sleeps.delete(timer);
+        resolve();
+      }, ms);
+      sleeps.add(timer);
+    });
   }
 
   get isHeld(): boolean {
@@ -537,7 +571,8 @@ export class LiveSession implements Session {
       name,
       class: of,
     } as const;
-    return this.engine.append(this.graph, childId === undefined ? record : { ...record, child: childId });
+    call.isIntended = this.engine.append(this.graph, childId === undefined ? record : { ...record, child: childId });
+    return call.isIntended;
   }
 
   /** Runs the body; the promise is settled for the agent only while it may go on. */
@@ -550,7 +585,19 @@ export class LiveSession implements Session {
     } catch (error) {
       return this.failCall(call, error) ? Promise.reject(error) : never();
     }
-    if (!isThenable(result)) return this.completeCall(call, result, usageOf?.(result)) ? Promise.resolve(result) : never();
+    let isLater: boolean;
+    try {
+      isLater = isThenable(result);
+    } catch (error) {
+      return this.failCall(call, error) ? Promise.reject(error) : never();
+    }
+    if (!isLater) {
+      try {
+        return Promise.resolve(this.deliver(call, result as R, usageOf));
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     return Promise.resolve(result).then(
       (value) => this.deliver(call, value, usageOf),
       (error) => {
@@ -582,13 +629,15 @@ export class LiveSession implements Session {
   completeCall(call: Call, value: unknown, usage?: Usage): boolean {
     if (call.outcome !== undefined) return this.endLate(call, { ...(value === undefined ? {} : { value }) });
     this.endInline(call, 'completed');
-    call.value = value;
     const costMicros = this.settleCost(call, usage);
     let broken: unknown;
     try {
-      this.writeEnd(call, value, costMicros);
+      // The agent gets the value itself and may change it.
+      call.value = snapshot(call.name, value);
+      this.writeEnd(call, call.value, costMicros);
     } catch (error) {
       broken = error;
+      call.value = undefined;
       this.writeEnd(call, undefined, costMicros);
     }
     this.untrack(call);
@@ -720,6 +769,7 @@ export class LiveSession implements Session {
   /** Rests for good in this life: memory is freed, the checkpoint and the interrupted turn stay. The inner promises are abandoned. */
   park(decision: Stopped, unknownCalls: readonly string[]): void {
     if (this.isOver) return;
+    for (const call of this.calls ?? []) this.takeBack(call);
     if (this.open) this.keepTurn(this.open);
     this.write({ t: 'parked', ...(decision.stopId === undefined ? {} : { stopId: decision.stopId }) });
     this.leave('paused');
@@ -731,6 +781,15 @@ export class LiveSession implements Session {
       checkpointTurn: this.saved.checkpointTurn,
       unknownCalls,
     });
+  }
+
+  /** Written down, never sent: nothing to ask a person about. */
+  private takeBack(call: Call): void {
+    if (!call.isIntended || call.isSent || call.class !== 'effect' || call.outcome !== undefined) return;
+    if (call.reservedMicros > 0) this.graph.budget.settle(call.reservedMicros, 0);
+    call.reservedMicros = 0;
+    call.outcome = 'not-sent';
+    this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'not-sent' });
   }
 
   /** Another process took it over, or this one closes: this copy writes and does nothing more. */
@@ -789,6 +848,7 @@ export class LiveSession implements Session {
   private aborted(): void {
     if (this.isOver || this.tryMark()) return;
     this.deadline = this.engine.clock.setTimeout(() => {
+      this.isPastDeadline = true;
       for (const call of [...(this.calls ?? [])]) if (call.isSent && call.class === 'effect') this.endStopped(call, 'unknown');
       this.tryMark();
     }, this.engine.effectDeadlineMs);
@@ -814,7 +874,12 @@ export class LiveSession implements Session {
     if (!this.stopping || this.isOver || this.isAborting) return false;
     for (const call of this.calls ?? []) {
       if (call.childSession && !call.childSession.isOver) return false;
-      if (call.isSent && call.class === 'effect') return false;
+      if (call.isSent && call.class === 'effect') {
+        if (!this.isPastDeadline) return false;
+        call.childSession = undefined;
+        this.endStopped(call, 'unknown');
+        continue;
+      }
       if (call.kind === 'spawn' || call.childSession) {
         call.childSession = undefined;
         this.endStopped(call, 'aborted');
@@ -838,10 +903,11 @@ export class LiveSession implements Session {
     if (this.open && status === 'terminated') this.keepTurn(this.open);
     let { error } = how;
     try {
+      const result = snapshot(`the result of ${this.agent}`, how.result);
       this.write({
         t: 'settled',
         status,
-        ...(how.result === undefined ? {} : { result: how.result }),
+        ...(result === undefined ? {} : { result }),
         ...(error === undefined ? {} : { error: messageOf(error) }),
         ...(how.decision?.stopId === undefined ? {} : { stopId: how.decision.stopId }),
       });
@@ -875,7 +941,7 @@ export class LiveSession implements Session {
     const id = this.id;
     switch (settled.status) {
       case 'completed':
-        this.resolveFinal({ status: 'completed', session: id, result: settled.result });
+        this.resolveFinal({ status: 'completed', session: id, result: snapshot(`the result of ${this.agent}`, settled.result) });
         return;
       case 'failed':
         this.resolveFinal({ status: 'failed', session: id, error: new Error(settled.error ?? `${this.agent} failed`) });
@@ -898,6 +964,8 @@ export class LiveSession implements Session {
     endSession(this.span, how, this.stopping?.reason);
     this.life = isStopped ? 'stopped' : 'ended';
     this.engine.clock.clearTimeout(this.deadline);
+    for (const timer of this.sleeps ?? []) this.engine.clock.clearTimeout(timer);
+    this.sleeps = undefined;
     this.wakers = undefined;
     this.engine.held.delete(this);
     if (this.isAtRest) {

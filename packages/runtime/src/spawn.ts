@@ -1,19 +1,24 @@
 // spawn.ts: a sub-agent, its session a child of the caller's: path extended, born stopped if stopped (I2).
 
+import type { AgentDefinition } from './agent.ts';
 import { type Call, never } from './call.ts';
 import { RuntimeError } from './error.ts';
 import type { Outcome } from './outcome.ts';
 
+export interface AttachOptions {
+  readonly userId?: string;
+  /** Of a run without a name: its code, which no other process has, and its workflow. */
+  readonly definition?: AgentDefinition;
+  readonly workflow?: string;
+  /** Started with `run`, for which a failure is an outcome. */
+  readonly isRun?: boolean;
+}
+
 /** Starts the child of this call, or finds it again after a park or a crash, and waits for it. */
-export async function attach(
-  call: Call,
-  agent: string,
-  input: unknown,
-  options?: { readonly userId?: string },
-): Promise<Outcome> {
+export async function attach(call: Call, agent: string, input: unknown, options?: AttachOptions): Promise<Outcome> {
   const { session, turn } = call;
   const { engine } = session;
-  const definition = engine.definition(agent);
+  const definition = options?.definition ?? engine.definition(agent);
   if (!definition)
     throw new RuntimeError(
       'agent_not_registered',
@@ -40,6 +45,7 @@ export async function attach(
     definition,
     input,
     ...(options?.userId === undefined ? {} : { userId: options.userId }),
+    ...(options?.workflow === undefined ? {} : { workflow: options.workflow }),
   });
   if (!child) return never();
   const outcome = await child.final;
@@ -47,6 +53,7 @@ export async function attach(
   if (outcome.status === 'failed') {
     const deliver = session.failCall(call, outcome.error);
     if (!deliver) return never();
+    if (options?.isRun) return outcome;
     throw outcome.error;
   }
   // The child's own record holds its result; the call's end only says that there is one.

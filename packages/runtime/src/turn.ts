@@ -13,7 +13,8 @@ import type { CallClass } from './journal.ts';
 import type { Outcome } from './outcome.ts';
 import type { SavedCall } from './saved.ts';
 import type { LiveSession } from './session.ts';
-import { attach } from './spawn.ts';
+import { snapshot } from './snapshot.ts';
+import { type AttachOptions, attach } from './spawn.ts';
 
 /** What a model call used. `costMicros`: integer millionths of a currency unit. */
 export interface Usage {
@@ -146,6 +147,13 @@ export class OpenTurn implements Turn {
     return attach(one, agent.name, input, options) as Promise<SpawnOutcome<R>>;
   }
 
+  /** A run started inside this turn: a child of it, whose failure is an outcome (S2). */
+  run(agent: string, input: unknown, options: Omit<AttachOptions, 'isRun'>): Promise<Outcome> {
+    const one = this.make('spawn', agent, 'delegates', undefined, digestOf('the input of', agent, input));
+    if (typeof one === 'undefined') return never();
+    return attach(one, agent, input, { ...options, isRun: true });
+  }
+
   detach<I>(
     agent: Agent<I, unknown>,
     input: I,
@@ -170,7 +178,7 @@ export class OpenTurn implements Turn {
       { maxCostMicros: spec.maxCostMicros, isModel: spec.kind === 'model', probe: spec.probe, isOpen: true },
       body,
     );
-    if (one.outcome === 'completed') replay = { value: one.value };
+    if (one.outcome === 'completed') replay = { value: snapshot(spec.name, one.value) };
     return {
       replay,
       get signal() {
@@ -241,7 +249,7 @@ export class OpenTurn implements Turn {
   /** `undefined` where the session may not go on: the caller then waits for ever. Throws for a turn that is over. */
   private make(kind: Call['kind'], name: string, of: CallClass, key: string | undefined, identity: string): Call | undefined {
     const { session } = this;
-    if (session.isOver && session.isStopped) return undefined;
+    if ((session.isOver && session.isStopped) || session.stopping) return undefined;
     if (this.isEnded)
       throw new RuntimeError(
         'turn_ended',

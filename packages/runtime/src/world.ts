@@ -23,6 +23,7 @@ import { inherit } from './restart.ts';
 import { newSaved, type Saved } from './saved.ts';
 import { LiveSession } from './session.ts';
 import { Slice } from './slices.ts';
+import { snapshot } from './snapshot.ts';
 import { Stopping } from './stopping.ts';
 import type { StateStore } from './store.ts';
 import { notePaused } from './telemetry.ts';
@@ -194,7 +195,7 @@ export class World implements Engine {
       ...(detached ? { detachedFrom: detached.from.node } : {}),
     });
     const record = new Birth(node, definition.name, this.clock.now(), {
-      input,
+      input: snapshot(`the input of ${definition.name}`, input),
       ...(detached ? { detached: { from: detached.from.id, reason: detached.reason, owner: detached.owner } } : {}),
     });
     const { saved, records } =
@@ -205,7 +206,7 @@ export class World implements Engine {
     this.graphs.set(id, graph);
     this.graphOf.set(id, graph);
     const live = this.bring(graph, graph.root);
-    live.start(definition, record.input);
+    live.start(definition, options.restartOf === undefined ? input : snapshot(`the input of ${definition.name}`, record.input));
     return live;
   }
 
@@ -285,7 +286,10 @@ export class World implements Engine {
       if (!this.claim(live)) return undefined;
     }
     this.begin(live);
-    if (!spec.inline) live.start(spec.definition!, member.saved.record.input);
+    if (!spec.inline) {
+      const isNew = !known && member.records === undefined;
+      live.start(spec.definition!, isNew ? spec.input : snapshot(`the input of ${spec.agent}`, member.saved.record.input));
+    }
     return live;
   }
 
@@ -363,12 +367,12 @@ export class World implements Engine {
     const node = new Node({
       id,
       parent: parent.node,
-      workflow: this.workflowOf(spec.agent, record.workflow),
+      workflow: spec.workflow ?? this.workflowOf(spec.agent, record.workflow),
       ...(user === undefined ? {} : { userId: user }),
       ...(record.conversation === undefined ? {} : { conversationId: record.conversation }),
     });
     const child = new Birth(node, spec.agent, this.clock.now(), {
-      input: spec.input,
+      input: snapshot(`the input of ${spec.agent}`, spec.input),
       parentCall: { turn: call.turn.number, key: call.key },
       ...(spec.inline ? { inline: true } : {}),
     });
@@ -431,6 +435,7 @@ export class World implements Engine {
 
   /** Abandons what runs, exactly as a crash would: the journals hold what is needed to go on. */
   async close(): Promise<void> {
+    this.parking.close();
     this.isClosed = true;
     this.clock.clearTimeout(this.again);
     this.pacer.close();
