@@ -3,9 +3,9 @@
 
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defineKillSwitches } from '../../core/dist/index.js';
-import { flagFile } from '../../flag-file/dist/index.js';
-import { createRuntime, folderStore } from '../dist/index.js';
+import { defineKillSwitches } from '@offswitch/core';
+import { flagFile } from '@offswitch/flag-file';
+import { createRuntime, folderStore } from '@offswitch/runtime';
 
 const [place, jobs, seed] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const say = (word) => process.stdout.write(`${word}\n`);
