@@ -4,6 +4,7 @@ import type { AgentDefinition } from './agent.ts';
 import { type Call, never } from './call.ts';
 import { RuntimeError } from './error.ts';
 import type { Outcome } from './outcome.ts';
+import type { LiveSession } from './session.ts';
 
 export interface AttachOptions {
   readonly userId?: string;
@@ -40,13 +41,20 @@ export async function attach(call: Call, agent: string, input: unknown, options?
     }
   }
   await session.passCall(call);
-  const child = engine.child(session, call, {
-    agent,
-    definition,
-    input,
-    ...(options?.userId === undefined ? {} : { userId: options.userId }),
-    ...(options?.workflow === undefined ? {} : { workflow: options.workflow }),
-  });
+  let child: LiveSession | undefined;
+  try {
+    child = engine.child(session, call, {
+      agent,
+      definition,
+      input,
+      ...(options?.userId === undefined ? {} : { userId: options.userId }),
+      ...(options?.workflow === undefined ? {} : { workflow: options.workflow }),
+    });
+  } catch (error) {
+    // Refused before there was a child: the call has ended, and its turn must not wait for it.
+    session.failCall(call, error);
+    throw error;
+  }
   if (!child) return never();
   const outcome = await child.final;
   if (session.isOver) return never();

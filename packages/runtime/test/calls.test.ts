@@ -233,3 +233,15 @@ describe('an effect of unknown outcome after a crash', () => {
     expect(sent()).toBe(1);
   });
 });
+
+describe('a spawn that is refused', () => {
+  test('rejects with the reason and does not hold its turn for ever', async () => {
+    const { runtime, clock } = await world();
+    const child = runtime.agent('child', async () => {});
+    const outcome = runtime
+      .agent('alpha', (session) => session.turn((turn) => turn.spawn(child, undefined, { userId: '' })))
+      .run(undefined);
+    await settle(clock);
+    expect(await outcome).toMatchObject({ status: 'failed', error: { code: 'invalid_id' } });
+  });
+});
