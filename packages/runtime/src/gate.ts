@@ -47,7 +47,7 @@ export interface Gate<Workflow extends string = string> {
   decide(subject: GateSubject<Workflow>): Promise<Decision>;
   /** May new work of this workflow start? For queues. From memory: what is known of global, the workflow and the user. */
   admits(subject: { readonly workflow: Workflow; readonly userId?: string }): Decision;
-  /** The session is over: forget it. Its stops stay. */
+  /** The session is over: forget it, once its children are over too. Its stops stay. */
   end(sessionId: string): void;
   close(): Promise<void>;
 }
@@ -69,6 +69,8 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   // The command line reaches a gate too; but a loop that has ended is no longer running for it.
   await kernel.options.store.serve?.(gateControlHandler(kernel, nodes), { keepsAlive: false });
   const reading = new Map<string, Promise<void>>();
+  const children = new Map<Node, number>();
+  const ended = new Set<Node>();
   let isClosed = false;
 
   const check = (subject: { readonly workflow: Workflow; readonly userId?: string }): void => {
@@ -98,6 +100,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
           ...(parent ? { parent } : {}),
         });
         nodes.set(node.id, node);
+        if (parent) children.set(parent, (children.get(parent) ?? 0) + 1);
         kernel.stops.know(node);
         const admitted = kernel.switchboard.admit(node);
         if (admitted) {
@@ -107,6 +110,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
           );
         }
       }
+      ended.delete(node);
       await reading.get(node.id);
       return kernel.decide(node);
     },
@@ -123,9 +127,17 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     end(sessionId) {
       const node = nodes.get(sessionId);
       if (!node) return;
-      nodes.delete(sessionId);
-      kernel.stops.unknow(node);
-      kernel.switchboard.dismiss(node);
+      ended.add(node);
+      // Its switch is read on for as long as it has children: a stop of it reaches them (S2).
+      for (let at: Node | undefined = node; at && ended.has(at) && !children.has(at); at = at.parent) {
+        ended.delete(at);
+        nodes.delete(at.id);
+        kernel.stops.unknow(at);
+        kernel.switchboard.dismiss(at);
+        const left = at.parent ? children.get(at.parent)! - 1 : 0;
+        if (at.parent && left > 0) children.set(at.parent, left);
+        else if (at.parent) children.delete(at.parent);
+      }
     },
     async close() {
       if (isClosed) return;

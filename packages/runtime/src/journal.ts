@@ -46,7 +46,15 @@ export interface SessionRecord extends Of {
   readonly restartOf?: string;
   /** The session in whose name its calls' idempotency keys are made: its own, or the first of a line of restarts. */
   readonly keyScope?: string;
-  readonly detached?: { readonly from: string; readonly reason: string; readonly owner: string } | undefined;
+  readonly detached?:
+    | {
+        readonly from: string;
+        readonly reason: string;
+        readonly owner: string;
+        /** Whom it left, from the nearest up: their switches still reach it when they are gone. */
+        readonly left?: readonly { readonly workflow?: string; readonly user?: string }[];
+      }
+    | undefined;
 }
 
 export type JournalRecord =

@@ -3,9 +3,10 @@
 import { type Decision, type KillSwitches, noticeOf, run, type SwitchFlag, type SwitchSource, strongest } from '@offswitch/core';
 import type { Clock } from './clock.ts';
 import { RuntimeError } from './error.ts';
+import { closeInTime, openInTime } from './guarded-source.ts';
 import { guard, type Node, type RootCell } from './node.ts';
-import { type StopChange, StopSet } from './stop-set.ts';
-import type { StateStore, StoreOpening } from './store.ts';
+import { type StopChange, type StopEntry, StopSet } from './stop-set.ts';
+import type { StateStore, StoredStop, StoreOpening } from './store.ts';
 import { type FlagState, Switchboard } from './switchboard.ts';
 import { type WalkContext, walk } from './walk.ts';
 
@@ -16,6 +17,8 @@ export interface KernelOptions {
   readonly clock: Clock;
   readonly bootstrapMaxAgeMs: number;
   readonly onStop: (change: StopChange) => void;
+  /** A stop whose latch had failed is durable now. */
+  readonly onLatched?: (entry: StopEntry) => void;
   /** A stop, a hold or a reading changed: what is held may go on, what runs may have to stop. */
   readonly onChange: () => void;
   readonly onAlarm: (alarm: Alarm) => void;
@@ -47,24 +50,37 @@ export class Kernel {
 
   static async open(options: KernelOptions): Promise<Kernel> {
     // The source is asked while the folder is read; a rejection is bad configuration and is the caller's to see.
-    const opened = options.source.open();
+    const opened = openInTime(options.source, options.clock);
     opened.catch(() => {});
-    const opening = await options.store.open();
-    const kernel = new Kernel(options, opening);
+    let kernel: Kernel | undefined;
     try {
+      kernel = new Kernel(options, await options.store.open());
       await opened;
+      await kernel.switchboard.open();
     } catch (error) {
-      kernel.endWatch();
-      await options.store.close();
+      // The cause of the start's failure is what the caller is told, whatever closing makes of it.
+      kernel?.switchboard.close();
+      kernel?.stops.close();
+      kernel?.endWatch();
+      await Promise.allSettled([closeInTime(options.source, options.clock), options.store.close()]);
       throw error;
     }
-    await kernel.switchboard.open();
     await kernel.writeDeclared();
     kernel.isReady = true;
     return kernel;
   }
 
-  private constructor(options: KernelOptions, opening: StoreOpening) {
+  private constructor(given: KernelOptions, opening: StoreOpening) {
+    const options: KernelOptions = {
+      ...given,
+      onAlarm: (alarm) => {
+        try {
+          given.onAlarm(alarm);
+        } catch {
+          // Whoever listens is outside of the decision (I13).
+        }
+      },
+    };
     this.options = options;
     this.opening = opening;
     const effects = new Map<string, SwitchFlag>(
@@ -81,6 +97,7 @@ export class Kernel {
         this.switchboard.follow(change.entry);
         options.onChange();
       },
+      onLatched: (entry) => options.onLatched?.(entry),
       onStoreError: (error) =>
         this.storeFailed(`a stop could not be written down and is kept in memory until it can: ${String(error)}`),
     });
@@ -105,7 +122,7 @@ export class Kernel {
     this.context = { switches: options.switches, stops: this.stops, switchboard: this.switchboard, holdOnAll: run };
     this.walkOne = (node) => walk(this.context, node);
     this.endWatch = options.store.watch((change) => {
-      if (change.stops) this.stops.learn(change.stops);
+      if (change.stops) this.learn(change.stops);
       this.checkStore();
     });
     this.checkStore();
@@ -158,7 +175,12 @@ export class Kernel {
 
   /** Takes in what other processes wrote, now. */
   async reread(): Promise<void> {
-    this.stops.learn(await this.options.store.stops());
+    this.learn(await this.options.store.stops());
+  }
+
+  /** What another process engaged may have been released at the source since: then nobody else tells us. */
+  private learn(stored: readonly StoredStop[]): void {
+    if (this.stops.learn(stored) && this.isReady) this.switchboard.lookAgain();
   }
 
   /** Looks at the store's health: `failed` holds everything until it is over. */
@@ -197,7 +219,7 @@ export class Kernel {
     this.switchboard.close();
     this.stops.close();
     // Both are tried, whatever the first one does.
-    const ends = await Promise.allSettled([this.options.source.close(), this.options.store.close()]);
+    const ends = await Promise.allSettled([closeInTime(this.options.source, this.options.clock), this.options.store.close()]);
     for (const end of ends)
       if (end.status === 'rejected')
         throw new RuntimeError('closed', `closing failed: ${String(end.reason)}`, { cause: end.reason });

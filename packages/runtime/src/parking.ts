@@ -106,11 +106,8 @@ export class Parking {
     for (const claim of world.kernel.opening.claims) {
       if (claim.epoch > (claims.get(claim.session)?.epoch ?? 0)) claims.set(claim.session, claim);
     }
-    const nodes = new Map<string, Node>();
-    // Parents come before children, and who was left behind by a detach before who left: both were born earlier.
-    const inOrder = [...folded.values()].sort(
-      (a, b) => a.saved.record.at - b.saved.record.at || a.saved.record.path.length - b.saved.record.path.length,
-    );
+    // Parents come before children, by their paths: the wall clock may have jumped between the two.
+    const inOrder = [...folded.values()].sort((a, b) => a.saved.record.path.length - b.saved.record.path.length);
     for (const { saved, isElsewhere: isWritten } of inOrder) {
       const { record } = saved;
       // A claim without a record is of a process that died between the two: its epoch is used up. Of one that lives, it is its.
@@ -121,18 +118,14 @@ export class Parking {
       if (!graph && record.s !== record.root) continue;
       if (!graph) {
         if (saved.settled && saved.settled.status !== 'terminated') continue;
-        const from = record.detached && nodes.get(record.detached.from);
-        const made = new Graph({ node: world.nodeOf(record, undefined, from), saved, live: undefined });
-        nodes.set(record.s, made.root.node);
+        const made = new Graph({ node: world.nodeOf(record, undefined), saved, live: undefined });
         made.isElsewhere = isElsewhere;
         roots.set(record.s, made);
         continue;
       }
       const parent = graph.get(record.path.at(-2)!);
       if (!parent) continue;
-      const node = world.nodeOf(record, parent.node);
-      nodes.set(record.s, node);
-      graph.add({ node, saved, live: undefined });
+      graph.add({ node: world.nodeOf(record, parent.node), saved, live: undefined });
     }
     for (const graph of roots.values()) {
       if (graph.root.saved.settled) world.rememberTerminated(graph);

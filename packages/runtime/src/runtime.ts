@@ -120,6 +120,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     clock,
     bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
     onStop: (change) => world?.stopping.changed(change),
+    onLatched: (entry) => world?.stopping.latched(entry),
     onChange: () => world?.reconsider(),
     findRoot: (subject) => world?.graphOf.get(subject)?.root.node,
     onAlarm: (alarm) => {
@@ -143,7 +144,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
   });
   world = w;
   w.parking.recover();
-  w.stopping.takeUp(await store.receipts());
+  const written = await store.receipts().catch((error) => {
+    w.alarm(`the receipts of earlier processes could not be read: ${String(error)}`);
+    return [];
+  });
+  w.stopping.takeUp(written);
   const endWatch = store.watch((change) => {
     if (change.resolutions) {
       w.learnResolutions(change.resolutions);
@@ -302,7 +307,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     async receipts() {
       const current = await w.stopping.current();
       const ids = new Set(current.map((one) => one.id));
-      return [...current, ...(await store.receipts()).filter((one) => !ids.has(one.id))];
+      const earlier = await store.receipts().catch((error) => {
+        w.alarm(`the receipts in the store could not be read: ${String(error)}`);
+        return [];
+      });
+      return [...current, ...earlier.filter((one) => !ids.has(one.id))];
     },
     preview(tier, subject) {
       if (tier === 'feature' && !switches.isWorkflow(subject ?? '')) throw unknownWorkflow(subject ?? '', switches.workflows);

@@ -1,5 +1,6 @@
 // status.ts: what is so right now, for people and machines. A switch that is not wired must not look live (S13).
 
+import { healthOf } from './guarded-source.ts';
 import type { Kernel } from './kernel.ts';
 import type { RuntimeStatus } from './view.ts';
 
@@ -17,7 +18,7 @@ export function statusOf(kernel: Kernel, sessions: Readonly<Record<string, numbe
     source: {
       name: source.name,
       ...(source.location === undefined ? {} : { location: source.location }),
-      health: { ...source.health },
+      health: healthOf(source),
     },
     store: {
       name: store.name,

@@ -56,6 +56,8 @@ export interface StopSetOptions {
   readonly effects: ReadonlyMap<string, SwitchFlag>;
   readonly onChange: (change: StopChange) => void;
   readonly onStoreError: (error: unknown) => void;
+  /** A stop that could not be written down was, at last. */
+  readonly onLatched: (entry: StopEntry) => void;
   /** The root cell of a session that the caller can find itself, by its subject key: then it need not be told of with `know`. */
   readonly findRoot?: ((subject: string) => RootCell | undefined) | undefined;
 }
@@ -77,6 +79,8 @@ export class StopSet {
   readonly tripped: Set<string> = new Set();
   private readonly roots = new Map<string, RootCell>();
   private readonly options: StopSetOptions;
+  /** Stops whose writing failed and was not made up for yet. */
+  private readonly unlatched = new Set<StopEntry>();
   private retryTimer: unknown;
   private isClosed = false;
 
@@ -184,8 +188,9 @@ export class StopSet {
     return this.commit(entry, releaseByAct(entry.marks), details);
   }
 
-  /** What the store holds, at start or because another process wrote it. */
-  learn(stored: readonly StoredStop[]): void {
+  /** What the store holds, at start or because another process wrote it. True when a switch is engaged that was not, or at a higher n. */
+  learn(stored: readonly StoredStop[]): boolean {
+    let isNew = false;
     for (const one of stored) {
       const key = parseStopKey(one.key);
       if (!key) continue;
@@ -200,9 +205,11 @@ export class StopSet {
       }
       const wasEngaged = isEngaged(entry.marks);
       entry.marks = marks;
+      if (key.kind === 'switch' && isEngaged(marks)) isNew = true;
       this.apply(entry);
       this.options.onChange({ entry, engaged: isEngaged(marks), wasEngaged, latched: Promise.resolve(true) });
     }
+    return isNew;
   }
 
   /** The stop as people see it. */
@@ -307,8 +314,10 @@ export class StopSet {
       if (released > entry.stored.released)
         await this.options.store.mark(entry.name, 'released', released, entry.releasedDetails!);
       entry.stored = join(entry.stored, { engaged, released });
+      if (this.unlatched.delete(entry)) this.options.onLatched(entry);
       return true;
     } catch (error) {
+      this.unlatched.add(entry);
       this.options.onStoreError(error);
       if (!this.isClosed) this.retryLater();
       return false;

@@ -99,6 +99,14 @@ export class Stopping {
     }
   }
 
+  /** A latch that had failed was made up for. */
+  latched(entry: StopEntry): void {
+    for (const order of this.orders.values()) {
+      if (order.entry !== entry || !order.residue.delete(unlatched)) continue;
+      this.reach(order, 'recorded');
+    }
+  }
+
   /** Resolves with the receipt when the stage is true. */
   reached(entry: StopEntry, stage: Stage): Promise<Receipt> {
     const order = this.orders.get(receiptId(entry));
@@ -175,10 +183,7 @@ export class Stopping {
     this.orders.set(id, order);
     void latched.then(async (isLatched) => {
       order.isLatching = false;
-      if (!isLatched)
-        order.residue.add(
-          'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.',
-        );
+      if (!isLatched) order.residue.add(unlatched);
       else this.reach(order, 'recorded');
       const unconfirmed = await this.confirmPeers(order);
       for (const one of unconfirmed) order.residue.add(one);
@@ -395,7 +400,7 @@ export class Stopping {
       stages: { ...stages },
       sessions: [...earlier, ...sessions],
       grants: [],
-      residue: [...new Set([...(order.before?.residue ?? []), ...order.residue, ...unknown])],
+      residue: [...new Set([...(order.before?.residue ?? []).filter((one) => one !== unlatched), ...order.residue, ...unknown])],
       ...(order.released === undefined ? {} : { released: order.released }),
     };
   }
@@ -440,6 +445,9 @@ export class Stopping {
     };
   }
 }
+
+const unlatched =
+  'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.';
 
 /** The same switch engaged again is another stop with a receipt of its own. */
 export function receiptId(entry: StopEntry): string {

@@ -4,7 +4,6 @@
 // one that was read and is lost keeps what it said (S5), one that reads engaged for everybody terminates nobody (S11).
 
 import {
-  checkReading,
   type Decision,
   isEngaged,
   type KillSwitches,
@@ -17,6 +16,7 @@ import {
   unknown,
 } from '@offswitch/core';
 import type { Clock } from './clock.ts';
+import { healthOf, readingOf } from './guarded-source.ts';
 import { mintId } from './id.ts';
 import type { Node } from './node.ts';
 import { subjectKey } from './stop-key.ts';
@@ -26,7 +26,7 @@ import type { KeptReading } from './store.ts';
 /** Subjects nobody is: engaged for one of them means somebody turned the whole flag on. A few, since a percentage rollout can miss one. */
 const canaryCount = 5;
 /** A source that has not answered by then has not answered. Milliseconds. */
-const readTimeoutMs = 2_000;
+const readTimeoutMs = 500;
 /** A sweep gives the event loop back after this long. Milliseconds. */
 const sliceMs = 2;
 /** With more subjects than this the event loop is given back between the wide tiers and them. */
@@ -211,10 +211,10 @@ export class Switchboard {
   admit(node: Node): Promise<void> | undefined {
     const { switches } = this.options;
     const fresh: Tracked[] = [];
-    if (switches.user && node.userId !== undefined)
-      fresh.push(this.track(switches.user, 'user', { userId: node.userId }, node.userId));
+    if (this.sessions.has(node)) return undefined;
+    this.sessions.add(node);
+    if (switches.user) for (const userId of usersOf(node)) fresh.push(this.track(switches.user, 'user', { userId }, userId));
     if (switches.instance) {
-      this.sessions.add(node);
       fresh.push(new TrackedSession(switches.instance, node));
     }
     const pending = fresh.map((one) => this.readOne(one)).filter((one) => one !== undefined);
@@ -232,6 +232,11 @@ export class Switchboard {
     });
   }
 
+  /** Is the session's own switch read? */
+  follows(node: Node): boolean {
+    return this.sessions.has(node);
+  }
+
   /** A user's id as the other sessions of that user hold it: one text for all of them. */
   sharedUserId(id: string): string {
     return this.tracked.user.get(id)?.id ?? id;
@@ -239,8 +244,8 @@ export class Switchboard {
 
   dismiss(node: Node): void {
     const { switches } = this.options;
-    if (switches.user && node.userId !== undefined) this.untrack(switches.user, node.userId);
-    this.sessions.delete(node);
+    if (!this.sessions.delete(node)) return;
+    if (switches.user) for (const userId of usersOf(node)) this.untrack(switches.user, userId);
   }
 
   /** Asks the source now, and resolves when everything was read anew. */
@@ -289,7 +294,17 @@ export class Switchboard {
     this.isDirty = true;
     // What stops the most is read in the same moment where the source can answer at once; everybody's own switch follows.
     this.readWide();
-    if (this.isSweeping || this.gapTimer !== undefined) return;
+    this.sweepSoon();
+  }
+
+  /** Something may read differently although the source does not say so: a stop came from elsewhere. */
+  lookAgain(): void {
+    this.isDirty = true;
+    this.sweepSoon();
+  }
+
+  private sweepSoon(): void {
+    if (this.isClosed || this.isSweeping || this.gapTimer !== undefined) return;
     const wait = this.lastSweepAt + sweepGapMs - this.options.clock.monotonic();
     if (wait <= 0) void this.sweep();
     else {
@@ -329,28 +344,22 @@ export class Switchboard {
         await this.sweepOnce();
         for (const done of waiting) done();
         this.options.onSwept();
-        if (this.isDirty && this.waiting.length === 0) {
-          // A flapping source is read at a bounded pace.
-          this.isSweeping = false;
-          this.isDirty = false;
-          this.changed();
-          return;
-        }
+        if (this.waiting.length === 0) break;
       }
     } finally {
       this.isSweeping = false;
     }
+    // A flapping source is read at a bounded pace.
+    if (this.isDirty) this.sweepSoon();
   }
 
   private async sweepOnce(): Promise<void> {
-    for (const flag of this.options.switches.flags) {
-      if (flag.tier === 'user' || flag.tier === 'instance') {
-        const settled = this.readCanaries(flag);
-        if (settled) await settled;
-      }
-    }
     const { global, feature, user } = this.tracked;
-    await this.readAll([...global.values(), ...feature.values()]);
+    // All at once: a source that answers none of them is told of after one waiting time and not after three.
+    const canaries = this.options.switches.flags
+      .filter((flag) => flag.tier === 'user' || flag.tier === 'instance')
+      .map((flag) => this.readCanaries(flag));
+    await Promise.all([...canaries, this.readAll([...global.values(), ...feature.values()])]);
     if (user.size + this.sessions.size > manySubjects) await new Promise((resolve) => setImmediate(resolve));
     await this.readAll([...user.values()]);
     const { instance } = this.options.switches;
@@ -498,7 +507,7 @@ export class Switchboard {
     } catch (error) {
       return unknown('error', `reading ${flag.key} failed: ${String(error)}`);
     }
-    if (!(answer instanceof Promise)) return checkReading(answer);
+    if (!(answer instanceof Promise)) return readingOf(flag, answer);
     const { clock } = this.options;
     return new Promise((resolve) => {
       const timer = clock.setTimeout(
@@ -506,7 +515,10 @@ export class Switchboard {
         readTimeoutMs,
       );
       answer
-        .then(checkReading, (error) => unknown('error', `reading ${flag.key} failed: ${String(error)}`))
+        .then(
+          (reading) => readingOf(flag, reading),
+          (error) => unknown('error', `reading ${flag.key} failed: ${String(error)}`),
+        )
         .then((reading) => {
           clock.clearTimeout(timer);
           resolve(reading);
@@ -517,10 +529,11 @@ export class Switchboard {
   private keepSoon(): void {
     if (this.isClosed) return;
     const readings: KeptReading[] = [];
-    for (const { flag, last, lastLiveAt } of this.states.values()) {
+    for (const { flag, last, lastLiveAt, trouble } of this.states.values()) {
       if (!last || lastLiveAt === undefined) continue;
       // While the source says it is fresh, the last live reading is confirmed by every sweep that found nothing new.
-      const at = this.options.source.health.state === 'fresh' ? this.options.clock.now() : lastLiveAt;
+      const isConfirmed = !trouble && healthOf(this.options.source).state === 'fresh';
+      const at = isConfirmed ? this.options.clock.now() : lastLiveAt;
       const { series, n } = last.position;
       readings.push({ key: flag.key, state: last.state, series, ...(n === undefined ? {} : { n }), at });
     }
@@ -534,6 +547,15 @@ export class Switchboard {
 function untargetedMessage(flag: SwitchFlag, reading: Reading): string {
   const by = reading.state === 'engaged' && reading.by !== undefined ? ` by ${reading.by}` : '';
   return `${flag.key} is engaged for everybody${by}: ${flag.tier === 'instance' ? 'an' : 'a'} ${flag.tier} switch must name its targets. Nobody is ${flag.action === 'terminate' ? 'terminated' : 'stopped'} by it; every session it could mean is held. Turn it off, or target it.`;
+}
+
+/** Whose user switches reach it: its own, and those of the sessions it was detached from, which may have ended (S2). */
+function usersOf(node: Node): readonly string[] {
+  // A parent's users are read for the parent, which lives at least as long.
+  if (!node.detachedFrom) return node.userId === undefined ? [] : [node.userId];
+  const users = new Set<string>();
+  for (let at: Node | undefined = node; at; at = at.parent ?? at.detachedFrom) if (at.userId !== undefined) users.add(at.userId);
+  return [...users];
 }
 
 function holdDecision(flag: SwitchFlag, why: string, since: number): Decision {

@@ -196,7 +196,16 @@ export class World implements Engine {
     });
     const record = new Birth(node, definition.name, this.clock.now(), {
       input: snapshot(`the input of ${definition.name}`, input),
-      ...(detached ? { detached: { from: detached.from.id, reason: detached.reason, owner: detached.owner } } : {}),
+      ...(detached
+        ? {
+            detached: {
+              from: detached.from.id,
+              reason: detached.reason,
+              owner: detached.owner,
+              left: leftBy(detached.from.node),
+            },
+          }
+        : {}),
     });
     const { saved, records } =
       options.restartOf === undefined ? born(record) : inherit(this.terminated(options.restartOf, record), record.toJSON());
@@ -300,7 +309,8 @@ export class World implements Engine {
     return live;
   }
 
-  nodeOf(record: SessionRecord, parent: Node | undefined, detachedFrom?: Node): Node {
+  nodeOf(record: SessionRecord, parent: Node | undefined): Node {
+    const detachedFrom = record.detached && leftNodes(record.detached);
     return new Node({
       id: record.s,
       workflow: record.workflow,
@@ -396,7 +406,7 @@ export class World implements Engine {
 
   private begin(live: LiveSession): void {
     live.member.live = live;
-    if (!live.node.isRead) this.admit(live.node);
+    if (!this.kernel.switchboard.follows(live.node)) this.admit(live.node);
     this.stopping.sessionBegan(live);
     this.changed(live);
   }
@@ -584,8 +594,34 @@ export class World implements Engine {
   }
 
   alarm(message: string): void {
-    this.emit({ type: 'alarm', kind: 'hold', message, isActive: true, at: this.clock.now() });
+    this.kernel.options.onAlarm({ kind: 'hold', message, isActive: true, at: this.clock.now() });
   }
+}
+
+/** Whom a session detached from this one leaves, from the nearest up. */
+function leftBy(from: Node): NonNullable<NonNullable<SessionRecord['detached']>['left']> {
+  const left: { workflow?: string; user?: string }[] = [];
+  for (let at: Node | undefined = from; at; at = at.parent ?? at.detachedFrom) {
+    left.push({
+      ...(at.workflow === undefined ? {} : { workflow: at.workflow }),
+      ...(at.userId === undefined ? {} : { user: at.userId }),
+    });
+  }
+  return left;
+}
+
+/** Stand-ins for them at the next start, when they may have ended: only what their tiers say still counts. */
+function leftNodes({ from, left }: NonNullable<SessionRecord['detached']>): Node | undefined {
+  let node: Node | undefined;
+  for (const { workflow, user } of [...(left ?? [])].reverse()) {
+    node = new Node({
+      id: from,
+      ...(workflow === undefined ? {} : { workflow }),
+      ...(user === undefined ? {} : { userId: user }),
+      ...(node ? { parent: node } : {}),
+    });
+  }
+  return node;
 }
 
 function childOf(graph: Graph, parent: LiveSession, call: Call): string | undefined {
