@@ -98,10 +98,9 @@ export class LiveSession implements Session {
   private nextTurn: number;
   /** The agent has looked at its checkpoint, so it goes on from there. One that never looks is replayed from its first turn. */
   private readsState = false;
-  private hasBegun = false;
   private waitsAtBoundary = 0;
-  /** A turn waits at the gate to be begun. */
-  private isBeginning = false;
+  /** Was a turn begun in this life? `waits`: one waits at the gate to be. */
+  private begun: 'no' | 'waits' | 'yes' = 'no';
   /** A terminate has come and its calls are being ended, a slice at a time. */
   private isAborting = false;
   private deadline: unknown;
@@ -245,7 +244,7 @@ export class LiveSession implements Session {
       const why = `turn ${this.open.number} of ${this.id} is still open; a turn inside a turn is none`;
       return Promise.reject(new RuntimeError('turn_ended', why));
     }
-    if (!this.hasBegun && !this.readsState && this.keepsAllTurns) this.nextTurn = 1;
+    if (this.begun === 'no' && !this.readsState && this.keepsAllTurns) this.nextTurn = 1;
     const turn = this.newTurn();
     return turn instanceof OpenTurn ? this.inTurn(turn, body) : turn.then((begun) => this.inTurn(begun, body));
   }
@@ -304,20 +303,20 @@ export class LiveSession implements Session {
   private newTurn(): OpenTurn | Promise<OpenTurn> {
     if (this.isOver)
       return this.isStopped ? never() : Promise.reject(new RuntimeError('session_ended', `session ${this.id} has ended`));
-    if (this.isBeginning) {
+    if (this.begun === 'waits') {
       return Promise.reject(
         new RuntimeError('turn_ended', `a turn of ${this.id} is being begun already; one loop, one turn at a time`),
       );
     }
-    this.hasBegun = true;
+    this.begun = 'yes';
     const number = this.nextTurn;
     const before = this.saved.turns.find((turn) => turn.number === number);
     // A turn that is only replayed was counted when it was begun.
     if (!before) this.chargeTurn();
     if (!this.stopping && this.engine.decide(this.node).action === 'run') return this.openTurn(number, before);
-    this.isBeginning = true;
+    this.begun = 'waits';
     return this.pass().then(() => {
-      this.isBeginning = false;
+      this.begun = 'yes';
       return this.openTurn(number, before);
     });
   }
