@@ -229,6 +229,8 @@ export class Switchboard {
     return Promise.all(pending).then(async (current) => {
       if (current.includes(false)) await this.swept();
       done();
+      // Its descendants have decided meanwhile that it was not read.
+      node.root.epoch++;
     });
   }
 
