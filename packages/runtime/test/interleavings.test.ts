@@ -176,6 +176,11 @@ class Play {
     return promise;
   }
 
+  private async isKept(tier: Tier): Promise<boolean> {
+    const kept = tier === 'global' ? 'switch.global.' : tier === 'alpha' ? 'switch.feature.alpha.' : 'switch.user.u-1.';
+    return (await this.store.stops()).some(({ key, marks }) => key.startsWith(kept) && marks.engaged > marks.released);
+  }
+
   async step(one: Op): Promise<void> {
     switch (one.do) {
       case 'let':
@@ -188,6 +193,11 @@ class Play {
         // Read by every process: from here on no turn begins under it.
         if (this.source.health.state === 'stale') return;
         await this.during(Promise.all(this.lives.map((life) => life.runtime.refresh())));
+        // Read everywhere and written down: before that a crash may forget it.
+        for (let i = 0; i < 200 && !(await this.isKept(one.tier)); i++) {
+          if (this.s.count() > 0) await this.s.waitOne();
+          await immediate();
+        }
         this.fencedTiers.add(one.tier);
         return;
       }
@@ -239,7 +249,8 @@ class Play {
     this.source.recover();
     for (const tier of Object.keys(flags) as Tier[]) await this.step({ do: 'release', tier });
     const left = (): unknown[] =>
-      this.lives.flatMap((life) => life.runtime.sessions().filter((one) => one.state !== 'elsewhere'));
+      // What another process has shows what it was when this one started.
+      this.lives.flatMap(({ runtime }) => runtime.sessions().filter((one) => runtime.session(one.root)?.state !== 'elsewhere'));
     for (let i = 0; i < 300 && left().length > 0; i++) {
       for (let n = 0; n < 20 && this.s.count() > 0; n++) await this.s.waitOne();
       await this.clock.advance(40);
