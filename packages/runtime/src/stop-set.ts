@@ -46,6 +46,8 @@ export interface StopChange {
   /** Whether it is in force now. A change of the mark alone (engaged again at a higher n) keeps it. */
   readonly engaged: boolean;
   readonly wasEngaged: boolean;
+  /** It came from the store: another process, or an earlier one, made it. */
+  readonly isLearned: boolean;
   /** Resolves when the mark is durable, with false when it could not be made so yet. */
   readonly latched: Promise<boolean>;
 }
@@ -207,7 +209,7 @@ export class StopSet {
       entry.marks = marks;
       if (key.kind === 'switch' && isEngaged(marks)) isNew = true;
       this.apply(entry);
-      this.options.onChange({ entry, engaged: isEngaged(marks), wasEngaged, latched: Promise.resolve(true) });
+      this.options.onChange({ entry, engaged: isEngaged(marks), wasEngaged, isLearned: true, latched: Promise.resolve(true) });
     }
     return isNew;
   }
@@ -267,7 +269,7 @@ export class StopSet {
     if (marks.released > entry.marks.released) entry.releasedDetails = details;
     entry.marks = marks;
     this.apply(entry);
-    const change: StopChange = { entry, engaged: isEngaged(marks), wasEngaged, latched: this.latch(entry) };
+    const change: StopChange = { entry, engaged: isEngaged(marks), wasEngaged, isLearned: false, latched: this.latch(entry) };
     this.options.onChange(change);
     return change;
   }

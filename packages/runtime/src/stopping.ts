@@ -43,6 +43,8 @@ interface Order {
   readonly ended: Set<Member>;
   readonly residue: Set<string>;
   /** The latch is neither durable nor known to have failed. */
+  /** Another process engaged it. */
+  readonly isLearned: boolean;
   isLatching: boolean;
   isEnumerated: boolean;
   isDone: boolean;
@@ -72,7 +74,7 @@ export class Stopping {
     const id = receiptId(entry);
     if (change.engaged && !change.wasEngaged) {
       this.world.emit({ type: 'stop', stop, engaged: true });
-      this.begin(id, entry, stop, change.latched);
+      this.begin(id, entry, stop, change.latched, undefined, change.isLearned);
     } else if (!change.engaged && change.wasEngaged) {
       this.world.emit({ type: 'stop', stop, engaged: false });
       for (const order of [...this.orders.values()]) {
@@ -159,7 +161,7 @@ export class Stopping {
     }
   }
 
-  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>, before?: Receipt): void {
+  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>, before?: Receipt, isLearned = false): void {
     const order: Order = {
       id,
       entry,
@@ -170,6 +172,7 @@ export class Stopping {
       waiting: new Set(),
       ended: new Set(),
       residue: new Set(),
+      isLearned,
       isLatching: true,
       isEnumerated: false,
       isDone: false,
@@ -347,7 +350,19 @@ export class Stopping {
     order.isWriting = false;
   }
 
+  /** Who covers nothing of its own leaves the telling to the process that does: the receipt in the store is one for all. */
+  private isOursToTell(order: Order): boolean {
+    if (order.covered.size === 0) return !order.isLearned;
+    for (const member of order.covered.values()) if (!this.isElsewhere(member)) return true;
+    return false;
+  }
+
+  private isElsewhere(member: Member): boolean {
+    return this.world.graphOf.get(member.node.id)?.isElsewhere === true;
+  }
+
   private async stored(order: Order, receipt: Receipt): Promise<void> {
+    if (!this.isOursToTell(order)) return;
     try {
       await this.world.store.writeReceipt(receipt);
     } catch (error) {
@@ -359,7 +374,7 @@ export class Stopping {
   async close(): Promise<void> {
     for (const order of this.orders.values()) {
       this.world.clock.clearTimeout(order.writeTimer);
-      await this.world.store.writeReceipt(this.receipt(order)).catch(() => {});
+      if (this.isOursToTell(order)) await this.world.store.writeReceipt(this.receipt(order)).catch(() => {});
     }
   }
 
@@ -408,6 +423,7 @@ export class Stopping {
   private sessionOf(order: Order, member: Member): ReceiptSession {
     const { saved, live } = member;
     const { record } = saved;
+    const isElsewhere = this.isElsewhere(member);
     const calls = live?.open ? live.openCalls() : interruptedCalls(saved);
     const state: ReceiptSession['state'] = order.ended.has(member)
       ? 'already-ended'
@@ -415,7 +431,7 @@ export class Stopping {
         ? saved.settled.status === 'terminated'
           ? 'stopped'
           : 'already-ended'
-        : live === undefined || (order.stop.action === 'pause' && live.isAtRest)
+        : !isElsewhere && (live === undefined || (order.stop.action === 'pause' && live.isAtRest))
           ? 'paused'
           : 'unconfirmed';
     const inFlight = live
@@ -432,14 +448,20 @@ export class Stopping {
       ...(record.user === undefined ? {} : { user: record.user }),
       state,
       ...(state === 'unconfirmed'
-        ? { why: inFlight.length > 0 ? `in flight: ${inFlight.join(', ')}` : 'its turn has not ended' }
+        ? {
+            why: isElsewhere
+              ? 'another process runs it'
+              : inFlight.length > 0
+                ? `in flight: ${inFlight.join(', ')}`
+                : 'its turn has not ended',
+          }
         : {}),
       checkpointTurn: saved.checkpointTurn,
       calls: calls.map((call) => ({
         id: call.id,
         kind: call.kind,
         name: call.name,
-        outcome: call.outcome ?? (live ? 'in-flight' : unresolved.has(call.id) ? 'unknown' : 'aborted'),
+        outcome: call.outcome ?? (live || isElsewhere ? 'in-flight' : unresolved.has(call.id) ? 'unknown' : 'aborted'),
         idempotencyKey: call.idempotencyKey,
       })),
     };

@@ -5,7 +5,7 @@ import type { KillSwitches } from '@offswitch/core';
 import { createRuntime, folderStore, requestControl } from '@offswitch/runtime';
 import { memorySource } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { deferred, switches } from './world.ts';
+import { deferred, settle, switches, world } from './world.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -57,5 +57,22 @@ describe('two processes on one folder', () => {
     } finally {
       await Promise.all([one.close(), two.close()]);
     }
+  });
+});
+
+describe('a receipt of a stop against a session of another process', () => {
+  test('names it as unconfirmed here, and is not written over the one of the process that runs it (S10)', async () => {
+    const one = await world();
+    const { id, outcome } = one.runtime.agent('alpha', (session) => session.turn(() => new Promise(() => {}))).start(undefined);
+    await settle(one.clock);
+    const two = await world({ store: one.store.share(), clock: one.clock, source: one.source as never });
+    const early = await two.runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(one.clock);
+    const [here] = await two.runtime.receipts();
+    expect(here!.sessions).toMatchObject([{ session: id, state: 'unconfirmed', why: 'another process runs it' }]);
+    expect((await outcome).status).toBe('terminated');
+    await two.runtime.close();
+    const [kept] = await one.store.receipts();
+    expect(kept).toMatchObject({ id: early.id, sessions: [{ session: id, state: 'stopped' }] });
   });
 });
