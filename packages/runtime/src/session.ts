@@ -104,8 +104,6 @@ export class LiveSession implements Session {
   /** A terminate has come and its calls are being ended, a slice at a time. */
   private isAborting = false;
   private deadline: unknown;
-  private isPastDeadline = false;
-  private sleeps: Set<unknown> | undefined;
   private outcomeLater: Later<Outcome> | undefined;
   private finalLater: Later<Outcome> | undefined;
   private wakeSoonMade: (() => void) | undefined;
@@ -456,8 +454,8 @@ export class LiveSession implements Session {
   sleep(ms: number): Promise<void> {
     if (this.isOver) return never();
     return new Promise((resolve) => {
-      this.sleeps ??= new Set();
-      const { sleeps } = this;
+      const sleeps = sleepers.get(this) ?? new Set();
+      sleepers.set(this, sleeps);
       const timer = this.engine.clock.setTimeout(() => {
         sleeps.delete(timer);
         resolve();
@@ -847,7 +845,7 @@ export class LiveSession implements Session {
   private aborted(): void {
     if (this.isOver || this.tryMark()) return;
     this.deadline = this.engine.clock.setTimeout(() => {
-      this.isPastDeadline = true;
+      this.deadline = past;
       for (const call of [...(this.calls ?? [])]) if (call.isSent && call.class === 'effect') this.endStopped(call, 'unknown');
       this.tryMark();
     }, this.engine.effectDeadlineMs);
@@ -874,7 +872,7 @@ export class LiveSession implements Session {
     for (const call of this.calls ?? []) {
       if (call.childSession && !call.childSession.isOver) return false;
       if (call.isSent && call.class === 'effect') {
-        if (!this.isPastDeadline) return false;
+        if (this.deadline !== past) return false;
         call.childSession = undefined;
         this.endStopped(call, 'unknown');
         continue;
@@ -962,9 +960,9 @@ export class LiveSession implements Session {
     const isStopped = how === 'paused' || how === 'terminated';
     endSession(this.span, how, this.stopping?.reason);
     this.life = isStopped ? 'stopped' : 'ended';
-    this.engine.clock.clearTimeout(this.deadline);
-    for (const timer of this.sleeps ?? []) this.engine.clock.clearTimeout(timer);
-    this.sleeps = undefined;
+    if (this.deadline !== past) this.engine.clock.clearTimeout(this.deadline);
+    for (const timer of sleepers.get(this) ?? []) this.engine.clock.clearTimeout(timer);
+    sleepers.delete(this);
     this.wakers = undefined;
     this.engine.held.delete(this);
     if (this.isAtRest) {
@@ -978,6 +976,12 @@ export class LiveSession implements Session {
     return this.open?.toSaved() ?? [];
   }
 }
+
+/** In the place of the deadline's timer once it has passed. */
+const past: unique symbol = Symbol('past');
+
+/** Timers of sessions whose calls wait for the limiter: few, so that the others carry no field for it. */
+const sleepers = new WeakMap<LiveSession, Set<unknown>>();
 
 const abandoned: Stopped = {
   action: 'pause',
