@@ -71,22 +71,11 @@ export function limitOf(thresholds: Thresholds, breaker: Breaker): number | unde
   return thresholds[fieldOf[breaker]];
 }
 
-/** What one session's breakers look at beside its two plain counts. Made at the first call, so that an idle session carries none. */
+/** What one session's breakers look at beside its two plain counts (saved.ts). Made at the first call, so that an idle session carries none. */
 export class Counters {
-  private allowances: Partial<Record<Breaker, number>> | undefined;
   private reports: Set<Breaker> | undefined;
   private failures: Map<string, number> | undefined;
   private recent: string[] | undefined;
-
-  /** More allowed by releases. */
-  allowance(breaker: Breaker): number {
-    return this.allowances?.[breaker] ?? 0;
-  }
-
-  allow(breaker: Breaker, more: number): void {
-    this.allowances ??= {};
-    this.allowances[breaker] = this.allowance(breaker) + more;
-  }
 
   /** True once: an undeclared threshold is reported, and not again. */
   mayReport(breaker: Breaker): boolean {
@@ -116,6 +105,12 @@ export class Counters {
     this.recent.push(identity);
     if (this.recent.length > 16) this.recent.shift();
     return same;
+  }
+
+  /** It was not made after all: parked before it was sent, it comes again. */
+  uncalled(identity: string): void {
+    const at = this.recent?.lastIndexOf(identity) ?? -1;
+    if (at >= 0) this.recent!.splice(at, 1);
   }
 
   /** After a release the count starts anew, so that what tripped it does not trip it again at once. */

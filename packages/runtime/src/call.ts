@@ -41,6 +41,8 @@ export class Call {
   /** Why it rests, where that is not a stop: the words for a person. */
   waitsForPerson: string | undefined;
   reservedMicros = 0;
+  /** Breakers have counted it: a tool call, or a model call that is a turn. */
+  isCharged = false;
   span: Span | undefined;
   /** The id under which the journal already knows it. */
   savedId: string | undefined;

@@ -55,8 +55,11 @@ async function enterSlowly<R>(
   const { session, turn } = call;
   const { engine } = session;
   if (options.isModel && ++turn.modelCalls > 1) {
-    // A second model call without a turn is a turn: the boundary is here (S9).
-    session.chargeTurn();
+    // A second model call without a turn is a turn: the boundary is here (S9). One that the journal has was counted before.
+    if (!turn.replay?.has(call.key)) {
+      call.isCharged = true;
+      session.chargeTurn();
+    }
     await session.pass(call);
   }
   const before = turn.replay?.get(call.key);

@@ -5,6 +5,8 @@ import type { Decision, Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
 import { Graph, type Member } from './graph.ts';
 import type { Node } from './node.ts';
+import { recount } from './recount.ts';
+import { forgivenAt } from './release.ts';
 import { foldJournals } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
@@ -101,6 +103,7 @@ export class Parking {
   recover(): void {
     const { world } = this;
     const folded = foldJournals(world.kernel.opening.journals);
+    recount(folded, world.kernel.opening.journals, (session, breaker) => forgivenAt(world.kernel.stops, session, breaker));
     const roots = new Map<string, Graph>();
     const claims = new Map<string, { readonly epoch: number; readonly alive: boolean }>();
     for (const claim of world.kernel.opening.claims) {

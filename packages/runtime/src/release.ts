@@ -5,7 +5,8 @@ import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
 import { reportAt } from './breakers.ts';
 import { RuntimeError } from './error.ts';
 import type { Kernel } from './kernel.ts';
-import type { StopEntry } from './stop-set.ts';
+import { subjectKey } from './stop-key.ts';
+import type { StopChange, StopEntry, StopSet } from './stop-set.ts';
 import type { World } from './world.ts';
 
 export interface ReleaseOrder {
@@ -90,16 +91,26 @@ export function refuseRelease(kernel: Kernel, entry: StopEntry): void {
   }
 }
 
-/** A release names the new allowance; the counts that tripped start anew. */
-function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undefined): number {
+/** A release names the new allowance. A run of failures or repetitions starts anew, and needs none to go on. */
+function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undefined): number | undefined {
+  if (asked !== undefined || breaker === 'tool-failures' || breaker === 'repeats') return asked;
   const session = stop.subject.sessionId ?? '';
-  const member = world.graphOf.get(session)?.get(session);
-  const workflow = member?.saved.record.workflow ?? '*';
-  const allowance = asked ?? world.thresholdOf(workflow, breaker);
-  const counters = member?.live?.counters;
-  if (counters && breaker !== 'cost') {
-    counters.allow(breaker, breaker === 'tool-failures' || breaker === 'repeats' ? (asked ?? 0) : allowance);
-    counters.forgive(breaker);
-  }
-  return allowance;
+  const workflow = world.graphOf.get(session)?.get(session)?.saved.record.workflow ?? '*';
+  return world.thresholdOf(workflow, breaker);
+}
+
+/** What a released breaker had counted starts anew, whichever process was told of the release. */
+export function forgiveReleased(world: World, { entry, engaged }: StopChange): void {
+  const { key } = entry;
+  if (engaged || key.kind !== 'act' || key.breaker === undefined) return;
+  const session = entry.details?.subject ?? key.subject;
+  world.graphOf.get(session)?.get(session)?.saved.counters?.forgive(key.breaker);
+}
+
+/** When this breaker of this session was last released. Epoch milliseconds; `-Infinity`: never. */
+export function forgivenAt(stops: StopSet, session: string, breaker: Breaker): number {
+  let at = Number.NEGATIVE_INFINITY;
+  for (const { marks, releasedDetails } of stops.trips(subjectKey(session), breaker))
+    if (!isEngaged(marks)) at = Math.max(at, releasedDetails?.at ?? 0);
+  return at;
 }

@@ -22,7 +22,7 @@ import { mintId } from './id.ts';
 import { Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
 import type { Receipt } from './receipt.ts';
-import { type ReleaseOrder, releaseByAct } from './release.ts';
+import { forgiveReleased, type ReleaseOrder, releaseByAct } from './release.ts';
 import type { LiveSession, Session } from './session.ts';
 import type { AttachOptions } from './spawn.ts';
 import { countStates, statusOf } from './status.ts';
@@ -119,7 +119,10 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     store,
     clock,
     bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
-    onStop: (change) => world?.stopping.changed(change),
+    onStop: (change) => {
+      if (world) forgiveReleased(world, change);
+      world?.stopping.changed(change);
+    },
     onLatched: (entry) => world?.stopping.latched(entry),
     onChange: () => world?.reconsider(),
     findRoot: (subject) => world?.graphOf.get(subject)?.root.node,

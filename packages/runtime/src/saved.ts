@@ -1,5 +1,6 @@
 // saved.ts: one session as its journal tells it. The same fold serves a park, a crash and a look from outside (S7).
 
+import type { Counters } from './breakers.ts';
 import {
   type CallClass,
   type CallKind,
@@ -50,8 +51,13 @@ export interface Saved {
       }
     | undefined;
   costMicros: number;
-  /** Turns begun over the session's life: what the turn breaker counts. */
-  turnsBegun: number;
+  /** What the breakers count, over the session's life and with its descendants: a park or a crash gives no fresh allowance. */
+  turnsCharged: number;
+  /** The last turn that was charged: one that waits, is parked and begun again is one. */
+  lastTurnCharged: number;
+  actionsCharged: number;
+  /** Made at the first call. */
+  counters: Counters | undefined;
 }
 
 /** One for all who have none: most sessions, most of the time. */
@@ -66,7 +72,10 @@ export function newSaved(record: SessionRecord): Saved {
     turns: noTurns,
     settled: undefined,
     costMicros: 0,
-    turnsBegun: 0,
+    turnsCharged: 0,
+    lastTurnCharged: 0,
+    actionsCharged: 0,
+    counters: undefined,
   };
 }
 
@@ -83,7 +92,6 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
       turnOf(saved, record.turn).failed = record.error;
       return;
     case 'turn':
-      saved.turnsBegun++;
       turnOf(saved, record.turn);
       return;
     case 'call': {

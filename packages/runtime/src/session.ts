@@ -86,11 +86,6 @@ export class LiveSession implements Session {
   /** Set only while somebody records. */
   span: Span | undefined;
   calls: Set<Call> | undefined;
-  countersMade: Counters | undefined;
-  /** Turns begun without completing, its descendants' included. */
-  turnsCharged = 0;
-  /** Calls with an effect, its descendants' included. */
-  actionsCharged = 0;
   /** Held at a boundary, or before its first turn, since (epoch milliseconds). */
   heldSince: number | undefined;
   private restingCalls = 0;
@@ -183,8 +178,8 @@ export class LiveSession implements Session {
     return this;
   }
   get counters(): Counters {
-    this.countersMade ??= new Counters();
-    return this.countersMade;
+    this.saved.counters ??= new Counters();
+    return this.saved.counters;
   }
 
   // --- running -----------------------------------------------------------------------------------------------------
@@ -310,7 +305,10 @@ export class LiveSession implements Session {
     const number = this.nextTurn;
     const before = this.saved.turns.find((turn) => turn.number === number);
     // A turn that is only replayed was counted when it was begun.
-    if (!before) this.chargeTurn();
+    if (!before && number > this.saved.lastTurnCharged) {
+      this.saved.lastTurnCharged = number;
+      this.chargeTurn();
+    }
     if (!this.stopping && this.engine.decide(this.node).action === 'run') return this.openTurn(number, before);
     this.begun = 'waits';
     return this.pass().then(() => {
@@ -541,14 +539,26 @@ export class LiveSession implements Session {
   /** Counts the call against the breakers; false when one is tripped now and the call must wait. */
   charge(call: Call): boolean {
     if (call.kind !== 'tool') return true;
+    call.isCharged = true;
     if (call.class === 'effect' || call.class === 'idempotent')
-      this.engine.charge(this, 'actions', (one) => ++one.actionsCharged);
+      this.engine.charge(this, 'actions', (one) => ++one.saved.actionsCharged);
     this.engine.charge(this, 'repeats', (one) => one.counters.called(call.recognised));
     return !this.engine.mustHold(this.node);
   }
 
   chargeTurn(): void {
-    this.engine.charge(this, 'turns', (one) => ++one.turnsCharged);
+    this.engine.charge(this, 'turns', (one) => ++one.saved.turnsCharged);
+  }
+
+  /** A call that was counted and then waited until its session was parked is counted when it is made. */
+  private uncharge(call: Call): void {
+    if (!call.isCharged || call.isSent) return;
+    const isAction = call.kind === 'tool' && (call.class === 'effect' || call.class === 'idempotent');
+    for (let one: LiveSession | undefined = this; one; one = one.parent) {
+      if (isAction) one.saved.actionsCharged--;
+      if (call.kind === 'tool') one.saved.counters?.uncalled(call.recognised);
+      else one.saved.turnsCharged--;
+    }
   }
 
   /** Writes the intent. False when the store refused it: then the call must not be made. */
@@ -640,7 +650,7 @@ export class LiveSession implements Session {
     this.untrack(call);
     if (call.span) noteUsage(call.span, usage);
     call.end('completed');
-    if (call.kind === 'tool' && this.countersMade) this.toolEnded(call.name, false);
+    if (call.kind === 'tool' && this.saved.counters) this.toolEnded(call.name, false);
     this.engine.callEnded(this, call);
     if (broken !== undefined) throw broken;
     return this.mayGoOn();
@@ -736,8 +746,7 @@ export class LiveSession implements Session {
     const record = { ...fact, s: this.id, e: this.saved.epoch, at: this.engine.clock.now() } as JournalRecord;
     const isWritten = this.engine.append(this.graph, record);
     // The open turn and what its calls say are kept in the turn itself, and folded in when it is parked.
-    if (record.t === 'turn') this.saved.turnsBegun++;
-    else if (record.t !== 'call' && record.t !== 'end') applyRecord(this.saved, record);
+    if (record.t !== 'turn' && record.t !== 'call' && record.t !== 'end') applyRecord(this.saved, record);
     else if (record.t === 'end' && record.costMicros !== undefined) this.saved.costMicros += record.costMicros;
     return isWritten;
   }
@@ -766,7 +775,10 @@ export class LiveSession implements Session {
   /** Rests for good in this life: memory is freed, the checkpoint and the interrupted turn stay. The inner promises are abandoned. */
   park(decision: Stopped, unknownCalls: readonly string[]): void {
     if (this.isOver) return;
-    for (const call of this.calls ?? []) this.takeBack(call);
+    for (const call of this.calls ?? []) {
+      this.takeBack(call);
+      this.uncharge(call);
+    }
     if (this.open) this.keepTurn(this.open);
     this.write({ t: 'parked', ...(decision.stopId === undefined ? {} : { stopId: decision.stopId }) });
     this.leave('paused');

@@ -131,11 +131,19 @@ export class StopSet {
     );
   }
 
-  /** What releases of one breaker have allowed one session beyond its threshold, in the breaker's unit: as lasting as the stops themselves. */
-  allowed(subject: string, breaker: Breaker): number {
+  /** Every time one breaker tripped for one session, released or not. */
+  trips(subject: string, breaker: Breaker): StopEntry[] {
+    return (this.bySubject.get(`instance.${subject}`) ?? []).filter(({ key }) => key.kind === 'act' && key.breaker === breaker);
+  }
+
+  /**
+   * What releases of one breaker have allowed one session beyond its threshold, in the breaker's unit: as lasting as the stops
+   * themselves. `unnamed`: what a release allows that names nothing, as one does that was made with no process running.
+   */
+  allowed(subject: string, breaker: Breaker, unnamed: number): number {
     let sum = 0;
-    for (const { key, marks, releasedDetails } of this.bySubject.get(`instance.${subject}`) ?? [])
-      if (key.kind === 'act' && key.breaker === breaker && !isEngaged(marks)) sum += releasedDetails?.allowance ?? 0;
+    for (const { marks, releasedDetails } of this.trips(subject, breaker))
+      if (!isEngaged(marks)) sum += releasedDetails?.allowance ?? unnamed;
     return sum;
   }
 

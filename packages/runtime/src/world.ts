@@ -487,7 +487,7 @@ export class World implements Engine {
     const root = graph.root.live;
     const workflow = graph.root.saved.record.workflow;
     const cap = this.thresholds(workflow).costMicros;
-    const allowance = this.kernel.stops.allowed(graph.root.node.key, 'cost');
+    const allowance = cap === undefined ? 0 : this.kernel.stops.allowed(graph.root.node.key, 'cost', cap);
     if (graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance)) {
       if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved, 0);
       return true;
@@ -498,10 +498,11 @@ export class World implements Engine {
 
   private check(session: LiveSession, breaker: Breaker, value: number, extra: number): void {
     const declared = limitOf(this.thresholds(session.workflow), breaker);
-    // What was spent outlives a park and a crash, and so does what was allowed of it; the other counts start anew.
-    const allowance =
-      breaker === 'cost' ? this.kernel.stops.allowed(session.node.key, breaker) : (session.countersMade?.allowance(breaker) ?? 0);
-    const limit = (declared ?? reportAt[breaker]) + allowance + extra;
+    const threshold = (declared ?? reportAt[breaker]) + extra;
+    if (value <= threshold) return;
+    // What was counted outlives a park and a crash, and so does what was allowed of it (recount.ts).
+    const isRun = breaker === 'tool-failures' || breaker === 'repeats';
+    const limit = threshold + this.kernel.stops.allowed(session.node.key, breaker, isRun ? 0 : threshold);
     if (value <= limit) return;
     const { counters } = session;
     if (declared === undefined) {
