@@ -67,8 +67,23 @@ export function thresholdsFor(table: BreakerTable, workflow: string): Thresholds
 }
 const none: Thresholds = {};
 
-export function limitOf(thresholds: Thresholds, breaker: Breaker): number | undefined {
-  return thresholds[fieldOf[breaker]];
+export function isDeclared(thresholds: Thresholds, breaker: Breaker): boolean {
+  return thresholds[fieldOf[breaker]] !== undefined;
+}
+
+/** Where each breaker of one workflow trips or, undeclared, reports. */
+export type Reach = Readonly<Record<Breaker, number>> & { readonly workflow: string };
+
+export function reachOf(workflow: string, thresholds: Thresholds): Reach {
+  const at = (breaker: Breaker): number => thresholds[fieldOf[breaker]] ?? reportAt[breaker];
+  return {
+    workflow,
+    cost: at('cost'),
+    'tool-failures': at('tool-failures'),
+    turns: at('turns'),
+    actions: at('actions'),
+    repeats: at('repeats'),
+  };
 }
 
 /** What one session's breakers look at beside its two plain counts (saved.ts). Made at the first call, so that an idle session carries none. */
@@ -76,6 +91,7 @@ export class Counters {
   private reports: Set<Breaker> | undefined;
   private failures: Map<string, number> | undefined;
   private recent: string[] | undefined;
+  private oldest = 0;
 
   /** True once: an undeclared threshold is reported, and not again. */
   mayReport(breaker: Breaker): boolean {
@@ -100,23 +116,27 @@ export class Counters {
   /** How many of the last 16 calls were this very call, itself included. */
   called(identity: string): number {
     this.recent ??= [];
+    const { recent } = this;
     let same = 1;
-    for (const one of this.recent) if (one === identity) same++;
-    this.recent.push(identity);
-    if (this.recent.length > 16) this.recent.shift();
+    for (let i = 0; i < recent.length; i++) if (recent[i] === identity) same++;
+    // Written round: to move sixteen of them along for each call costs more than to count them.
+    recent[this.oldest] = identity;
+    this.oldest = (this.oldest + 1) % 16;
     return same;
   }
 
   /** It was not made after all: parked before it was sent, it comes again. */
   uncalled(identity: string): void {
     const at = this.recent?.lastIndexOf(identity) ?? -1;
-    if (at >= 0) this.recent!.splice(at, 1);
+    if (at >= 0) this.recent![at] = '';
   }
 
   /** After a release the count starts anew, so that what tripped it does not trip it again at once. */
   forgive(breaker: Breaker): void {
     if (breaker === 'tool-failures') this.failures = undefined;
-    if (breaker === 'repeats') this.recent = undefined;
+    if (breaker !== 'repeats') return;
+    this.recent = undefined;
+    this.oldest = 0;
   }
 }
 

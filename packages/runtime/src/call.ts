@@ -4,6 +4,7 @@
 
 import type { Span } from '@opentelemetry/api';
 import { type CallClass, type CallKind, type CallOutcome, idempotencyKeyOf } from './journal.ts';
+import type { OpenCalls } from './open-calls.ts';
 import type { SavedCall } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { endCall } from './telemetry.ts';
@@ -57,6 +58,10 @@ export class Call {
   private readonly isKeyExplicit: boolean;
   private readonly occurrence: number;
   private keyMade: string | undefined;
+  /** Where it is in the list of its session's open calls (open-calls.ts). */
+  openIn: OpenCalls | undefined;
+  openBefore: Call | undefined;
+  openAfter: Call | undefined;
   private controller: AbortController | undefined;
   private abortReason: unknown;
   private onEnd: (() => void)[] | undefined;

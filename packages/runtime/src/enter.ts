@@ -41,7 +41,8 @@ export function enter<R>(
     return never();
   }
   if (!session.charge(call)) return enterSlowly(call, options, body, usageOf, true);
-  if (!session.intend(call)) return enterSlowly(call, options, body, usageOf, true);
+  // Made in this very moment.
+  if (!session.intend(call, call.startedAt)) return enterSlowly(call, options, body, usageOf, true);
   return session.invoke(call, body, usageOf);
 }
 

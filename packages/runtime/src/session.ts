@@ -16,6 +16,7 @@ import type { JournalRecord } from './journal.ts';
 import { Later } from './later.ts';
 import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
+import { OpenCalls } from './open-calls.ts';
 import type { Outcome } from './outcome.ts';
 import { applyRecord, type Saved, type SavedCall, type SavedTurn } from './saved.ts';
 import { Slice } from './slices.ts';
@@ -85,7 +86,7 @@ export class LiveSession implements Session {
   isAtRest = false;
   /** Set only while somebody records. */
   span: Span | undefined;
-  calls: Set<Call> | undefined;
+  calls: OpenCalls | undefined;
   /** Held at a boundary, or before its first turn, since (epoch milliseconds). */
   heldSince: number | undefined;
   private restingCalls = 0;
@@ -523,7 +524,7 @@ export class LiveSession implements Session {
   // --- calls -------------------------------------------------------------------------------------------------------
 
   track(call: Call): void {
-    this.calls ??= new Set();
+    this.calls ??= new OpenCalls();
     if (this.calls.has(call)) return;
     this.calls.add(call);
     call.turn.made(call);
@@ -562,7 +563,7 @@ export class LiveSession implements Session {
   }
 
   /** Writes the intent. False when the store refused it: then the call must not be made. */
-  intend(call: Call): boolean {
+  intend(call: Call, at: number = this.engine.clock.now()): boolean {
     if (call.isKnown) return true;
     const { turn, key, id, kind, name, class: of, childId } = call;
     // Written out, as the end is below: this is on the path of every call.
@@ -570,7 +571,7 @@ export class LiveSession implements Session {
       t: 'call',
       s: this.id,
       e: this.saved.epoch,
-      at: this.engine.clock.now(),
+      at,
       turn: turn.number,
       key,
       id,

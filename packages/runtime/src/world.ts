@@ -3,7 +3,7 @@
 import { type Breaker, checkId, type Decision, run, type Stopped } from '@offswitch/core';
 import type { AgentDefinition, RunOptions } from './agent.ts';
 import { Birth } from './birth.ts';
-import { type BreakerTable, limitOf, reportAt, type Thresholds, thresholdsFor } from './breakers.ts';
+import { type BreakerTable, isDeclared, type Reach, reachOf, type Thresholds, thresholdsFor } from './breakers.ts';
 import type { Call } from './call.ts';
 import type { Clock } from './clock.ts';
 import { runOutside } from './context.ts';
@@ -73,6 +73,8 @@ export class World implements Engine {
   private readonly terminatedGraphs: Graph[] = [];
   private again: unknown;
   private readonly ends = new Map<string, { readonly promise: Promise<Ended>; readonly resolve: (outcome: Ended) => void }>();
+  private readonly reaches = new Map<string, Reach>();
+  private lastReach: Reach | undefined;
   private readonly limiters = new Map<string, Limiter | undefined>();
   private readonly resolutions = new Map<string, Resolution>();
 
@@ -473,13 +475,28 @@ export class World implements Engine {
     return this.limiters.get(workflow);
   }
 
+  /** Where each breaker of the workflow trips, or reports. On the path of every call, and nearly always of the workflow before. */
+  private reach(workflow: string): Reach {
+    if (this.lastReach?.workflow === workflow) return this.lastReach;
+    let found = this.reaches.get(workflow);
+    if (!found) {
+      found = reachOf(workflow, this.thresholds(workflow));
+      this.reaches.set(workflow, found);
+    }
+    this.lastReach = found;
+    return found;
+  }
+
   /** What a release of this breaker allows anew, unless it names another amount. */
   thresholdOf(workflow: string, breaker: Breaker): number {
-    return limitOf(this.thresholds(workflow), breaker) ?? reportAt[breaker];
+    return this.reach(workflow)[breaker];
   }
 
   charge(session: LiveSession, breaker: Exclude<Breaker, 'cost'>, measure: (one: LiveSession) => number): void {
-    for (let one: LiveSession | undefined = session; one; one = one.parent) this.check(one, breaker, measure(one), 0);
+    for (let one: LiveSession | undefined = session; one; one = one.parent) {
+      const value = measure(one);
+      if (value > this.reach(one.workflow)[breaker]) this.check(one, breaker, value);
+    }
   }
 
   reserve(session: LiveSession, micros: number): boolean {
@@ -489,27 +506,25 @@ export class World implements Engine {
     const cap = this.thresholds(workflow).costMicros;
     const allowance = cap === undefined ? 0 : this.kernel.stops.allowed(graph.root.node.key, 'cost', cap);
     if (graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance)) {
-      if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved, 0);
+      if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved);
       return true;
     }
-    if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros, 0);
+    if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros);
     return false;
   }
 
-  private check(session: LiveSession, breaker: Breaker, value: number, extra: number): void {
-    const declared = limitOf(this.thresholds(session.workflow), breaker);
-    const threshold = (declared ?? reportAt[breaker]) + extra;
+  private check(session: LiveSession, breaker: Breaker, value: number): void {
+    const threshold = this.reach(session.workflow)[breaker];
     if (value <= threshold) return;
+    if (!isDeclared(this.thresholds(session.workflow), breaker)) {
+      if (session.counters.mayReport(breaker))
+        this.emit({ type: 'breaker', session: session.id, breaker, value, limit: threshold, tripped: false });
+      return;
+    }
     // What was counted outlives a park and a crash, and so does what was allowed of it (recount.ts).
     const isRun = breaker === 'tool-failures' || breaker === 'repeats';
     const limit = threshold + this.kernel.stops.allowed(session.node.key, breaker, isRun ? 0 : threshold);
     if (value <= limit) return;
-    const { counters } = session;
-    if (declared === undefined) {
-      if (!counters.mayReport(breaker)) return;
-      this.emit({ type: 'breaker', session: session.id, breaker, value, limit, tripped: false });
-      return;
-    }
     for (const entry of this.kernel.stops.actsAgainst(session.node.key))
       if (entry.key.kind === 'act' && entry.key.breaker === breaker) return;
     this.kernel.stops.act(
