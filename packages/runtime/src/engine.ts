@@ -6,6 +6,7 @@ import type { Thresholds } from './breakers.ts';
 import type { Call } from './call.ts';
 import type { Clock } from './clock.ts';
 import type { Graph } from './graph.ts';
+import type { IfHeld } from './if-held.ts';
 import type { JournalRecord } from './journal.ts';
 import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
@@ -40,6 +41,8 @@ export interface Engine {
   resolution(session: string, call: string): { readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined;
   /** Sessions in which something waits to look again when a decision changes. */
   readonly held: Set<LiveSession>;
+  /** Spawns that asked for the pause of their child as a value. */
+  readonly ifHeld: IfHeld;
   /** The session began or ended to rest. */
   restChanged(session: LiveSession): void;
   callEnded(session: LiveSession, call: Call): void;

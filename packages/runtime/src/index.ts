@@ -13,7 +13,7 @@ export { mintId } from './id.ts';
 export type { CallClass, CallKind, CallOutcome, JournalRecord, Resolution, SessionRecord } from './journal.ts';
 export type { Alarm } from './kernel.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';
-export type { Outcome } from './outcome.ts';
+export type { Outcome, PausedChild } from './outcome.ts';
 export { type Receipt, type ReceiptCall, type ReceiptSession, type Stage, stageNames, stages } from './receipt.ts';
 export type { ReleaseOrder } from './release.ts';
 export { createRuntime, currentSession, type Runtime, type RuntimeOptions, type StopOrder } from './runtime.ts';
@@ -31,5 +31,15 @@ export type {
   StoreHealth,
   StoreOpening,
 } from './store.ts';
-export type { ModelOptions, OpenCall, OpenSpec, SpawnOptions, SpawnOutcome, ToolOptions, Turn, Usage } from './turn.ts';
+export type {
+  ModelOptions,
+  OpenCall,
+  OpenSpec,
+  SpawnIfHeldOptions,
+  SpawnOptions,
+  SpawnOutcome,
+  ToolOptions,
+  Turn,
+  Usage,
+} from './turn.ts';
 export type { Preview, RuntimeStatus, SessionView } from './view.ts';

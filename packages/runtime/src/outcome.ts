@@ -25,3 +25,12 @@ export type Outcome<R = unknown> =
       readonly receipt: string;
     }
   | { readonly status: 'failed'; readonly session: string; readonly error: unknown };
+
+/** What a spawn with `ifHeld: 'value'` comes to when only its child is held. The child is no outcome yet: it goes on when it is released. */
+export interface PausedChild {
+  readonly status: 'paused';
+  readonly session: string;
+  /** What holds it, or what it waits on. */
+  readonly decision: Stopped;
+  readonly notice: string;
+}

@@ -1,10 +1,11 @@
 // parking.ts: a graph at rest frees its memory, and goes on from its checkpoints when what held it is released (S7, S8).
 // After a crash it is the same: what the journals tell is a parked graph.
 
-import type { Decision, Stopped } from '@offswitch/core';
+import type { Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
+import { type Blocked, blockedOf, waiting } from './blocked.ts';
+import { looseIn } from './bring-loose.ts';
 import { Graph, type Member } from './graph.ts';
-import type { Node } from './node.ts';
 import { recount } from './recount.ts';
 import { forgivenAt } from './release.ts';
 import { foldJournals } from './saved.ts';
@@ -52,11 +53,13 @@ export class Parking {
     const blocked = [...blockedOf(this.world, graph)];
     const shown =
       blocked.find((one) => one.decision.action !== 'run')?.decision ?? waiting(blocked[0]?.why, this.world.clock.now());
+    const askers = this.askersOf(graph);
     const live = [...graph.members()]
       .filter((member) => member.live)
       .sort((a, b) => b.saved.record.path.length - a.saved.record.path.length);
     for (const member of live) {
       const session = member.live!;
+      if (session.parentCall) this.world.ifHeld.end(session.parentCall);
       const own = this.world.decide(member.node);
       const unknown = [...(session.calls ?? [])].filter((call) => call.waitsForPerson !== undefined).map((call) => call.id);
       session.park(own.action === 'run' ? (shown as Stopped) : own, unknown);
@@ -64,7 +67,9 @@ export class Parking {
       this.world.stopping.memberRests(member);
       this.world.changed(session);
     }
-    graph.parked = { blocked: blocked.map(({ node, call }) => ({ node, ...(call === undefined ? {} : { call }) })) };
+    graph.parked = {
+      blocked: [...blocked, ...askers].map(({ node, call }) => ({ node, ...(call === undefined ? {} : { call }) })),
+    };
     this.parked.add(graph);
     this.lookWhetherAllParked();
     // A release may have come in the very moment: then nobody else looks again.
@@ -80,6 +85,7 @@ export class Parking {
         resolve(left);
       };
       this.world.kernel.shutDown();
+      this.world.ifHeld.reconsider();
       for (const graph of [...this.world.graphs.values()]) this.park(graph);
       this.lookWhetherAllParked();
     });
@@ -161,15 +167,27 @@ export class Parking {
     if (graph.isElsewhere || !graph.parked || !this.definitionOf(graph)) return false;
     if (this.world.decide(graph.root.node).action !== 'run') return false;
     const { blocked } = graph.parked;
-    return (
+    const mayAnyGo =
       blocked.length === 0 ||
       blocked.some(({ node, call }) => {
         const { action } = this.world.decide(node);
         // A child that was terminated meanwhile, whatever it waited for, is a value for its parent.
         if (action === 'terminate') return true;
         return call === undefined ? action === 'run' : this.world.resolution(node.id, call) !== undefined;
-      })
-    );
+      });
+    if (!mayAnyGo) return false;
+    // Loose children go on with their parents, so all their agents must be known here.
+    for (const children of looseIn(graph).values())
+      for (const { saved } of children) if (!this.world.definitions.has(saved.record.agent)) return false;
+    return true;
+  }
+
+  /** Who of a graph at rest goes on when it may itself, although its child is still held: its spawn asked for the pause. */
+  private askersOf(graph: Graph): Pick<Blocked, 'node' | 'call'>[] {
+    const askers: Pick<Blocked, 'node' | 'call'>[] = [];
+    for (const { live } of graph.members())
+      if (live?.parentCall && this.world.ifHeld.has(live.parentCall)) askers.push({ node: live.parentCall.session.node });
+    return askers;
   }
 
   /** Claims a parked graph and runs its root again; children are found again by the spawns that started them. */
@@ -193,6 +211,7 @@ export class Parking {
     }
     graph.parked = undefined;
     saved.epoch = epoch;
+    for (const [parent, children] of looseIn(graph)) this.world.looseToBring.set(parent, children);
     const live = this.world.bring(graph, graph.root);
     live.write({ t: 'claim' });
     live.start(definition, snapshot(`the input of ${saved.record.agent}`, saved.record.input));
@@ -278,38 +297,4 @@ export class Parking {
     );
     if (this.world.listeners.size > 0) this.world.emit({ type: 'session', session: saved.record.s });
   }
-}
-
-interface Blocked {
-  readonly node: Node;
-  readonly decision: Decision;
-  readonly call?: string;
-  readonly why?: string;
-}
-
-/** Who of a resting graph is held by a stop, or waits for a person. */
-function* blockedOf(world: World, graph: Graph): Generator<Blocked> {
-  for (const { live, node } of graph.members()) {
-    if (!live?.isHeld) continue;
-    const decision = world.decide(node);
-    let isWaiting = false;
-    for (const call of live.calls ?? []) {
-      if (call.waitsForPerson === undefined) continue;
-      isWaiting = true;
-      yield { node, decision, call: call.id, why: call.waitsForPerson };
-    }
-    if (!isWaiting) yield { node, decision };
-  }
-}
-
-function waiting(why: string | undefined, since: number): Stopped {
-  return {
-    action: 'pause',
-    tier: 'instance',
-    cause: 'unknown',
-    reason: why ?? 'it waits on a sub-agent at rest',
-    effect: 'Rests at its checkpoint until a person says what became of the call.',
-    notice: 'This assistant waits for its operators. Your work is saved.',
-    since,
-  };
 }

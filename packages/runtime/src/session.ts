@@ -15,9 +15,10 @@ import type { Graph, Member } from './graph.ts';
 import type { JournalRecord } from './journal.ts';
 import { Later } from './later.ts';
 import type { Limiter } from './limiter.ts';
+import { keepsLoose, looseOf } from './loose.ts';
 import type { Node } from './node.ts';
 import { OpenCalls } from './open-calls.ts';
-import type { Outcome } from './outcome.ts';
+import type { Outcome, PausedChild } from './outcome.ts';
 import { applyRecord, type Saved, type SavedCall, type SavedTurn } from './saved.ts';
 import { Slice } from './slices.ts';
 import { snapshot } from './snapshot.ts';
@@ -221,6 +222,7 @@ export class LiveSession implements Session {
   private async fail(error: unknown): Promise<void> {
     if (this.isOver) return;
     await this.joinCalls();
+    await this.joinLoose();
     this.settle('failed', { error });
   }
 
@@ -290,6 +292,7 @@ export class LiveSession implements Session {
   private async finish(): Promise<void> {
     if (this.open) await this.closeTurn(this.open, this.saved.state, true);
     await this.joinCalls();
+    await this.joinLoose();
     if (!this.mayGoOn()) await never();
   }
 
@@ -394,6 +397,15 @@ export class LiveSession implements Session {
 
   private async joinCalls(): Promise<void> {
     while (this.calls && this.calls.size > 0) await Promise.all([...this.calls].map((call) => call.ended()));
+  }
+
+  /** Its code has ended: what it started and waits for no longer ends before it does. */
+  private async joinLoose(): Promise<void> {
+    const loose = looseOf(this);
+    if (!loose) return;
+    const none = loose.none();
+    this.checkRest();
+    await none;
   }
 
   // --- waiting -----------------------------------------------------------------------------------------------------
@@ -501,6 +513,18 @@ export class LiveSession implements Session {
     this.engine.changed(this);
   }
 
+  /** A child began or ended to rest. */
+  private childRests(call: Call, isResting: boolean): void {
+    if (this.engine.ifHeld.restChanged(call)) return;
+    const loose = looseOf(this);
+    if (!loose?.has(call)) {
+      this.setResting(call, isResting);
+      return;
+    }
+    loose.rests(call, isResting);
+    this.checkRest();
+  }
+
   setResting(call: Call, isResting: boolean): void {
     if (call.isResting === isResting) return;
     call.isResting = isResting;
@@ -508,16 +532,21 @@ export class LiveSession implements Session {
     this.checkRest();
   }
 
-  /** At rest: held at a boundary, or every open call of its turn is held or waits on something at rest (S8). */
+  /**
+   * At rest: held at a boundary, or every open call of its turn is held or waits on something at rest (S8); and so is every
+   * child that goes on without a call.
+   */
   private checkRest(): void {
+    const loose = looseOf(this);
     const isAtRest =
       !this.isOver &&
       (this.open || this.restingCalls > 0
         ? this.calls !== undefined && this.calls.size > 0 && this.restingCalls === this.calls.size
-        : this.isHeld);
+        : this.isHeld || loose?.isAwaited === true) &&
+      (loose === undefined || loose.areAtRest);
     if (isAtRest === this.isAtRest) return;
     this.isAtRest = isAtRest;
-    if (this.parent && this.parentCall) this.parent.setResting(this.parentCall, isAtRest);
+    if (this.parent && this.parentCall) this.parent.childRests(this.parentCall, isAtRest);
     this.engine.restChanged(this);
   }
 
@@ -669,6 +698,13 @@ export class LiveSession implements Session {
     if (call.kind === 'tool') this.toolEnded(call.name, true);
     this.engine.callEnded(this, call);
     return this.mayGoOn();
+  }
+
+  /** Answers a spawn with the pause of its child, which goes on without a call; true when the agent may have it (S8). */
+  letGo(call: Call, pause: PausedChild): boolean {
+    const isDeliverable = this.completeCall(call, pause);
+    if (call.childSession && !call.childSession.isOver) keepsLoose(this).add(call);
+    return isDeliverable;
   }
 
   /** An end taken from the journal: nothing is written, nothing is charged again. */
@@ -881,7 +917,7 @@ export class LiveSession implements Session {
 
   /** Marks it terminated once nothing of it is in flight and its children are settled: leaves first, the root last. */
   tryMark(): boolean {
-    if (!this.stopping || this.isOver || this.isAborting) return false;
+    if (!this.stopping || this.isOver || this.isAborting || (looseOf(this)?.count ?? 0) > 0) return false;
     for (const call of this.calls ?? []) {
       if (call.childSession && !call.childSession.isOver) return false;
       if (call.isSent && call.class === 'effect') {
@@ -901,7 +937,12 @@ export class LiveSession implements Session {
   }
 
   /** A child of one of its calls is over. */
-  childOver(): void {
+  private childOver(call: Call): void {
+    const loose = looseOf(this);
+    if (loose?.has(call)) {
+      loose.delete(call);
+      this.checkRest();
+    }
     if (this.stopping) this.tryMark();
   }
 
@@ -942,7 +983,7 @@ export class LiveSession implements Session {
     this.resolveOutcome(outcome);
     this.resolveFinal(outcome);
     this.engine.settled(this);
-    this.parent?.childOver();
+    if (this.parentCall) this.parent?.childOver(this.parentCall);
   }
 
   /** A session that had ended before: its end is told again. */
@@ -980,7 +1021,7 @@ export class LiveSession implements Session {
     this.engine.held.delete(this);
     if (this.isAtRest) {
       this.isAtRest = false;
-      if (this.parent && this.parentCall && !this.parent.isOver) this.parent.setResting(this.parentCall, false);
+      if (this.parent && this.parentCall && !this.parent.isOver) this.parent.childRests(this.parentCall, false);
     }
   }
 

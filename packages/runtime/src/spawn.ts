@@ -3,8 +3,10 @@
 import type { AgentDefinition } from './agent.ts';
 import { type Call, never } from './call.ts';
 import { RuntimeError } from './error.ts';
-import type { Outcome } from './outcome.ts';
+import { isPause } from './loose.ts';
+import type { Outcome, PausedChild } from './outcome.ts';
 import type { LiveSession } from './session.ts';
+import { snapshot } from './snapshot.ts';
 
 export interface AttachOptions {
   readonly userId?: string;
@@ -13,10 +15,11 @@ export interface AttachOptions {
   readonly workflow?: string;
   /** Started with `run`, for which a failure is an outcome. */
   readonly isRun?: boolean;
+  readonly ifHeld?: 'wait' | 'value';
 }
 
 /** Starts the child of this call, or finds it again after a park or a crash, and waits for it. */
-export async function attach(call: Call, agent: string, input: unknown, options?: AttachOptions): Promise<Outcome> {
+export async function attach(call: Call, agent: string, input: unknown, options?: AttachOptions): Promise<Outcome | PausedChild> {
   const { session, turn } = call;
   const { engine } = session;
   const definition = options?.definition ?? engine.definition(agent);
@@ -24,6 +27,11 @@ export async function attach(call: Call, agent: string, input: unknown, options?
     throw new RuntimeError(
       'agent_not_registered',
       `the agent ${JSON.stringify(agent)} is not defined in this process; call runtime.agent(${JSON.stringify(agent)}, ...) first`,
+    );
+  if (options?.ifHeld === 'value' && session.saved.record.inline)
+    throw new RuntimeError(
+      'invalid_option',
+      `${session.id} lives inside a call of its parent and ends with it, so it can have no sub-agent that goes on; spawn ${agent} without ifHeld`,
     );
   session.track(call);
   const before = turn.replay?.get(call.key);
@@ -34,6 +42,11 @@ export async function attach(call: Call, agent: string, input: unknown, options?
     call.inheritsChild = before.inheritsChild;
     // A restart writes the intent again, with the child that takes up the old one's work.
     call.isKnown = before.child !== undefined || before.inheritsChild === undefined;
+    if (before.child !== undefined && isPause(before.value)) {
+      // The child was found again with its parent, and is nothing to this spawn any more.
+      session.answer(call, 'completed', before.value);
+      return session.mayGoOn() ? (snapshot(agent, before.value) as PausedChild) : never();
+    }
     if (before.outcome === 'failed' && before.child === undefined && before.inheritsChild === undefined) {
       call.error = before.error;
       session.answer(call, 'failed', undefined);
@@ -56,8 +69,14 @@ export async function attach(call: Call, agent: string, input: unknown, options?
     throw error;
   }
   if (!child) return never();
-  const outcome = await child.final;
+  if (isPause(before?.value)) {
+    // The work of the old run is taken up, and so is what its spawn was answered with.
+    const pause = { ...before.value, session: child.id };
+    return session.letGo(call, pause) ? pause : never();
+  }
+  const outcome = options?.ifHeld === 'value' ? await endOrPause(call, child) : await child.final;
   if (session.isOver) return never();
+  if (outcome.status === 'paused') return session.mayGoOn() ? outcome : never();
   if (outcome.status === 'failed') {
     const deliver = session.failCall(call, outcome.error);
     if (!deliver) return never();
@@ -66,4 +85,20 @@ export async function attach(call: Call, agent: string, input: unknown, options?
   }
   // The child's own record holds its result; the call's end only says that there is one.
   return session.completeCall(call, undefined) ? outcome : never();
+}
+
+/** What comes first: the child's end, or a pause of the child alone. */
+function endOrPause(call: Call, child: LiveSession): Promise<Outcome | PausedChild> {
+  const { session } = call;
+  const { ifHeld } = session.engine;
+  return new Promise((resolve) => {
+    void child.final.then((outcome) => {
+      ifHeld.end(call);
+      resolve(outcome);
+    });
+    ifHeld.ask(call, child, (pause) => {
+      session.letGo(call, pause);
+      resolve(pause);
+    });
+  });
 }

@@ -10,7 +10,7 @@ import { digest, digestOf } from './digest.ts';
 import { enter } from './enter.ts';
 import { RuntimeError } from './error.ts';
 import type { CallClass } from './journal.ts';
-import type { Outcome } from './outcome.ts';
+import type { Outcome, PausedChild } from './outcome.ts';
 import type { SavedCall } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { snapshot } from './snapshot.ts';
@@ -49,6 +49,18 @@ export interface SpawnOptions {
   readonly key?: string;
   /** Default: the parent's. */
   readonly userId?: string;
+  /**
+   * What the spawn does while only the child is held, by a stop, a breaker or a hold that does not hold this session. `'wait'`, the
+   * default, waits until it is released. `'value'` resolves to the pause: at once for a stop, after `holdForMs` for a hold. The child
+   * stays a sub-agent of this session, goes on when it is released and ends before this session does, but this spawn hears no more of
+   * it; ask `runtime.settled` for its end. A stop that holds both settles nothing: both rest (S8).
+   */
+  readonly ifHeld?: 'wait';
+}
+
+/** Asks for the pause as a value. */
+export interface SpawnIfHeldOptions extends Omit<SpawnOptions, 'ifHeld'> {
+  readonly ifHeld: 'value';
 }
 
 /** What a sub-agent came to. Held, it is waited for; failed, the spawn rejects with its error. */
@@ -94,6 +106,8 @@ export interface Turn {
   tool<A, R>(name: string, args: A, call: (args: A, context: ToolContext) => Promise<R> | R, options?: ToolOptions): Promise<R>;
   /** Starts a sub-agent and waits for it. A terminated child is a value for its parent; a failed one rejects with its error. */
   spawn<I, R>(agent: Agent<I, R>, input: I, options?: SpawnOptions): Promise<SpawnOutcome<R>>;
+  /** The same, and a child that alone is held is a value too. */
+  spawn<I, R>(agent: Agent<I, R>, input: I, options: SpawnIfHeldOptions): Promise<SpawnOutcome<R> | PausedChild>;
   /** Starts a sub-agent that a stop of this session does not reach; global, feature and user stops still do. Only where the workflow declares `mayDetach`. */
   detach<I>(
     agent: Agent<I, unknown>,
@@ -141,17 +155,19 @@ export class OpenTurn implements Turn {
     return enter(one, { maxCostMicros: options?.maxCostMicros, probe: options?.probe }, () => call(args, new ToolContext(one)));
   }
 
-  spawn<I, R>(agent: Agent<I, R>, input: I, options?: SpawnOptions): Promise<SpawnOutcome<R>> {
+  spawn<I, R>(agent: Agent<I, R>, input: I, options?: SpawnOptions): Promise<SpawnOutcome<R>>;
+  spawn<I, R>(agent: Agent<I, R>, input: I, options: SpawnIfHeldOptions): Promise<SpawnOutcome<R> | PausedChild>;
+  spawn<I, R>(agent: Agent<I, R>, input: I, options?: SpawnOptions | SpawnIfHeldOptions): Promise<SpawnOutcome<R> | PausedChild> {
     const one = this.make('spawn', agent.name, 'delegates', options?.key, digestOf('the input of', agent.name, input));
     if (typeof one === 'undefined') return never();
-    return attach(one, agent.name, input, options) as Promise<SpawnOutcome<R>>;
+    return attach(one, agent.name, input, options) as Promise<SpawnOutcome<R> | PausedChild>;
   }
 
   /** A run started inside this turn: a child of it, whose failure is an outcome (S2). */
   run(agent: string, input: unknown, options: Omit<AttachOptions, 'isRun'>): Promise<Outcome> {
     const one = this.make('spawn', agent, 'delegates', undefined, digestOf('the input of', agent, input));
     if (typeof one === 'undefined') return never();
-    return attach(one, agent, input, { ...options, isRun: true });
+    return attach(one, agent, input, { ...options, isRun: true }) as Promise<Outcome>;
   }
 
   detach<I>(

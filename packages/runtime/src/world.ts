@@ -4,6 +4,7 @@ import { type Breaker, checkId, type Decision, run, type Stopped } from '@offswi
 import type { AgentDefinition, RunOptions } from './agent.ts';
 import { Birth } from './birth.ts';
 import { type BreakerTable, isDeclared, type Reach, reachOf, type Thresholds, thresholdsFor } from './breakers.ts';
+import { bringLoose } from './bring-loose.ts';
 import type { Call } from './call.ts';
 import type { Clock } from './clock.ts';
 import { runOutside } from './context.ts';
@@ -12,6 +13,7 @@ import { RuntimeError } from './error.ts';
 import type { RuntimeEvent, RuntimeListener } from './event.ts';
 import { Graph, type Member } from './graph.ts';
 import { mintId } from './id.ts';
+import { IfHeld } from './if-held.ts';
 import type { JournalRecord, Resolution, SessionRecord } from './journal.ts';
 import type { Kernel } from './kernel.ts';
 import { Limiter } from './limiter.ts';
@@ -63,6 +65,9 @@ export class World implements Engine {
   /** Sessions in which something waits, at rest or not. */
   readonly held: Set<LiveSession> = new Set();
   readonly definitions: Map<string, AgentDefinition> = new Map();
+  readonly ifHeld: IfHeld;
+  /** Loose children of a parked graph that goes on, by their parents: they go on with them. */
+  readonly looseToBring: Map<string, readonly Member[]> = new Map();
   readonly pacer: Pacer;
   readonly parking: Parking;
   readonly stopping: Stopping;
@@ -87,6 +92,7 @@ export class World implements Engine {
     this.store = options.store;
     this.effectDeadlineMs = options.effectDeadlineMs;
     this.pacer = new Pacer(options.clock);
+    this.ifHeld = new IfHeld(this, options.holdForMs);
     this.parking = new Parking(this);
     this.stopping = new Stopping(this);
     this.learnResolutions(options.kernel.opening.resolutions);
@@ -406,11 +412,15 @@ export class World implements Engine {
     return undefined;
   }
 
-  private begin(live: LiveSession): void {
+  begin(live: LiveSession): void {
     live.member.live = live;
     if (!this.kernel.switchboard.follows(live.node)) this.admit(live.node);
     this.stopping.sessionBegan(live);
     this.changed(live);
+    const loose = this.looseToBring.size > 0 ? this.looseToBring.get(live.id) : undefined;
+    if (!loose) return;
+    this.looseToBring.delete(live.id);
+    for (const member of loose) bringLoose(this, live, member);
   }
 
   /** Tells whoever waits for the end of a session; a parked one ends without being live. */
@@ -451,6 +461,7 @@ export class World implements Engine {
     this.isClosed = true;
     this.clock.clearTimeout(this.again);
     this.pacer.close();
+    this.ifHeld.close();
     for (const graph of this.graphs.values()) {
       this.clock.clearTimeout(graph.parkTimer);
       for (const { live } of graph.members())
@@ -552,6 +563,7 @@ export class World implements Engine {
     if (this.isClosed) return;
     if (this.isReconsidering) this.mustReconsider = true;
     else this.reconsiderSlice(this.held.values(), new Slice(this.clock));
+    this.ifHeld.reconsider();
     this.parking.reconsider();
   }
 

@@ -1,0 +1,69 @@
+// bring-loose.ts: loose children of a graph that was parked go on with their parents, since no spawn finds them again (S8, I14).
+
+import type { Call } from './call.ts';
+import type { Graph, Member } from './graph.ts';
+import { isPause, keepsLoose } from './loose.ts';
+import { LiveSession } from './session.ts';
+import { snapshot } from './snapshot.ts';
+import { OpenTurn } from './turn.ts';
+import type { World } from './world.ts';
+
+/** How long after a refusal of the store it is asked again. Milliseconds. */
+const againMs = 250;
+
+/**
+ * Who of a parked graph is loose, by parent: those whose spawn has their pause in the journal, and those whose parent has completed the
+ * turn of the spawn since, which it could not have done while the spawn waited.
+ */
+export function looseIn(graph: Graph): Map<string, Member[]> {
+  const isAnswered = new Map<string, boolean>();
+  for (const { saved } of graph.members())
+    for (const { calls } of saved.turns)
+      for (const { kind, child, value } of calls)
+        if (kind === 'spawn' && child !== undefined) isAnswered.set(child, isPause(value));
+  const loose = new Map<string, Member[]>();
+  for (const member of graph.members()) {
+    const { record, settled } = member.saved;
+    if (settled || !record.parentCall || record.inline) continue;
+    const parent = graph.get(record.path.at(-2)!)?.saved;
+    if (!parent || parent.settled) continue;
+    if (!(isAnswered.get(record.s) ?? record.parentCall.turn <= parent.checkpointTurn)) continue;
+    const known = loose.get(parent.record.s);
+    if (known) known.push(member);
+    else loose.set(parent.record.s, [member]);
+  }
+  return loose;
+}
+
+/** Brings one back with its parent. */
+export function bringLoose(world: World, parent: LiveSession, member: Member): void {
+  const call = endedSpawn(parent, member);
+  const live = new LiveSession(world, parent.graph, member, call);
+  call.childSession = live;
+  member.live = live;
+  keepsLoose(parent).add(call);
+  start(world, live);
+}
+
+function start(world: World, live: LiveSession): void {
+  if (world.isClosed || live.isOver) return;
+  if (!world.claim(live)) {
+    // Refused by the store, it is tried again; the parent does not end before.
+    if (!live.isOver) world.clock.setTimeout(() => start(world, live), againMs);
+    return;
+  }
+  world.begin(live);
+  const { record } = live.saved;
+  live.start(world.definitions.get(record.agent)!, snapshot(`the input of ${record.agent}`, record.input));
+}
+
+/** The call that started it, in an earlier life of its parent. */
+function endedSpawn(parent: LiveSession, { saved, node }: Member): Call {
+  const { agent, parentCall } = saved.record;
+  const { turn, key } = parentCall!;
+  const before = { key, id: node.id, kind: 'spawn', name: agent, class: 'delegates', idempotencyKey: '' } as const;
+  const call = new OpenTurn(parent, turn, []).adopt(before);
+  call.childId = node.id;
+  call.end('completed');
+  return call;
+}
