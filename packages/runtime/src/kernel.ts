@@ -123,6 +123,7 @@ export class Kernel {
     this.walkOne = (node) => walk(this.context, node);
     this.endWatch = options.store.watch((change) => {
       if (change.stops) this.learn(change.stops);
+      if (change.lost) this.storeFailed(lostMessage(change.lost, options.store.location));
       this.checkStore();
     });
     this.checkStore();
@@ -229,6 +230,15 @@ export class Kernel {
     this.options.onAlarm({ kind: 'store', message, isActive: true, at: this.options.clock.now() });
     this.checkStore();
   }
+}
+
+function lostMessage(lost: readonly StoredStop[], location: string | undefined): string {
+  const names = lost.slice(0, 5).map((one) => one.key);
+  const more = lost.length > names.length ? ` and ${lost.length - names.length} more` : '';
+  return (
+    `somebody removed stops from ${location ?? 'the store'}: ${names.join(', ')}${more}. That releases nothing; they are written again. ` +
+    'To release one: offswitch release --stop <id> --reason ...'
+  );
 }
 
 function troubleAlarm(state: FlagState, at: number): Alarm {

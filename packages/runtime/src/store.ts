@@ -50,6 +50,8 @@ export interface KeptReading {
 export interface StoreChange {
   /** Stops whose marks changed by another process (or a person's hand). */
   readonly stops?: readonly StoredStop[];
+  /** Stops whose marks somebody removed by hand. Removing them releases nothing (S4): they are being written again. */
+  readonly lost?: readonly StoredStop[];
   readonly resolutions?: readonly Resolution[];
   /** Health may have changed. */
   readonly health?: StoreHealth;

@@ -17,15 +17,19 @@ export class FolderHealth {
   private readonly disk: FolderFs;
   private readonly folder: string;
   private readonly onChange: (health: StoreHealth) => void;
+  private readonly onStopsGone: () => void;
   private readonly troubles = new Map<Trouble, string>();
   private memory: string | undefined;
-  /** Device and inode of `stops`. */
+  /** Device and inode of the folder, and of `stops` in it. */
   private identity: string | undefined;
+  private stops: string | undefined;
 
-  constructor(disk: FolderFs, folder: string, onChange: (health: StoreHealth) => void) {
+  /** `onStopsGone`: the folder is the one that was opened, but `stops` in it is another, and what was in it must be written again. */
+  constructor(disk: FolderFs, folder: string, onChange: (health: StoreHealth) => void, onStopsGone: () => void) {
     this.disk = disk;
     this.folder = folder;
     this.onChange = onChange;
+    this.onStopsGone = onStopsGone;
   }
 
   /** Makes the folder and writes to it once. Returns why it cannot be written, if so; throws `invalid_option` for a file. */
@@ -34,7 +38,8 @@ export class FolderHealth {
     const probe = join(this.folder, 'claims', `probe.${owner}`);
     try {
       for (const name of folders) this.disk.mkdirSync(join(this.folder, name), { recursive: true, mode: folderMode });
-      this.identity = this.identify();
+      this.identity = this.identify('.');
+      this.stops = this.identify('stops');
       const fd = this.disk.openSync(probe, 'wx', fileMode);
       try {
         const bytes = Buffer.from(owner);
@@ -60,8 +65,9 @@ export class FolderHealth {
   /** Is it there, the same one, and writable? */
   check(): boolean {
     if (this.memory !== undefined) return true;
+    let isStopsGone = false;
     try {
-      const identity = this.identify();
+      const identity = this.identify('.');
       if (this.identity !== undefined && identity !== this.identity) {
         this.fail(
           'folder',
@@ -69,6 +75,7 @@ export class FolderHealth {
         );
         return false;
       }
+      isStopsGone = this.remakeStops();
       this.disk.accessSync(join(this.folder, 'stops'), 2 /* W_OK */);
     } catch (error) {
       const what = codeOf(error) === 'ENOENT' ? 'is gone' : `cannot be used any more (${codeOf(error) || String(error)})`;
@@ -79,7 +86,18 @@ export class FolderHealth {
       return false;
     }
     this.mend('folder');
+    if (isStopsGone) this.onStopsGone();
     return true;
+  }
+
+  /** Removing the stops releases none (S4): there is a folder for them again at once. True when it is not the one we knew. */
+  private remakeStops(): boolean {
+    const path = join(this.folder, 'stops');
+    if (this.disk.statSync(path, { throwIfNoEntry: false }) === undefined)
+      this.disk.mkdirSync(path, { mode: folderMode, recursive: true });
+    const before = this.stops;
+    this.stops = this.identify('stops');
+    return before !== undefined && before !== this.stops;
   }
 
   fail(trouble: Trouble, why: string): void {
@@ -99,8 +117,8 @@ export class FolderHealth {
     this.onChange(this.current);
   }
 
-  private identify(): string {
-    const { dev, ino } = this.disk.statSync(join(this.folder, 'stops'));
+  private identify(name: string): string {
+    const { dev, ino } = this.disk.statSync(join(this.folder, name));
     return `${dev}:${ino}`;
   }
 

@@ -34,7 +34,7 @@ import { FolderWatch } from './folder-watch.ts';
 import { JournalWriter } from './journal-writer.ts';
 import { readJournals } from './journals.ts';
 import { isProcessAlive } from './processes.ts';
-import { SeenStops } from './seen-stops.ts';
+import { type Look, SeenStops } from './seen-stops.ts';
 import { resolutionName, SmallFiles } from './small-files.ts';
 import { checkMark, StopFiles } from './stop-files.ts';
 
@@ -55,6 +55,8 @@ export interface FolderStoreOptions {
 
 /** How long another process may take to confirm a stop. Milliseconds, default 2000: one that is well answers in a few. */
 const askOthersMs = 2_000;
+
+const nothing: Look = { news: [], lost: [] };
 
 /** Opens nothing yet: `open` does. */
 export function folderStore(path: string = '.offswitch', options: FolderStoreOptions = {}): StateStore {
@@ -82,6 +84,10 @@ class FolderStore implements StateStore {
   private phase: 'new' | 'open' | 'closed' = 'new';
   private closing: Promise<void> | undefined;
   private quiet = { stamp: '', polls: 0 };
+  /** Stops that are being written again. */
+  private readonly restoring = new Set<string>();
+  /** Those whose writing failed: told of already. */
+  private readonly unrestored = new Set<string>();
 
   constructor(path: string, options: FolderStoreOptions) {
     if (typeof path !== 'string' || path === '')
@@ -91,7 +97,12 @@ class FolderStore implements StateStore {
     this.options = options;
     this.disk = disk;
     this.clock = clock;
-    this.healths = new FolderHealth(disk, this.location, (health) => this.tell({ health }));
+    this.healths = new FolderHealth(
+      disk,
+      this.location,
+      (health) => this.tell({ health }),
+      () => this.watcher?.listen(),
+    );
     this.stopFiles = new StopFiles(disk, join(this.location, 'stops'), (why) => this.healths.fail('flush', why));
     this.seenStops = new SeenStops(this.stopFiles);
     this.small = new SmallFiles(disk, this.location, this.processId);
@@ -122,7 +133,7 @@ class FolderStore implements StateStore {
       this.memory = memoryStore();
       await this.memory.open();
     }
-    const stops = this.reading('stops', [], () => this.seenStops.look());
+    const stops = this.reading('stops', nothing, () => this.seenStops.look()).news;
     const resolutions = this.reading('resolutions', [], () => this.small.newResolutions(this.seenResolutions));
     const readings = this.small.readings();
     // Sessions in a folder where nothing can be claimed are not ours to resume.
@@ -149,6 +160,7 @@ class FolderStore implements StateStore {
     if (this.memory) return this.memory.mark(key, side, n, details);
     try {
       await this.stopFiles.mark(key, side, n, details);
+      this.seenStops.written(key, side, n);
     } catch (error) {
       this.healths.check();
       throw error;
@@ -332,10 +344,31 @@ class FolderStore implements StateStore {
 
   /** Tells the listeners what is new in the folder. */
   private look(): void {
-    const stops = this.reading('stops', [], () => this.seenStops.look());
+    const { news: stops, lost } = this.reading('stops', nothing, () => this.seenStops.look());
     const resolutions = this.reading('resolutions', [], () => this.small.newResolutions(this.seenResolutions));
-    if (stops.length > 0 || resolutions.length > 0) {
-      this.tell({ ...(stops.length > 0 ? { stops } : {}), ...(resolutions.length > 0 ? { resolutions } : {}) });
+    const missing = this.memory ? [] : lost.filter((one) => !this.restoring.has(one.key));
+    const fresh = missing.filter((one) => !this.unrestored.has(one.key));
+    if (stops.length > 0 || resolutions.length > 0 || fresh.length > 0) {
+      this.tell({
+        ...(stops.length > 0 ? { stops } : {}),
+        ...(fresh.length > 0 ? { lost: fresh } : {}),
+        ...(resolutions.length > 0 ? { resolutions } : {}),
+      });
+    }
+    for (const one of missing) void this.restore(one);
+  }
+
+  /** Tried at each poll until it is written: a stop that is in force here must be in force in the next process (S4). */
+  private async restore(lost: StoredStop): Promise<void> {
+    this.restoring.add(lost.key);
+    try {
+      await this.stopFiles.restore(lost, this.clock.now());
+      this.unrestored.delete(lost.key);
+    } catch {
+      this.unrestored.add(lost.key);
+      this.quiet = { stamp: '', polls: 0 };
+    } finally {
+      this.restoring.delete(lost.key);
     }
   }
 

@@ -4,6 +4,7 @@
 // systems have none.
 
 import type { FSWatcher } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { FolderFs } from './folder-fs.ts';
 
@@ -29,16 +30,24 @@ export class FolderWatch {
 
   constructor(options: FolderWatchOptions) {
     this.options = options;
-    for (const folder of options.folders) {
+    this.listen();
+    this.wait();
+  }
+
+  /** Listens anew: a folder that was removed and made again is another. */
+  listen(): void {
+    for (const watcher of this.watchers.splice(0)) watcher.close();
+    for (const folder of this.options.folders) {
       try {
-        const watcher = options.disk.watch(folder, { persistent: false }, (_, name) => this.noticed(name));
+        const watcher = this.options.disk.watch(folder, { persistent: false }, (event, name) =>
+          this.noticed(folder, event, name),
+        );
         watcher.on('error', () => watcher.close());
         this.watchers.push(watcher);
       } catch {
         // No watches left on this machine, or the folder is gone: the poll sees the same, later.
       }
     }
-    this.wait();
   }
 
   close(): void {
@@ -47,14 +56,19 @@ export class FolderWatch {
     for (const watcher of this.watchers) watcher.close();
   }
 
-  private noticed(name: string | null): void {
-    if (this.isLooking || (name !== null && this.options.isKnown(name))) return;
+  private noticed(folder: string, event: string, name: string | null): void {
+    if (this.isLooking || (name !== null && this.options.isKnown(name) && !this.isRemoved(folder, event, name))) return;
     // Notices come in swarms; one look after the swarm sees all of it.
     this.isLooking = true;
     setImmediate(() => {
       this.isLooking = false;
       if (!this.isClosed) this.options.look();
     });
+  }
+
+  /** The system says `rename` of a name that came and of one that went. */
+  private isRemoved(folder: string, event: string, name: string): boolean {
+    return event === 'rename' && this.options.disk.statSync(join(folder, name), { throwIfNoEntry: false }) === undefined;
   }
 
   private wait(): void {

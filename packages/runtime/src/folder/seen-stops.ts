@@ -1,6 +1,7 @@
-// seen-stops.ts: what this process has already been told of the stops in the folder, so that it is told each mark once.
+// seen-stops.ts: what this process has already been told of the stops in the folder, so that it is told each mark once, and
+// that it misses a mark which somebody removed.
 
-import { join, type Marks, unmarked } from '@offswitch/core';
+import { isEngaged, join, type Marks, unmarked } from '@offswitch/core';
 import type { StoredStop } from '../store.ts';
 import { parseName, type StopFiles } from './stop-files.ts';
 
@@ -10,9 +11,16 @@ interface Seen {
   readonly isComplete: boolean;
 }
 
+export interface Look {
+  readonly news: StoredStop[];
+  readonly lost: StoredStop[];
+}
+
 export class SeenStops {
   private readonly files: StopFiles;
   private readonly seen = new Map<string, Seen>();
+  /** What was in the folder at one time or another, and so must be there. */
+  private readonly present = new Map<string, Marks>();
 
   constructor(files: StopFiles) {
     this.files = files;
@@ -24,16 +32,23 @@ export class SeenStops {
     this.seen.set(key, { marks, isComplete: true });
   }
 
+  /** Our own mark is in the folder now. */
+  written(key: string, side: 'engaged' | 'released', n: number): void {
+    this.present.set(key, join(this.present.get(key) ?? unmarked, { ...unmarked, [side]: n }));
+  }
+
   isKnown(name: string): boolean {
     const mark = parseName(name);
     const seen = mark && this.seen.get(mark.key);
     return seen?.isComplete === true && seen.marks[mark!.side] >= mark!.n;
   }
 
-  /** The stops that say something new. Throws what the disk says when the folder cannot be listed. */
-  look(): StoredStop[] {
+  /** The stops that say something new, and those whose marks are gone. Throws what the disk says when the folder cannot be listed. */
+  look(): Look {
     const news: StoredStop[] = [];
-    for (const [key, found] of this.files.list()) {
+    const all = this.files.list();
+    for (const [key, found] of all) {
+      this.present.set(key, join(this.present.get(key) ?? unmarked, found));
       const before = this.seen.get(key);
       const marks = join(before?.marks ?? unmarked, found);
       const isSame = before !== undefined && before.marks.engaged === marks.engaged && before.marks.released === marks.released;
@@ -43,6 +58,20 @@ export class SeenStops {
       if (!isSame || isComplete) news.push(stop);
       this.seen.set(key, { marks, isComplete });
     }
-    return news;
+    return { news, lost: this.lostFrom(all) };
+  }
+
+  /**
+   * What must be written again so that the next process decides as this one does: the engaged mark of a stop in force, and the
+   * released mark of one that is not, while its engaged mark is still there.
+   */
+  private lostFrom(all: ReadonlyMap<string, Marks>): StoredStop[] {
+    const lost: StoredStop[] = [];
+    for (const [key, marks] of this.present) {
+      const found = all.get(key) ?? unmarked;
+      if (isEngaged(found) !== isEngaged(marks) || (isEngaged(marks) && found.engaged < marks.engaged))
+        lost.push(this.files.read(key, marks));
+    }
+    return lost;
   }
 }

@@ -71,7 +71,9 @@ export class StopFiles {
     if (this.durable.has(name)) return;
     const path = joinPath(this.folder, name);
     try {
-      this.create(path, details);
+      // Kept, so that they can be written again: of the one who was first.
+      if (this.create(path, details)) this.details.set(name, details);
+      else this.readDetails(name);
       await this.flusher.flush();
     } catch (error) {
       throw storeFailed(`the stop ${path} could not be made durable`, error);
@@ -85,6 +87,19 @@ export class StopFiles {
     this.durable.add(name);
   }
 
+  /** Writes a stop again whose marks somebody removed, whatever was believed of them. Durable when it resolves. */
+  async restore({ key, marks, engaged, released }: StoredStop, now: number): Promise<void> {
+    const nobody: StopDetails = { reason: 'who and why were removed from the folder while it was in force', at: now };
+    for (const [side, details] of [
+      ['engaged', engaged ?? nobody],
+      ['released', released ?? nobody],
+    ] as const) {
+      if (marks[side] < 0) continue;
+      this.durable.delete(nameOf(key, side, marks[side]));
+      await this.mark(key, side, marks[side], details);
+    }
+  }
+
   /** Removes marks that a higher one of the same stop has made meaningless. */
   prune(found: ReadonlyMap<string, Marks>): void {
     for (const name of this.disk.readdirSync(this.folder)) {
@@ -94,13 +109,14 @@ export class StopFiles {
     }
   }
 
-  private create(path: string, details: StopDetails): void {
+  /** False where it is there already. */
+  private create(path: string, details: StopDetails): boolean {
     let fd: number;
     try {
       fd = this.disk.openSync(path, 'wx', fileMode);
     } catch (error) {
       // Somebody else engaged it at this very n. Whether they flushed it is not known, so we do.
-      if (codeOf(error) === 'EEXIST') return;
+      if (codeOf(error) === 'EEXIST') return false;
       throw error;
     }
     try {
@@ -110,6 +126,7 @@ export class StopFiles {
     } finally {
       this.disk.closeSync(fd);
     }
+    return true;
   }
 
   private readDetails(name: string): StopDetails | undefined {
