@@ -156,7 +156,7 @@ async function fromJournal(call: Call, before: SavedCall, options: EnterOptions)
   }
   if (before.class !== 'effect') {
     call.inheritsChild = before.inheritsChild;
-    call.isKnown = true;
+    call.isKnown = before.outcome !== 'not-sent';
     return 'again';
   }
   if (before.outcome === 'not-sent') {

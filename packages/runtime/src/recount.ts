@@ -55,7 +55,7 @@ export function recount(
           if (record.kind !== 'tool') continue;
           if (isAction(record)) for (const one of line) one.actionsCharged++;
           for (const one of line)
-            if (record.at > forgivenAt(one.record.s, 'repeats')) countersOf(one).called(recognisedOf(record.key));
+            if (record.at >= forgivenAt(one.record.s, 'repeats')) countersOf(one).called(recognisedOf(record.key));
           continue;
         }
         case 'end': {
@@ -65,7 +65,7 @@ export function recount(
           if (record.outcome === 'not-sent') for (const one of line) countersOf(one).uncalled(recognisedOf(record.key));
           if (record.outcome !== 'completed' && record.outcome !== 'failed') continue;
           for (const one of line)
-            if (record.at > forgivenAt(one.record.s, 'tool-failures'))
+            if (record.at >= forgivenAt(one.record.s, 'tool-failures'))
               countersOf(one).toolEnded(call.name, record.outcome === 'failed');
         }
       }

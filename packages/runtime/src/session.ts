@@ -831,11 +831,14 @@ export class LiveSession implements Session {
 
   /** Written down, never sent: nothing to ask a person about. */
   private takeBack(call: Call): void {
-    if (!call.isIntended || call.isSent || call.class !== 'effect' || call.outcome !== undefined) return;
-    if (call.reservedMicros > 0) this.graph.budget.settle(call.reservedMicros, 0);
+    // What is entered again reserves again; what was sent may have cost its reserve.
+    const spent = call.isSent && call.class === 'effect' ? call.reservedMicros : 0;
+    if (call.reservedMicros > 0) this.graph.budget.settle(call.reservedMicros, spent);
     call.reservedMicros = 0;
+    if (call.isSent || call.isKnown || call.outcome !== undefined || call.waitsForPerson !== undefined || call.childId) return;
+    if (call.isIntended && call.class !== 'effect') return;
     call.outcome = 'not-sent';
-    this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'not-sent' });
+    if (call.isIntended) this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'not-sent' });
   }
 
   /** Another process took it over, or this one closes: this copy writes and does nothing more. */

@@ -41,7 +41,7 @@ export async function attach(call: Call, agent: string, input: unknown, options?
     call.childId = before.child;
     call.inheritsChild = before.inheritsChild;
     // A restart writes the intent again, with the child that takes up the old one's work.
-    call.isKnown = before.child !== undefined || before.inheritsChild === undefined;
+    call.isKnown = before.child !== undefined || (before.inheritsChild === undefined && before.outcome !== 'not-sent');
     if (before.child !== undefined && isPause(before.value)) {
       // The child was found again with its parent, and is nothing to this spawn any more.
       session.answer(call, 'completed', before.value);

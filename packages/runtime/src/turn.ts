@@ -257,9 +257,9 @@ export class OpenTurn implements Turn {
 
   /** Every call of this turn, what is only in the journal included. */
   toSaved(): SavedCall[] {
-    const made = (this.calls ?? []).map((call) => call.toSaved());
-    const keys = new Set(made.map((call) => call.key));
-    return [...[...(this.replay?.values() ?? [])].filter((call) => !keys.has(call.key)), ...made];
+    // What was made again and has not come to its answer yet is as the journal has it.
+    const made = (this.calls ?? []).filter((call) => !this.replay?.has(call.key));
+    return [...(this.replay?.values() ?? []), ...made.map((call) => call.toSaved())];
   }
 
   /** `undefined` where the session may not go on: the caller then waits for ever. Throws for a turn that is over. */
