@@ -324,21 +324,20 @@ describe('a child whose spawn was answered with its pause', () => {
 
   test('stays parked with its graph until its agent is defined (I14)', async () => {
     const first = await world();
-    const { gate, id, hold, define, childId } = await family(first);
+    const { gate, id, hold, childId } = await family(first);
     await hold();
     gate.resolve();
     await settle(first.clock);
     const second = await first.restart();
-    await second.runtime.resume(childId).catch(() => {});
     const end = second.runtime.settled(id);
-    const stops = second.runtime.stops();
-    for (const { id: stop } of stops) await second.runtime.release({ stop, by: 'ann', reason: 'seen' });
-    second.runtime.agent('other', async () => {});
-    await settle(second.clock);
+    for (const { id: stop } of second.runtime.stops()) await second.runtime.release({ stop, by: 'ann', reason: 'seen' });
+    second.runtime.agent('alpha', async () => 'of the parent');
+    await settle(second.clock, 10_000);
     expect(second.runtime.session(id)?.state).toBe('parked');
-    define(second);
+    second.runtime.agent('child', async () => 'of the child');
     await settle(second.clock);
     expect((await end).status).toBe('completed');
+    expect(second.runtime.session(childId)).toBeUndefined();
   });
 
   test.each([
