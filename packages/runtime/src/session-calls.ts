@@ -1,0 +1,233 @@
+// session-calls.ts: what becomes of a session's calls: counted, written down, run, and their ends recorded before anybody hears of them.
+
+import { type Call, never } from './call.ts';
+import { runInContext } from './context.ts';
+import { RuntimeError } from './error.ts';
+import { messageOf } from './error-text.ts';
+import type { JournalRecord } from './journal.ts';
+import { keepsLoose } from './loose.ts';
+import type { PausedChild } from './outcome.ts';
+import type { LiveSession } from './session.ts';
+import { EndingSession } from './session-end.ts';
+import { snapshot } from './snapshot.ts';
+import { noteUsage, startCall, within } from './telemetry.ts';
+import type { Usage } from './turn.ts';
+
+export abstract class CallingSession extends EndingSession {
+  /** Counts the call against the breakers; false when one is tripped now and the call must wait. */
+  charge(call: Call): boolean {
+    if (call.kind !== 'tool') return true;
+    call.isCharged = true;
+    if (call.class === 'effect' || call.class === 'idempotent')
+      this.engine.charge(this.session, 'actions', (one) => ++one.saved.actionsCharged);
+    this.engine.charge(this.session, 'repeats', (one) => one.counters.called(call.recognised));
+    return !this.engine.mustHold(this.node);
+  }
+
+  chargeTurn(): void {
+    this.engine.charge(this.session, 'turns', (one) => ++one.saved.turnsCharged);
+  }
+
+  /** Writes the intent. False when the store refused it: then the call must not be made. */
+  intend(call: Call, at: number = this.engine.clock.now()): boolean {
+    if (call.isKnown) return true;
+    const { turn, key, id, kind, name, class: of, childId } = call;
+    // Written out, as the end is below: this is on the path of every call.
+    const record = {
+      t: 'call',
+      s: this.id,
+      e: this.saved.epoch,
+      at,
+      turn: turn.number,
+      key,
+      id,
+      kind,
+      name,
+      class: of,
+    } as const;
+    call.isIntended = this.engine.append(this.graph, childId === undefined ? record : { ...record, child: childId });
+    return call.isIntended;
+  }
+
+  /** Runs the body; the promise is settled for the agent only while it may go on. */
+  invoke<R>(call: Call, body: () => Promise<R> | R, usageOf?: (reply: R) => Usage | undefined): Promise<R> {
+    call.isSent = true;
+    let result: Promise<R> | R;
+    try {
+      call.span = startCall(call);
+      result = call.span ? runInContext(call, within, call.span, body as () => Promise<R> | R) : runInContext(call, body);
+    } catch (error) {
+      return this.failCall(call, error) ? Promise.reject(error) : never();
+    }
+    let isLater: boolean;
+    try {
+      isLater = isThenable(result);
+    } catch (error) {
+      return this.failCall(call, error) ? Promise.reject(error) : never();
+    }
+    if (!isLater) {
+      try {
+        return Promise.resolve(this.deliver(call, result as R, usageOf));
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
+    return Promise.resolve(result).then(
+      (value) => this.deliver(call, value, usageOf),
+      (error) => {
+        if (this.failCall(call, error)) throw error;
+        return never<R>();
+      },
+    );
+  }
+
+  private deliver<R>(call: Call, value: R, usageOf: ((reply: R) => Usage | undefined) | undefined): R | Promise<R> {
+    let usage: Usage | undefined;
+    try {
+      usage = usageOf?.(value);
+    } catch (error) {
+      if (this.failCall(call, error)) throw error;
+      return never();
+    }
+    let isDeliverable: boolean;
+    try {
+      isDeliverable = this.completeCall(call, value, usage);
+    } catch (error) {
+      if (this.mayGoOn()) throw error;
+      return never();
+    }
+    return isDeliverable ? value : never();
+  }
+
+  /** Records a call's result; true when the agent may have it. Throws `not_serialisable` after recording that it happened. */
+  completeCall(call: Call, value: unknown, usage?: Usage): boolean {
+    if (call.outcome !== undefined) return this.endLate(call, { ...(value === undefined ? {} : { value }) });
+    this.endInline(call, 'completed');
+    const costMicros = this.settleCost(call, usage);
+    let broken: unknown;
+    try {
+      // The agent gets the value itself and may change it.
+      call.value = snapshot(call.name, value);
+      this.writeEnd(call, call.value, costMicros);
+    } catch (error) {
+      broken = error;
+      call.value = undefined;
+      this.writeEnd(call, undefined, costMicros);
+    }
+    this.untrack(call);
+    if (call.span) noteUsage(call.span, usage);
+    call.end('completed');
+    if (call.kind === 'tool' && this.saved.counters) this.toolEnded(call.name, false);
+    this.engine.callEnded(this.session, call);
+    if (broken !== undefined) throw broken;
+    return this.mayGoOn();
+  }
+
+  /** Records a call's failure; true when the agent may be told. */
+  failCall(call: Call, error: unknown): boolean {
+    if (call.outcome !== undefined) return this.endLate(call, { error: messageOf(error) });
+    this.endInline(call, 'failed', error);
+    call.error = messageOf(error);
+    this.settleCost(call, undefined);
+    this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'failed', error: call.error });
+    this.untrack(call);
+    call.end('failed');
+    if (call.kind === 'tool') this.toolEnded(call.name, true);
+    this.engine.callEnded(this.session, call);
+    return this.mayGoOn();
+  }
+
+  /** Answers a spawn with the pause of its child, which goes on without a call; true when the agent may have it (S8). */
+  letGo(call: Call, pause: PausedChild): boolean {
+    const isDeliverable = this.completeCall(call, pause);
+    if (call.childSession && !call.childSession.isOver) keepsLoose(this.session).add(call);
+    return isDeliverable;
+  }
+
+  /** An end taken from the journal: nothing is written, nothing is charged again. */
+  answer(call: Call, outcome: 'completed' | 'failed', value: unknown): void {
+    call.value = value;
+    this.untrack(call);
+    call.end(outcome);
+  }
+
+  /** It came after the stop: recorded, not delivered. */
+  private endLate(call: Call, what: { readonly value?: unknown; readonly error?: string }): boolean {
+    // A call that we aborted and that then fails is just that; only a result, or the end of an effect, is news.
+    if (!(call.outcome === 'unknown' || (call.outcome === 'aborted' && what.error === undefined))) return false;
+    call.outcome = 'late';
+    for (const turn of this.saved.turns)
+      for (const kept of turn.calls) if (turn.number === call.turn.number && kept.key === call.key) kept.outcome = 'late';
+    try {
+      this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'late', ...what });
+    } catch {
+      this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'late' });
+    }
+    this.engine.callEnded(this.session, call);
+    return false;
+  }
+
+  /** A session that lives inside a call's body ends with it. */
+  private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): void {
+    const child = call.childSession;
+    if (child && !child.isOver && child.saved.record.inline) child.settle(status, { error });
+  }
+
+  private settleCost(call: Call, usage: Usage | undefined): number {
+    const micros = usage?.costMicros;
+    const actual = micros !== undefined && Number.isSafeInteger(micros) && micros >= 0 ? micros : call.reservedMicros;
+    if (actual !== 0 || call.reservedMicros !== 0) this.graph.budget.settle(call.reservedMicros, actual);
+    call.reservedMicros = 0;
+    return actual;
+  }
+
+  private toolEnded(name: string, hasFailed: boolean): void {
+    this.engine.charge(this.session, 'tool-failures', (one) => one.counters.toolEnded(name, hasFailed));
+  }
+
+  detach(call: Call, agent: string, input: unknown, options: { readonly reason: string; readonly owner: string }): string {
+    const definition = this.engine.definition(agent);
+    if (!definition)
+      throw new RuntimeError('agent_not_registered', `the agent ${JSON.stringify(agent)} is not defined in this process`);
+    this.track(call);
+    const before = call.turn.replay?.get(call.key);
+    if (before?.child) {
+      call.turn.replay!.delete(call.key);
+      call.savedId = before.id;
+      this.answer(call, 'completed', before.child);
+      return before.child;
+    }
+    let child: LiveSession | undefined;
+    try {
+      child = this.engine.child(this.session, call, {
+        agent,
+        definition,
+        input,
+        detached: { reason: options.reason, owner: options.owner },
+      });
+    } catch (error) {
+      // Refused: the turn must not wait for it.
+      this.failCall(call, error);
+      throw error;
+    }
+    this.completeCall(call, child!.id);
+    return child!.id;
+  }
+
+  private writeEnd(call: Call, value: unknown, costMicros: number): void {
+    const { turn, key } = call;
+    const s = this.id;
+    const e = this.saved.epoch;
+    const at = this.engine.clock.now();
+    const record: JournalRecord =
+      value === undefined
+        ? { t: 'end', s, e, at, turn: turn.number, key, outcome: 'completed' }
+        : { t: 'end', s, e, at, turn: turn.number, key, outcome: 'completed', value };
+    this.engine.append(this.graph, costMicros === 0 ? record : { ...record, costMicros });
+    this.saved.costMicros += costMicros;
+  }
+}
+
+function isThenable(value: unknown): value is Promise<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}

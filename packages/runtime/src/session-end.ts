@@ -1,0 +1,274 @@
+// session-end.ts: how a session ends, or rests for good in this life: parked, taken over, terminated, settled.
+//
+// A parked or terminated session's promises are abandoned: its code is not told, so it cannot act on it (S7, S9).
+
+import { effectOf, noticeOf, type Stopped } from '@offswitch/core';
+import type { Call } from './call.ts';
+import { messageOf } from './error-text.ts';
+import { looseOf } from './loose.ts';
+import type { Outcome } from './outcome.ts';
+import type { Saved } from './saved.ts';
+import type { LiveSession } from './session.ts';
+import { RestingSession, sleepers } from './session-rest.ts';
+import { Slice } from './slices.ts';
+import { snapshot } from './snapshot.ts';
+import { endSession } from './telemetry.ts';
+
+export abstract class EndingSession extends RestingSession {
+  /** A terminate has come and its calls are being ended, a slice at a time. */
+  private isAborting = false;
+  private deadline: unknown;
+
+  /** Rests for good in this life: memory is freed, the checkpoint and the interrupted turn stay. The inner promises are abandoned. */
+  park(decision: Stopped, unknownCalls: readonly string[]): void {
+    if (this.isOver) return;
+    for (const call of this.calls ?? []) {
+      this.takeBack(call);
+      this.uncharge(call);
+    }
+    if (this.open) this.keepTurn(this.open);
+    this.write({ t: 'parked', ...(decision.stopId === undefined ? {} : { stopId: decision.stopId }) });
+    this.leave('paused');
+    this.resolveOutcome({
+      status: 'paused',
+      session: this.id,
+      decision,
+      notice: decision.notice,
+      checkpointTurn: this.saved.checkpointTurn,
+      unknownCalls,
+    });
+  }
+
+  /** Written down, never sent: nothing to ask a person about. */
+  private takeBack(call: Call): void {
+    // What is entered again reserves again; what was sent may have cost its reserve.
+    const spent = call.isSent && call.class === 'effect' ? call.reservedMicros : 0;
+    if (call.reservedMicros > 0) this.graph.budget.settle(call.reservedMicros, spent);
+    call.reservedMicros = 0;
+    if (call.isSent || call.isKnown || call.outcome !== undefined || call.waitsForPerson !== undefined || call.childId) return;
+    if (call.isIntended && call.class !== 'effect') return;
+    call.outcome = 'not-sent';
+    if (call.isIntended) this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'not-sent' });
+  }
+
+  /** A call that was counted and then waited until its session was parked is counted when it is made. */
+  private uncharge(call: Call): void {
+    if (!call.isCharged || call.isSent) return;
+    const isAction = call.kind === 'tool' && (call.class === 'effect' || call.class === 'idempotent');
+    for (let one: LiveSession | undefined = this.session; one; one = one.parent) {
+      if (isAction) one.saved.actionsCharged--;
+      if (call.kind === 'tool') one.saved.counters?.uncalled(call.recognised);
+      else one.saved.turnsCharged--;
+    }
+  }
+
+  /** Another process took it over, or this one closes: this copy writes and does nothing more. */
+  abandon(why: string): void {
+    if (this.isOver) return;
+    const decision: Stopped = { ...abandoned, reason: why, since: this.engine.clock.now() };
+    for (const call of this.calls ?? []) if (call.class !== 'effect') call.abort(decision);
+    this.leave('paused');
+    this.resolveOutcome({
+      status: 'paused',
+      session: this.id,
+      decision,
+      notice: decision.notice,
+      checkpointTurn: this.saved.checkpointTurn,
+      unknownCalls: [],
+    });
+  }
+
+  /**
+   * Terminates it: what only reads is aborted at once, effects in flight get until the deadline and are then of unknown
+   * outcome. The session is marked when its children are.
+   */
+  stop(decision: Stopped): void {
+    if (this.isOver || this.stopping) return;
+    this.stopping = decision;
+    const calls = [...(this.calls ?? [])];
+    const slice = new Slice(this.engine.clock);
+    const left = this.abortCalls(calls, 0, slice);
+    if (left < calls.length) void this.abortRest(calls, left, slice);
+    else this.aborted();
+  }
+
+  /** Ends what a terminate ends at once, for one slice; answers how far it came. */
+  private abortCalls(calls: readonly Call[], from: number, slice: Slice): number {
+    for (let i = from; i < calls.length; i++) {
+      const call = calls[i]!;
+      if (!call.isSent)
+        this.endStopped(call, call.class === 'effect' && call.waitsForPerson !== undefined ? 'unknown' : 'not-sent');
+      else if (call.class !== 'effect' && call.kind !== 'spawn') this.endStopped(call, 'aborted');
+      if (slice.isOver) return i + 1;
+    }
+    return calls.length;
+  }
+
+  /** So many calls that aborting them all at once would hold everybody else. */
+  private async abortRest(calls: readonly Call[], from: number, slice: Slice): Promise<void> {
+    this.isAborting = true;
+    for (let at = from; at < calls.length && !this.isOver; ) {
+      await slice.next();
+      at = this.abortCalls(calls, at, slice);
+    }
+    this.isAborting = false;
+    this.aborted();
+  }
+
+  private aborted(): void {
+    if (this.isOver || this.tryMark()) return;
+    this.deadline = this.engine.clock.setTimeout(() => {
+      this.deadline = past;
+      for (const call of [...(this.calls ?? [])]) if (call.isSent && call.class === 'effect') this.endStopped(call, 'unknown');
+      this.tryMark();
+    }, this.engine.effectDeadlineMs);
+  }
+
+  private endStopped(call: Call, outcome: 'aborted' | 'not-sent' | 'unknown'): void {
+    const hadChild = call.childSession !== undefined && !call.childSession.isOver;
+    call.abort(this.stopping);
+    if (call.reservedMicros > 0) {
+      // What was not sent costs nothing; what was may have cost its reserve.
+      this.graph.budget.settle(call.reservedMicros, outcome === 'not-sent' ? 0 : call.reservedMicros);
+      call.reservedMicros = 0;
+    }
+    if (hadChild) return;
+    this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome });
+    this.untrack(call);
+    call.end(outcome);
+    this.engine.callEnded(this.session, call);
+  }
+
+  /** Marks it terminated once nothing of it is in flight and its children are settled: leaves first, the root last. */
+  tryMark(): boolean {
+    if (!this.stopping || this.isOver || this.isAborting || (looseOf(this.session)?.count ?? 0) > 0) return false;
+    for (const call of this.calls ?? []) {
+      if (call.childSession && !call.childSession.isOver) return false;
+      if (call.isSent && call.class === 'effect') {
+        if (this.deadline !== past) return false;
+        call.childSession = undefined;
+        this.endStopped(call, 'unknown');
+        continue;
+      }
+      if (call.kind === 'spawn' || call.childSession) {
+        call.childSession = undefined;
+        this.endStopped(call, 'aborted');
+      }
+    }
+    const decision = this.stopping;
+    this.settle('terminated', { decision });
+    return true;
+  }
+
+  /** A child of one of its calls is over. */
+  protected childOver(call: Call): void {
+    const loose = looseOf(this.session);
+    if (loose?.has(call)) {
+      loose.delete(call);
+      this.checkRest();
+    }
+    if (this.stopping) this.tryMark();
+  }
+
+  protected settle(
+    status: 'completed' | 'failed' | 'terminated',
+    how: { readonly result?: unknown; readonly error?: unknown; readonly decision?: Stopped },
+  ): void {
+    if (this.isOver) return;
+    if (this.open && status === 'terminated') this.keepTurn(this.open);
+    let { error } = how;
+    try {
+      const result = snapshot(`the result of ${this.agent}`, how.result);
+      this.write({
+        t: 'settled',
+        status,
+        ...(result === undefined ? {} : { result }),
+        ...(error === undefined ? {} : { error: messageOf(error) }),
+        ...(how.decision?.stopId === undefined ? {} : { stopId: how.decision.stopId }),
+      });
+    } catch (failure) {
+      // The result is no plain data: then the run has failed, and says so.
+      error = failure;
+      this.write({ t: 'settled', status: 'failed', error: messageOf(failure) });
+    }
+    this.leave(error === undefined ? status : 'failed');
+    const outcome: Outcome =
+      status === 'failed' || error !== undefined
+        ? { status: 'failed', session: this.id, error }
+        : how.decision
+          ? {
+              status: 'terminated',
+              session: this.id,
+              decision: how.decision,
+              notice: how.decision.notice,
+              receipt: how.decision.stopId ?? '',
+            }
+          : { status: 'completed', session: this.id, result: how.result };
+    this.resolveOutcome(outcome);
+    this.resolveFinal(outcome);
+    this.engine.settled(this.session);
+    if (this.parentCall) this.parent?.childOver(this.parentCall);
+  }
+
+  /** A session that had ended before: its end is told again. */
+  recall(settled: NonNullable<Saved['settled']>): void {
+    this.life = 'ended';
+    const id = this.id;
+    switch (settled.status) {
+      case 'completed':
+        this.resolveFinal({ status: 'completed', session: id, result: snapshot(`the result of ${this.agent}`, settled.result) });
+        return;
+      case 'failed':
+        this.resolveFinal({ status: 'failed', session: id, error: new Error(settled.error ?? `${this.agent} failed`) });
+        return;
+      case 'terminated': {
+        const decision = this.engine.decide(this.node);
+        this.resolveFinal({
+          status: 'terminated',
+          session: id,
+          decision: decision.action === 'terminate' ? decision : { ...terminatedBefore, since: settled.at },
+          notice: terminatedBefore.notice,
+          receipt: settled.stopId ?? '',
+        });
+      }
+    }
+  }
+
+  protected leave(how: 'completed' | 'failed' | 'paused' | 'terminated'): void {
+    const isStopped = how === 'paused' || how === 'terminated';
+    endSession(this.span, how, this.stopping?.reason);
+    this.life = isStopped ? 'stopped' : 'ended';
+    if (this.deadline !== past) this.engine.clock.clearTimeout(this.deadline);
+    for (const timer of sleepers.get(this) ?? []) this.engine.clock.clearTimeout(timer);
+    sleepers.delete(this);
+    this.wakers = undefined;
+    this.engine.held.delete(this.session);
+    if (this.isAtRest) {
+      this.isAtRest = false;
+      if (this.parent && this.parentCall && !this.parent.isOver) this.parent.childRests(this.parentCall, false);
+    }
+  }
+}
+
+/** In the place of the deadline's timer once it has passed. */
+const past: unique symbol = Symbol('past');
+
+const abandoned: Stopped = {
+  action: 'pause',
+  tier: 'instance',
+  cause: 'unknown',
+  reason: '',
+  effect: 'It rests at its last checkpoint; what was under way then is taken up from the journal.',
+  notice: noticeOf('pause'),
+  since: 0,
+};
+
+const terminatedBefore: Stopped = {
+  action: 'terminate',
+  tier: 'instance',
+  cause: 'operator',
+  reason: 'it was terminated before',
+  effect: effectOf('instance'),
+  notice: noticeOf('terminate'),
+  since: 0,
+};

@@ -1,0 +1,189 @@
+// session-rest.ts: where a session waits, and when it is at rest.
+//
+// Waiting is a promise that resolves when the gate lets it go on, and never when it may not.
+
+import type { Decision } from '@offswitch/core';
+import { type Call, never } from './call.ts';
+import { looseOf } from './loose.ts';
+import { OpenCalls } from './open-calls.ts';
+import { SessionState } from './session-state.ts';
+import { noteResumed } from './telemetry.ts';
+
+export abstract class RestingSession extends SessionState {
+  /** Held at a boundary, or before its first turn, since (epoch milliseconds). */
+  heldSince: number | undefined;
+  private restingCalls = 0;
+  protected wakers: Set<() => void> | undefined;
+  private waitsAtBoundary = 0;
+  private wakeSoonMade: (() => void) | undefined;
+
+  /** Waits at a turn boundary while the session is paused. Inside a turn, `call` is what waits. */
+  async pass(call?: Call): Promise<void> {
+    for (;;) {
+      if (this.isOver || this.stopping) return never();
+      const decision = this.engine.decide(this.node);
+      if (decision.action === 'run') return;
+      if (decision.action === 'terminate') {
+        this.engine.terminate(this.session, decision);
+        return never();
+      }
+      await this.hold(call);
+    }
+  }
+
+  /** Waits before a call while something holds calls and not only turns: a tripped breaker, a store that failed. */
+  async passCall(call: Call): Promise<void> {
+    for (;;) {
+      if (!this.mayGoOn()) return never();
+      if (!this.engine.mustHold(this.node)) return;
+      await this.hold(call);
+    }
+  }
+
+  /** Rests until a person (or another process that heard one) says what became of a call. */
+  async waitForPerson(call: Call, why: string): Promise<void> {
+    call.waitsForPerson = `${why}; say it with: offswitch resolve ${this.id} ${call.id} --happened | --did-not`;
+    this.engine.alarm(`session ${this.id} rests: ${call.waitsForPerson}`);
+    while (!this.isOver && this.engine.resolution(this.id, call.id) === undefined) await this.hold(call);
+    call.waitsForPerson = undefined;
+    if (!this.mayGoOn()) await never();
+  }
+
+  async hold(call: Call | undefined): Promise<void> {
+    if (this.heldSince === undefined) {
+      this.heldSince = this.engine.clock.now();
+      if (this.span) this.engine.notePaused(this.session);
+    }
+    await new Promise<void>((resolve) => {
+      // Before it counts as at rest: whoever hears of that asks what holds it.
+      this.wakers ??= new Set();
+      this.wakers.add(resolve);
+      this.engine.held.add(this.session);
+      if (call) this.setResting(call, true);
+      else this.waitsAtBoundary++;
+      this.checkRest();
+      this.engine.changed(this.session);
+    });
+    if (call) this.setResting(call, false);
+    else this.waitsAtBoundary--;
+  }
+
+  /** Milliseconds. Ends never for a session that is over: its timer goes with it. */
+  sleep(ms: number): Promise<void> {
+    if (this.isOver) return never();
+    return new Promise((resolve) => {
+      const sleeps = sleepers.get(this) ?? new Set();
+      sleepers.set(this, sleeps);
+      const timer = this.engine.clock.setTimeout(() => {
+        sleeps.delete(timer);
+        resolve();
+      }, ms);
+      sleeps.add(timer);
+    });
+  }
+
+  get isHeld(): boolean {
+    return this.wakers !== undefined && this.wakers.size > 0;
+  }
+
+  /** Would anything that waits here go on now? A boundary needs the gate's word; a call, that nothing holds calls; an unknown outcome, a person's. */
+  mayWake(decision: Decision): boolean {
+    if (this.waitsAtBoundary > 0 && decision.action === 'run') return true;
+    for (const call of this.calls ?? []) {
+      if (!call.isResting || call.childSession) continue;
+      const mayGo =
+        call.waitsForPerson === undefined
+          ? !this.engine.mustHold(this.node) && (call.kind !== 'model' || decision.action === 'run')
+          : this.engine.resolution(this.id, call.id) !== undefined;
+      if (mayGo) return true;
+    }
+    return false;
+  }
+
+  /** For the pacer, which runs one function once. */
+  get wakeSoon(): () => void {
+    this.wakeSoonMade ??= () => this.wake(true);
+    return this.wakeSoonMade;
+  }
+
+  /** Lets everything that waits look again. A resume after a stop claims a higher session epoch first (S7). */
+  wake(isResume: boolean): void {
+    if (this.isOver || !this.isHeld) return;
+    if (isResume && !this.engine.claim(this.session)) return;
+    const wakers = this.wakers!;
+    this.wakers = undefined;
+    this.engine.held.delete(this.session);
+    this.heldSince = undefined;
+    if (this.span) noteResumed(this.session);
+    for (const waker of wakers) waker();
+    this.checkRest();
+    this.engine.changed(this.session);
+  }
+
+  /** A child began or ended to rest. */
+  protected childRests(call: Call, isResting: boolean): void {
+    if (this.engine.ifHeld.restChanged(call)) return;
+    const loose = looseOf(this.session);
+    if (!loose?.has(call)) {
+      this.setResting(call, isResting);
+      return;
+    }
+    loose.rests(call, isResting);
+    this.checkRest();
+  }
+
+  setResting(call: Call, isResting: boolean): void {
+    if (call.isResting === isResting) return;
+    call.isResting = isResting;
+    this.restingCalls += isResting ? 1 : -1;
+    this.checkRest();
+  }
+
+  /**
+   * At rest: held at a boundary, or every open call of its turn is held or waits on something at rest (S8); and so is every
+   * child that goes on without a call.
+   */
+  protected checkRest(): void {
+    const loose = looseOf(this.session);
+    const isAtRest =
+      !this.isOver &&
+      (this.open || this.restingCalls > 0
+        ? this.calls !== undefined && this.calls.size > 0 && this.restingCalls === this.calls.size
+        : this.isHeld || loose?.isAwaited === true) &&
+      (loose === undefined || loose.areAtRest);
+    if (isAtRest === this.isAtRest) return;
+    this.isAtRest = isAtRest;
+    if (this.parent && this.parentCall) this.parent.childRests(this.parentCall, isAtRest);
+    this.engine.restChanged(this.session);
+  }
+
+  track(call: Call): void {
+    this.calls ??= new OpenCalls();
+    if (this.calls.has(call)) return;
+    this.calls.add(call);
+    call.turn.made(call);
+    if (this.isAtRest) this.checkRest();
+  }
+
+  protected untrack(call: Call): void {
+    if (call.isResting) this.setResting(call, false);
+    this.calls?.delete(call);
+    if (this.restingCalls > 0) this.checkRest();
+  }
+
+  protected async joinCalls(): Promise<void> {
+    while (this.calls && this.calls.size > 0) await Promise.all([...this.calls].map((call) => call.ended()));
+  }
+
+  /** Its code has ended: what it started and waits for no longer ends before it does. */
+  protected async joinLoose(): Promise<void> {
+    const loose = looseOf(this.session);
+    if (!loose) return;
+    const none = loose.none();
+    this.checkRest();
+    await none;
+  }
+}
+
+/** Timers of sessions whose calls wait for the limiter: few, so that the others carry no field for it. */
+export const sleepers: WeakMap<RestingSession, Set<unknown>> = new WeakMap();
