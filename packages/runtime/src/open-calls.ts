@@ -15,6 +15,7 @@ export class OpenCalls implements Iterable<Call> {
   add(call: Call): void {
     call.openIn = this;
     call.openBefore = this.last;
+    call.openAfter = undefined;
     if (this.last) this.last.openAfter = call;
     else this.first = call;
     this.last = call;
@@ -30,14 +31,11 @@ export class OpenCalls implements Iterable<Call> {
     else this.last = openBefore;
     call.openIn = undefined;
     call.openBefore = undefined;
-    call.openAfter = undefined;
     this.size--;
   }
 
-  /** Those that were open when the walk began and still are when their turn comes: what a walk ends may end others. */
+  /** A call that ends while it is looked at still knows the next one, so that a walk may end what it finds. */
   *[Symbol.iterator](): Generator<Call> {
-    const all: Call[] = [];
-    for (let call = this.first; call; call = call.openAfter) all.push(call);
-    for (const call of all) if (call.openIn === this) yield call;
+    for (let call = this.first; call; call = call.openAfter) if (call.openIn === this) yield call;
   }
 }

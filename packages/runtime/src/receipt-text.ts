@@ -2,10 +2,10 @@
 
 import type { Receipt, ReceiptSession } from './receipt.ts';
 
-/** About how long a piece is. UTF-16 units: a fraction of a millisecond to make and to write. */
-const pieceLength = 32_768;
+/** About how long a piece is. UTF-16 units: a tenth of a millisecond to make and to write. */
+const pieceLength = 8_192;
 /** A session's calls, this many together. */
-const callsTogether = 200;
+const callsTogether = 50;
 
 /** Joined, what `JSON.stringify(receipt)` says. The receipt must not change meanwhile. */
 export function* receiptPieces(receipt: Receipt): Generator<string> {
