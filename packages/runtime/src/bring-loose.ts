@@ -52,7 +52,7 @@ function start(world: World, live: LiveSession): void {
     if (!live.isOver) world.clock.setTimeout(() => start(world, live), againMs);
     return;
   }
-  world.begin(live);
+  world.births.begin(live);
   const { record } = live.saved;
   live.start(world.definitions.get(record.agent)!, snapshot(`the input of ${record.agent}`, record.input));
 }

@@ -5,6 +5,7 @@ import type { Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
 import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
+import { nodeOf } from './detached.ts';
 import { Graph, type Member } from './graph.ts';
 import { recount } from './recount.ts';
 import { forgivenAt } from './release.ts';
@@ -127,17 +128,17 @@ export class Parking {
       if (!graph && record.s !== record.root) continue;
       if (!graph) {
         if (saved.settled && saved.settled.status !== 'terminated') continue;
-        const made = new Graph({ node: world.nodeOf(record, undefined), saved, live: undefined });
+        const made = new Graph({ node: nodeOf(record, undefined), saved, live: undefined });
         made.isElsewhere = isElsewhere;
         roots.set(record.s, made);
         continue;
       }
       const parent = graph.get(record.path.at(-2)!);
       if (!parent) continue;
-      graph.add({ node: world.nodeOf(record, parent.node), saved, live: undefined });
+      graph.add({ node: nodeOf(record, parent.node), saved, live: undefined });
     }
     for (const graph of roots.values()) {
-      if (graph.root.saved.settled) world.rememberTerminated(graph);
+      if (graph.root.saved.settled) world.terminated.remember(graph);
       else this.adopt(graph);
     }
   }
@@ -212,7 +213,7 @@ export class Parking {
     graph.parked = undefined;
     saved.epoch = epoch;
     for (const [parent, children] of looseIn(graph)) this.world.looseToBring.set(parent, children);
-    const live = this.world.bring(graph, graph.root);
+    const live = this.world.births.bring(graph, graph.root);
     live.write({ t: 'claim' });
     live.start(definition, snapshot(`the input of ${saved.record.agent}`, saved.record.input));
   }
@@ -285,7 +286,7 @@ export class Parking {
     saved.settled = { status: 'terminated', at, ...stopId };
     this.world.kernel.switchboard.dismiss(member.node);
     this.world.stopping.memberRests(member);
-    this.world.ended(
+    this.world.ends.tell(
       saved.record.s,
       Promise.resolve({
         status: 'terminated',

@@ -96,7 +96,7 @@ function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undef
   if (asked !== undefined || breaker === 'tool-failures' || breaker === 'repeats') return asked;
   const session = stop.subject.sessionId ?? '';
   const workflow = world.graphOf.get(session)?.get(session)?.saved.record.workflow ?? '*';
-  return world.thresholdOf(workflow, breaker);
+  return world.charges.thresholdOf(workflow, breaker);
 }
 
 /** What a released breaker had counted starts anew, whichever process was told of the release. */

@@ -194,7 +194,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
           throw new RuntimeError('invalid_option', `${name}.start inside a session: use turn.spawn, or run()`);
         }
         if (!switches.isWorkflow(name)) throw unknownWorkflow(name, switches.workflows);
-        const live = runOutside(() => w.root(definition, name, input, runOptions));
+        const live = runOutside(() => w.births.root(definition, name, input, runOptions));
         return {
           id: live.id,
           get outcome() {
@@ -219,7 +219,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       const session = around(w);
       if (session)
         return runInside(session, definition.name, undefined, runOptions, { definition, workflow }) as Promise<Outcome<Result>>;
-      const live = runOutside(() => w.root(definition, workflow, undefined, runOptions));
+      const live = runOutside(() => w.births.root(definition, workflow, undefined, runOptions));
       live.graph.definition = definition;
       return live.outcome as Promise<Outcome<Result>>;
     },
@@ -305,7 +305,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       const member = graph?.get(id);
       return graph && member ? viewOf(w, graph, member) : undefined;
     },
-    settled: (session) => w.endOf(session),
+    settled: (session) => w.ends.of(session),
     stops: () => kernel.stops.inForce(),
     async receipts() {
       const current = await w.stopping.current();

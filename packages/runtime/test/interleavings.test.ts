@@ -367,7 +367,7 @@ describe('the same property fails', () => {
       'when a child is checked and then started outside of its parent’s path (I2)',
       () =>
         without(World.prototype, 'child', function (this: World, ...[parent, , spec]: Parameters<typeof child>) {
-          return this.root(spec.definition!, parent.workflow, spec.input, {});
+          return this.births.root(spec.definition!, parent.workflow, spec.input, {});
         }),
     ],
   ])(

@@ -1,0 +1,186 @@
+// births.ts: how sessions come to be: roots, children, detached ones; and how one that lay parked comes back.
+
+import { checkId } from '@offswitch/core';
+import type { AgentDefinition, RunOptions } from './agent.ts';
+import { Birth } from './birth.ts';
+import { bringLoose } from './bring-loose.ts';
+import type { Call } from './call.ts';
+import { leftBy } from './detached.ts';
+import type { ChildSpec } from './engine.ts';
+import { RuntimeError } from './error.ts';
+import { Graph, type Member } from './graph.ts';
+import { mintId } from './id.ts';
+import type { JournalRecord, SessionRecord } from './journal.ts';
+import { Node } from './node.ts';
+import { inherit } from './restart.ts';
+import { newSaved, type Saved } from './saved.ts';
+import { LiveSession } from './session.ts';
+import { snapshot } from './snapshot.ts';
+import type { World } from './world.ts';
+
+export class Births {
+  private readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** A new root session. */
+  root(
+    definition: AgentDefinition,
+    workflow: string,
+    input: unknown,
+    options: RunOptions,
+    detached?: { readonly from: LiveSession; readonly reason: string; readonly owner: string },
+  ): LiveSession {
+    if (options.userId !== undefined) checkId('userId', options.userId);
+    if (options.conversationId !== undefined) checkId('conversationId', options.conversationId);
+    const id = mintId('s-');
+    const node = new Node({
+      id,
+      workflow,
+      ...(options.userId === undefined ? {} : { userId: this.world.kernel.switchboard.sharedUserId(options.userId) }),
+      ...(options.conversationId === undefined ? {} : { conversationId: options.conversationId }),
+      ...(detached ? { detachedFrom: detached.from.node } : {}),
+    });
+    const record = new Birth(node, definition.name, this.world.clock.now(), {
+      input: snapshot(`the input of ${definition.name}`, input),
+      ...(detached
+        ? {
+            detached: {
+              from: detached.from.id,
+              reason: detached.reason,
+              owner: detached.owner,
+              left: leftBy(detached.from.node),
+            },
+          }
+        : {}),
+    });
+    const { saved, records } =
+      options.restartOf === undefined
+        ? born(record)
+        : inherit(this.world.terminated.toRestart(options.restartOf, record), record.toJSON());
+    const graph = new Graph({ node, saved, live: undefined });
+    graph.forgiveCosts();
+    for (const one of records) this.world.append(graph, one);
+    this.world.graphs.set(id, graph);
+    this.world.graphOf.set(id, graph);
+    const live = this.bring(graph, graph.root);
+    live.start(definition, options.restartOf === undefined ? input : snapshot(`the input of ${definition.name}`, record.input));
+    return live;
+  }
+
+  child(parent: LiveSession, call: Call, spec: ChildSpec): LiveSession | undefined {
+    const { graph } = parent;
+    if (spec.detached && spec.definition) {
+      const { record } = parent.saved;
+      const options = {
+        ...((spec.userId ?? record.user) ? { userId: (spec.userId ?? record.user)! } : {}),
+        ...(record.conversation ? { conversationId: record.conversation } : {}),
+      };
+      const workflow = this.workflowOf(spec.agent, parent.workflow);
+      if (!this.world.kernel.options.switches.mayDetach(parent.workflow)) {
+        throw new RuntimeError(
+          'detach_not_declared',
+          `workflow ${JSON.stringify(parent.workflow)} does not declare mayDetach: a detached agent outlives a stop of its parent`,
+        );
+      }
+      const live = this.root(spec.definition, workflow, spec.input, options, {
+        from: parent,
+        reason: spec.detached.reason,
+        owner: spec.detached.owner,
+      });
+      call.childId = live.id;
+      return live;
+    }
+    // A call that is entered again finds the child it had: the intent was written before there was one.
+    if (call.childId === undefined && call.isKnown) call.childId = childOf(graph, parent, call);
+    const known = call.childId === undefined ? undefined : graph.get(call.childId);
+    const member = known ?? this.newMember(parent, call, spec);
+    call.childId = member.node.id;
+    if (!known && !call.isKnown && !call.isSent) parent.intend(call);
+    if (!known) {
+      for (const one of member.records ?? [member.saved.record]) this.world.append(graph, one);
+      graph.add(member);
+      this.world.graphOf.set(member.node.id, graph);
+    }
+    const live = new LiveSession(this.world, graph, member, call);
+    call.childSession = live;
+    // What lives inside a call is run again with it, whatever it had come to.
+    if (spec.inline) member.saved.settled = undefined;
+    if (member.saved.settled) {
+      live.recall(member.saved.settled);
+      return live;
+    }
+    if (known) {
+      member.live = live;
+      if (!this.world.claim(live)) return undefined;
+    }
+    this.begin(live);
+    if (!spec.inline) {
+      const isNew = !known && member.records === undefined;
+      live.start(spec.definition!, isNew ? spec.input : snapshot(`the input of ${spec.agent}`, member.saved.record.input));
+    }
+    return live;
+  }
+
+  private newMember(parent: LiveSession, call: Call, spec: ChildSpec): Member {
+    const { record } = parent.saved;
+    const user = spec.userId ?? record.user;
+    if (spec.userId !== undefined) checkId('userId', spec.userId);
+    const id = call.childId ?? mintId('s-');
+    const node = new Node({
+      id,
+      parent: parent.node,
+      workflow: spec.workflow ?? this.workflowOf(spec.agent, record.workflow),
+      ...(user === undefined ? {} : { userId: user }),
+      ...(record.conversation === undefined ? {} : { conversationId: record.conversation }),
+    });
+    const child = new Birth(node, spec.agent, this.world.clock.now(), {
+      input: snapshot(`the input of ${spec.agent}`, spec.input),
+      parentCall: { turn: call.turn.number, key: call.key },
+      ...(spec.inline ? { inline: true } : {}),
+    });
+    const old = call.inheritsChild === undefined ? undefined : this.world.terminated.member(call.inheritsChild);
+    if (!old) return { node, saved: newSaved(child), live: undefined };
+    return {
+      node,
+      ...inherit(old, { ...child.toJSON(), ...(old.record.input === undefined ? {} : { input: old.record.input }) }),
+      live: undefined,
+    };
+  }
+
+  /** A live session for a member of a graph that is at rest; its epoch is claimed by the caller. */
+  bring(graph: Graph, member: Member): LiveSession {
+    const live = new LiveSession(this.world, graph, member);
+    this.begin(live);
+    return live;
+  }
+
+  begin(live: LiveSession): void {
+    live.member.live = live;
+    if (!this.world.kernel.switchboard.follows(live.node)) this.world.admit(live.node);
+    this.world.stopping.sessionBegan(live);
+    this.world.changed(live);
+    const loose = this.world.looseToBring.size > 0 ? this.world.looseToBring.get(live.id) : undefined;
+    if (!loose) return;
+    this.world.looseToBring.delete(live.id);
+    for (const member of loose) bringLoose(this.world, live, member);
+  }
+
+  workflowOf(agent: string, inherited: string): string {
+    return this.world.kernel.options.switches.isWorkflow(agent) ? agent : inherited;
+  }
+}
+
+function born(record: SessionRecord): { readonly saved: Saved; readonly records: readonly JournalRecord[] } {
+  return { saved: newSaved(record), records: [record] };
+}
+
+function childOf(graph: Graph, parent: LiveSession, call: Call): string | undefined {
+  for (const { node, saved } of graph.members()) {
+    const { parentCall, path } = saved.record;
+    if (parentCall?.key === call.key && parentCall.turn === call.turn.number && path.at(-2) === parent.id) return node.id;
+  }
+  return undefined;
+}

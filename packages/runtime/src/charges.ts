@@ -1,0 +1,95 @@
+// charges.ts: what the breakers and the limiter of this process count, by workflow, and what they do when it is too much.
+
+import type { Breaker } from '@offswitch/core';
+import { isDeclared, type Reach, reachOf, type Thresholds, thresholdsFor } from './breakers.ts';
+import { mintId } from './id.ts';
+import { Limiter } from './limiter.ts';
+import type { LiveSession } from './session.ts';
+import type { World } from './world.ts';
+
+export class Charges {
+  private readonly world: World;
+  private readonly reaches = new Map<string, Reach>();
+  private lastReach: Reach | undefined;
+  private readonly limiters = new Map<string, Limiter | undefined>();
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  thresholds(workflow: string): Thresholds {
+    return thresholdsFor(this.world.options.breakers, workflow);
+  }
+
+  limiter(workflow: string): Limiter | undefined {
+    if (!this.limiters.has(workflow)) {
+      const rate = this.thresholds(workflow).callsPerMinute;
+      this.limiters.set(workflow, rate === undefined ? undefined : new Limiter(this.world.clock, rate));
+    }
+    return this.limiters.get(workflow);
+  }
+
+  /** Where each breaker of the workflow trips, or reports. On the path of every call, and nearly always of the workflow before. */
+  private reach(workflow: string): Reach {
+    if (this.lastReach?.workflow === workflow) return this.lastReach;
+    let found = this.reaches.get(workflow);
+    if (!found) {
+      found = reachOf(workflow, this.thresholds(workflow));
+      this.reaches.set(workflow, found);
+    }
+    this.lastReach = found;
+    return found;
+  }
+
+  /** What a release of this breaker allows anew, unless it names another amount. */
+  thresholdOf(workflow: string, breaker: Breaker): number {
+    return this.reach(workflow)[breaker];
+  }
+
+  charge(session: LiveSession, breaker: Exclude<Breaker, 'cost'>, measure: (one: LiveSession) => number): void {
+    for (let one: LiveSession | undefined = session; one; one = one.parent) {
+      const value = measure(one);
+      if (value > this.reach(one.workflow)[breaker]) this.check(one, breaker, value);
+    }
+  }
+
+  reserve(session: LiveSession, micros: number): boolean {
+    const { graph } = session;
+    const root = graph.root.live;
+    const workflow = graph.root.saved.record.workflow;
+    const cap = this.thresholds(workflow).costMicros;
+    const allowance = cap === undefined ? 0 : this.world.kernel.stops.allowed(graph.root.node.key, 'cost', cap);
+    if (graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance)) {
+      if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved);
+      return true;
+    }
+    if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros);
+    return false;
+  }
+
+  private check(session: LiveSession, breaker: Breaker, value: number): void {
+    const threshold = this.reach(session.workflow)[breaker];
+    if (value <= threshold) return;
+    if (!isDeclared(this.thresholds(session.workflow), breaker)) {
+      if (session.counters.mayReport(breaker))
+        this.world.emit({ type: 'breaker', session: session.id, breaker, value, limit: threshold, tripped: false });
+      return;
+    }
+    // What was counted outlives a park and a crash, and so does what was allowed of it (recount.ts).
+    const isRun = breaker === 'tool-failures' || breaker === 'repeats';
+    const limit = threshold + this.world.kernel.stops.allowed(session.node.key, breaker, isRun ? 0 : threshold);
+    if (value <= limit) return;
+    for (const entry of this.world.kernel.stops.actsAgainst(session.node.key))
+      if (entry.key.kind === 'act' && entry.key.breaker === breaker) return;
+    this.world.kernel.stops.act(
+      { kind: 'act', cause: 'breaker', breaker, action: 'pause', tier: 'instance', subject: session.node.key, id: mintId('b') },
+      {
+        reason: `breaker ${breaker}: ${value} is over the threshold of ${limit} for ${session.workflow}`,
+        by: 'breaker',
+        at: this.world.clock.now(),
+        subject: session.id,
+      },
+    );
+    this.world.emit({ type: 'breaker', session: session.id, breaker, value, limit, tripped: true });
+  }
+}
