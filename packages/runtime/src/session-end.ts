@@ -96,6 +96,8 @@ export abstract class EndingSession extends RestingSession {
   private abortCalls(calls: readonly Call[], from: number, slice: Slice): number {
     for (let i = from; i < calls.length; i++) {
       const call = calls[i]!;
+      // Between two slices it may have come to an end of its own.
+      if (call.outcome !== undefined) continue;
       if (!call.isSent)
         this.endStopped(call, call.class === 'effect' && call.waitsForPerson !== undefined ? 'unknown' : 'not-sent');
       else if (call.class !== 'effect' && call.kind !== 'spawn') this.endStopped(call, 'aborted');
@@ -119,9 +121,21 @@ export abstract class EndingSession extends RestingSession {
     if (this.isOver || this.tryMark()) return;
     this.deadline = this.engine.clock.setTimeout(() => {
       this.deadline = past;
-      for (const call of [...(this.calls ?? [])]) if (call.isSent && call.class === 'effect') this.endStopped(call, 'unknown');
-      this.tryMark();
+      void this.endOverdue();
     }, this.engine.effectDeadlineMs);
+  }
+
+  /** Effects that did not end in time are of unknown outcome. */
+  private async endOverdue(): Promise<void> {
+    this.isAborting = true;
+    const slice = new Slice(this.engine.clock);
+    for (const call of [...(this.calls ?? [])]) {
+      if (this.isOver) return;
+      if (call.isSent && call.class === 'effect' && call.outcome === undefined) this.endStopped(call, 'unknown');
+      if (slice.isOver) await slice.next();
+    }
+    this.isAborting = false;
+    this.tryMark();
   }
 
   private endStopped(call: Call, outcome: 'aborted' | 'not-sent' | 'unknown'): void {
