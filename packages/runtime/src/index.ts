@@ -1,3 +1,4 @@
+export type { StopOrder } from './acts.ts';
 export type { Agent, RunOptions } from './agent.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export { ToolContext } from './call.ts';
@@ -16,7 +17,7 @@ export { type MemoryStore, memoryStore } from './memory-store.ts';
 export type { Outcome, PausedChild } from './outcome.ts';
 export { type Receipt, type ReceiptCall, type ReceiptSession, type Stage, stageNames, stages } from './receipt.ts';
 export type { ReleaseOrder } from './release.ts';
-export { createRuntime, currentSession, type Runtime, type RuntimeOptions, type StopOrder } from './runtime.ts';
+export { createRuntime, currentSession, type Runtime, type RuntimeOptions } from './runtime.ts';
 export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';
 export type { Session } from './session.ts';
 export { ungoverned } from './status.ts';

@@ -9,26 +9,23 @@ import {
   type Tier,
   unknownWorkflow,
 } from '@offswitch/core';
+import { resolveCall, resumeSession, type StopOrder, stopSession } from './acts.ts';
 import type { Agent, RunOptions } from './agent.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
-import { never } from './call.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { currentContext, runOutside } from './context.ts';
 import { controlHandler } from './control.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeListener } from './event.ts';
 import { folderStore } from './folder/folder-store.ts';
-import { mintId } from './id.ts';
 import { Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
 import type { Receipt } from './receipt.ts';
 import { forgiveReleased, type ReleaseOrder, releaseByAct } from './release.ts';
-import type { LiveSession, Session } from './session.ts';
-import type { AttachOptions } from './spawn.ts';
+import { around, runInside } from './run-inside.ts';
+import type { Session } from './session.ts';
 import { countStates, statusOf } from './status.ts';
-import { subjectKey } from './stop-key.ts';
 import type { ControlHandler, StateStore } from './store.ts';
-import type { OpenTurn } from './turn.ts';
 import { type Preview, previewOf, type RuntimeStatus, type SessionView, unsettled, viewOf } from './view.ts';
 import { World } from './world.ts';
 
@@ -48,14 +45,6 @@ export interface RuntimeOptions<Workflow extends string = string> {
   readonly effectDeadlineMs?: number;
   /** Thresholds per workflow, `*` for the rest; see the table in breakers.ts. Undeclared ones only report. */
   readonly breakers?: Partial<Readonly<Record<Workflow | '*', Thresholds>>>;
-}
-
-export interface StopOrder {
-  readonly session: string;
-  readonly reason: string;
-  readonly by: string;
-  /** Default `terminate`. */
-  readonly action?: 'terminate' | 'pause';
 }
 
 export interface Runtime<Workflow extends string = string> {
@@ -159,16 +148,6 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     }
   });
 
-  const find = (id: string) => {
-    const graph = w.graphOf.get(id);
-    const member = graph?.get(id);
-    if (!graph || !member)
-      throw new RuntimeError(
-        'unknown_session',
-        `no session ${JSON.stringify(String(id).slice(0, 80))} is known here; see: offswitch sessions`,
-      );
-    return { graph, member };
-  };
   const open = (): void => {
     if (w.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
   };
@@ -225,25 +204,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     },
     async stop(order) {
       open();
-      const { member } = find(order.session);
-      if (typeof order.reason !== 'string' || order.reason.trim() === '')
-        throw new RuntimeError('invalid_option', 'a stop needs a reason: it is shown to everybody who looks');
-      if (typeof order.by !== 'string' || order.by === '')
-        throw new RuntimeError('invalid_option', 'a stop needs to say who asks (by)');
-      if (member.saved.settled)
-        throw new RuntimeError('session_ended', `session ${order.session} has ended already (${member.saved.settled.status})`);
-      const action = order.action ?? 'terminate';
-      const again = kernel.stops
-        .actsAgainst(subjectKey(order.session))
-        .find((entry) => entry.key.kind === 'act' && entry.key.cause === 'operator' && entry.key.action === action);
-      const { entry } = again
-        ? { entry: again }
-        : kernel.stops.act(
-            { kind: 'act', cause: 'operator', action, tier: 'instance', subject: subjectKey(order.session), id: mintId('o') },
-            { reason: order.reason, by: order.by, at: clock.now(), subject: order.session },
-          );
-      w.reconsider();
-      return w.stopping.reached(entry, 'fenced');
+      return stopSession(w, order);
     },
     async release(order) {
       open();
@@ -251,53 +212,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     },
     async resume(session, by) {
       open();
-      const { graph, member } = find(session);
-      if (member.saved.settled)
-        throw new RuntimeError(
-          'session_ended',
-          `session ${session} has ended (${member.saved.settled.status}); going on is a new run`,
-        );
-      if (w.decide(member.node).action === 'terminate')
-        throw new RuntimeError('session_ended', `session ${session} is terminated; going on is a new run`);
-      if (!w.definitions.has(graph.root.saved.record.agent)) {
-        throw new RuntimeError(
-          'agent_not_registered',
-          `the agent ${JSON.stringify(graph.root.saved.record.agent)} is not defined in this process, so ${session} cannot go on here`,
-        );
-      }
-      const pauses = kernel.stops
-        .actsAgainst(member.node.key)
-        .filter((entry) => entry.key.kind === 'act' && entry.key.action === 'pause');
-      for (const entry of pauses)
-        await releaseByAct(w, { stop: entry.name, by: by?.by ?? 'runtime', reason: by?.reason ?? 'resumed' });
-      w.reconsider();
-      return viewOf(w, graph, member);
+      return resumeSession(w, session, by);
     },
     async resolve(session, call, verdict, resolveOptions = {}) {
       open();
-      if (verdict !== 'happened' && verdict !== 'did-not')
-        throw new RuntimeError('invalid_option', 'say "happened" or "did-not"');
-      const { graph, member } = find(session);
-      const view = viewOf(w, graph, member);
-      if (!view.unknownCalls.some((one) => one.id === call)) {
-        const known = view.unknownCalls.map((one) => one.id).join(', ') || 'none';
-        throw new RuntimeError(
-          'unknown_call',
-          `no call ${JSON.stringify(String(call).slice(0, 40))} of ${session} waits for a person; those that do: ${known}`,
-        );
-      }
-      const resolution = {
-        session,
-        call,
-        verdict,
-        by: resolveOptions.by ?? 'runtime',
-        at: clock.now(),
-        ...(resolveOptions.value === undefined ? {} : { value: resolveOptions.value }),
-      };
-      if (!(await store.resolve(resolution)))
-        throw new RuntimeError('unknown_call', `${call} of ${session} was settled before; the first word stands`);
-      w.learnResolutions([resolution]);
-      w.reconsider();
+      return resolveCall(w, session, call, verdict, resolveOptions);
     },
     sessions: () => [...w.graphs.values()].flatMap((graph) => [...graph.members()].map((member) => viewOf(w, graph, member))),
     session: (id) => {
@@ -343,39 +262,6 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
   handler = controlHandler(runtime, w);
   w.reconsider();
   return runtime;
-}
-
-/** The session of this runtime whose code asks for a run. Code that goes on after the end of its session starts nothing (S9). */
-function around(world: World): LiveSession | undefined {
-  const session = currentContext()?.session;
-  if (!session || session.engine !== world) return undefined;
-  if (session.isOver && !session.isStopped) {
-    throw new RuntimeError(
-      'session_ended',
-      `session ${session.id} has ended, and code that was started in it may start no run any more`,
-    );
-  }
-  return session;
-}
-
-/** A run started inside a session is a child of it (S2); between turns it is a turn of its own. */
-async function runInside(
-  session: LiveSession,
-  name: string,
-  input: unknown,
-  options: RunOptions,
-  unnamed: Omit<AttachOptions, 'isRun'> = {},
-): Promise<Outcome> {
-  if (session.isOver) return never();
-  const spec = { ...unnamed, ...(options.userId === undefined ? {} : { userId: options.userId }) };
-  if (session.open) return session.open.run(name, input, spec);
-  const { state } = session.saved;
-  let outcome: Outcome | undefined;
-  await session.turn(async (turn) => {
-    outcome = await (turn as OpenTurn).run(name, input, spec);
-    return state;
-  });
-  return outcome!;
 }
 
 /** The session whose code is running, from the async context. */
