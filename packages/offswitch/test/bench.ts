@@ -42,6 +42,8 @@ export class Bench {
   private readonly runtimes: Runtime[] = [];
   /** Agents loop until this is set. */
   isOver = false;
+  /** How long the last command waited for confirmation. Milliseconds. */
+  slept = 0;
 
   async provision(): Promise<void> {
     await flagFileControl(this.file).provision(switches, { apply: true });
@@ -74,6 +76,7 @@ export class Bench {
     let err = '';
     const asked: string[] = [];
     const left = [...(answers ?? [])];
+    this.slept = 0;
     const io: Io = {
       out: (text) => {
         out += text;
@@ -90,7 +93,10 @@ export class Bench {
         return left.shift() ?? '';
       },
       now: () => Date.now(),
-      sleep: (ms) => wait(ms),
+      sleep: (ms) => {
+        this.slept += ms;
+        return wait(ms);
+      },
     };
     const code = await main(['--state', this.folder, ...args], io);
     return { code, out, err, asked, json: args.includes('--json') && out !== '' ? JSON.parse(out) : {} };

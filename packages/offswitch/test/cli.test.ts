@@ -106,12 +106,6 @@ describe('a flip with no process alive', () => {
     });
     expect(runtime.stops()).toEqual([]);
   });
-  test('of a conversation on a damaged flag file is an error: the folder has no name for it', async () => {
-    writeFileSync(bench.file, '');
-    const ran = await bench.cli(['engage', 'instance', 'c-1', '--conversation', '--reason', 'x', '--yes']);
-    expect(ran.code).toBe(1);
-    expect(ran.err).toContain(bench.file);
-  });
 });
 
 describe('a flip that no process has read yet', () => {

@@ -1,33 +1,44 @@
 // gate-control.ts: what a process with a gate alone answers the command line. It has decisions and lineage, no journal: a
 // stop is in force when the gate refuses, and whether a loop has come to rest is the loop's to know.
 
-import { type Stop, subjectId } from '@offswitch/core';
+import { type Decision, type Stop, subjectId } from '@offswitch/core';
 import { fieldsOf, tierOf } from './control.ts';
 import { RuntimeError } from './error.ts';
 import { mintId } from './id.ts';
 import type { Kernel } from './kernel.ts';
 import type { Node } from './node.ts';
-import type { Receipt } from './receipt.ts';
+import type { Receipt, ReceiptSession } from './receipt.ts';
 import { refuseRelease } from './release.ts';
 import { countStates, statusOf } from './status.ts';
 import { subjectKey } from './stop-key.ts';
 import type { ControlHandler } from './store.ts';
 import { previewOf, type SessionView } from './view.ts';
 
-export function gateControlHandler(kernel: Kernel, nodes: ReadonlyMap<string, Node>): ControlHandler {
+/** A session's last refusal: since then its loop takes no turn. */
+export interface Refusal {
+  readonly decision: Decision;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+export function gateControlHandler(
+  kernel: Kernel,
+  nodes: ReadonlyMap<string, Node>,
+  refusals: ReadonlyMap<Node, Refusal>,
+): ControlHandler {
   const { clock, store } = kernel.options;
   const views = (): SessionView[] => [...nodes.values()].map((node) => viewOf(kernel, node, clock.now()));
   return async (method, params) => {
     const { text, optional } = fieldsOf(method, params);
     switch (method) {
       case 'ping':
-        return { processId: store.processId, pid: process.pid };
+        return { processId: store.processId, pid: process.pid, kind: 'gate' };
       case 'status':
         return statusOf(kernel, countStates(views()), []);
       case 'sessions':
         return views();
       case 'receipts':
-        return kernel.stops.inForce().map((stop) => receiptOf(stop, nodes));
+        return kernel.stops.inForce().map((stop) => receiptOf(stop, nodes, refusals));
       case 'preview':
         return previewOf(nodes.values(), tierOf(text('tier')), optional('subject'));
       case 'stop': {
@@ -46,7 +57,7 @@ export function gateControlHandler(kernel: Kernel, nodes: ReadonlyMap<string, No
           { reason: text('reason'), by: text('by'), at: clock.now(), subject: session },
         );
         await latched;
-        return receiptOf(kernel.stops.describe(entry), nodes);
+        return receiptOf(kernel.stops.describe(entry), nodes, refusals);
       }
       case 'release': {
         const entry = kernel.stops.find(text('stop'));
@@ -94,26 +105,43 @@ function viewOf(kernel: Kernel, node: Node, now: number): SessionView {
   };
 }
 
-/** True as far as a gate can tell: it refuses from here on. Whether the loop has asked since, it does not know. */
-function receiptOf(stop: Stop, nodes: ReadonlyMap<string, Node>): Receipt {
-  const id = subjectId(stop.tier, stop.subject) ?? '';
+/**
+ * True as far as a gate can tell: it refuses from here on. A loop that has asked since was refused, so it rests; of one that has
+ * not asked, the turn in progress may go on, and what comes after `fenced` is not said until it has.
+ */
+function receiptOf(stop: Stop, nodes: ReadonlyMap<string, Node>, refusals: ReadonlyMap<Node, Refusal>): Receipt {
+  const id = subjectId(stop.tier, stop.subject) ?? stop.subject.conversationId ?? '';
   const covered = [...nodes.values()].filter((node) => previewOf([node], stop.tier, id).sessions > 0);
+  const refused = covered.map((node) => refusals.get(node)).filter((one) => one !== undefined && one.at >= stop.since);
+  const at = Math.max(stop.since, ...refused.map((one) => one!.at));
+  const isAtRest = refused.length === covered.length;
   return {
     id: stop.id,
     stop,
-    stages: { recorded: stop.since, fenced: stop.since },
-    sessions: covered.map((node) => ({
-      session: node.id,
-      path: node.path,
-      agent: node.workflow ?? '',
-      workflow: node.workflow ?? '',
-      ...(node.userId === undefined ? {} : { user: node.userId }),
-      state: 'unconfirmed',
-      why: 'the gate refuses its next turn; whether the loop has asked is not known here',
-      checkpointTurn: 0,
-      calls: [],
-    })),
+    stages: { recorded: stop.since, fenced: stop.since, ...(isAtRest ? { drained: at, revoked: at, done: at } : {}) },
+    sessions: covered.map((node) => sessionOf(node, stop, refusals.get(node))),
     grants: [],
-    residue: [],
+    residue: isAtRest
+      ? []
+      : ['a gate alone refuses the next turn; whether the turn in progress has ended is known when the loop asks again'],
+  };
+}
+
+function sessionOf(node: Node, stop: Stop, refusal: Refusal | undefined): ReceiptSession {
+  const isRefused = refusal !== undefined && refusal.at >= stop.since;
+  return {
+    session: node.id,
+    path: node.path,
+    agent: node.workflow ?? '',
+    workflow: node.workflow ?? '',
+    ...(node.userId === undefined ? {} : { user: node.userId }),
+    ...(isRefused
+      ? {
+          state: refusal.decision.action === 'terminate' ? 'stopped' : 'paused',
+          why: `its loop asked at ${new Date(refusal.at).toISOString()} and was refused`,
+        }
+      : { state: 'unconfirmed', why: 'the gate refuses its next turn; its loop has not asked since' }),
+    checkpointTurn: 0,
+    calls: [],
   };
 }

@@ -12,7 +12,7 @@ import {
 import { type Clock, systemClock } from './clock.ts';
 import { RuntimeError } from './error.ts';
 import { folderStore } from './folder/folder-store.ts';
-import { gateControlHandler } from './gate-control.ts';
+import { gateControlHandler, type Refusal } from './gate-control.ts';
 import { type Alarm, Kernel } from './kernel.ts';
 import { Node } from './node.ts';
 import type { StateStore } from './store.ts';
@@ -66,8 +66,9 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     onAlarm: options.onAlarm ?? ((alarm) => console.error(`offswitch: ${alarm.message}`)),
   });
   const nodes = new Map<string, Node>();
+  const refusals = new Map<Node, Refusal>();
   // The command line reaches a gate too; but a loop that has ended is no longer running for it.
-  await kernel.options.store.serve?.(gateControlHandler(kernel, nodes), { keepsAlive: false });
+  await kernel.options.store.serve?.(gateControlHandler(kernel, nodes, refusals), { keepsAlive: false });
   const reading = new Map<string, Promise<void>>();
   const children = new Map<Node, number>();
   const ended = new Set<Node>();
@@ -112,7 +113,10 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       }
       ended.delete(node);
       await reading.get(node.id);
-      return kernel.decide(node);
+      const decision = kernel.decide(node);
+      if (decision.action === 'run') refusals.delete(node);
+      else refusals.set(node, { decision, at: clock.now() });
+      return decision;
     },
     admits(subject) {
       check(subject);
@@ -131,6 +135,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       // Its switch is read on for as long as it has children: a stop of it reaches them (S2).
       for (let at: Node | undefined = node; at && ended.has(at) && !children.has(at); at = at.parent) {
         ended.delete(at);
+        refusals.delete(at);
         nodes.delete(at.id);
         kernel.stops.unknow(at);
         kernel.switchboard.dismiss(at);

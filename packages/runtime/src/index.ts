@@ -21,7 +21,15 @@ export { createRuntime, currentSession, type Runtime, type RuntimeOptions } from
 export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';
 export type { Session } from './session.ts';
 export { ungoverned } from './status.ts';
-export { formatStopKey, parseStopKey, type StopKey, seriesKey, subjectKey } from './stop-key.ts';
+export {
+  conversationKey,
+  formatStopKey,
+  isConversationKey,
+  parseStopKey,
+  type StopKey,
+  seriesKey,
+  subjectKey,
+} from './stop-key.ts';
 export type {
   ControlHandler,
   KeptReading,

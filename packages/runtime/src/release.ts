@@ -5,7 +5,7 @@ import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
 import { reportAt } from './breakers.ts';
 import { RuntimeError } from './error.ts';
 import type { Kernel } from './kernel.ts';
-import { subjectKey } from './stop-key.ts';
+import { isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange, StopEntry, StopSet } from './stop-set.ts';
 import type { World } from './world.ts';
 
@@ -76,7 +76,8 @@ function tripsOf(world: World, order: ReleaseOrder): StopEntry[] {
 export function refuseRelease(kernel: Kernel, entry: StopEntry): void {
   const { key } = entry;
   const action = key.kind === 'act' ? key.action : key.tier === 'instance' ? 'terminate' : 'pause';
-  if (action === 'terminate')
+  // That of a conversation also keeps new runs from starting, and that much can be let go.
+  if (action === 'terminate' && !isConversationKey(key.subject))
     throw new RuntimeError('release_refused', `${entry.name} is a terminate, which is for good; going on is a new run`);
   if (key.kind === 'act') return;
   const { switches } = kernel.options;

@@ -37,6 +37,19 @@ export function subjectKey(id: string): string {
   return key;
 }
 
+/**
+ * A conversation as it stands in the name of an instance stop, which then covers each session of it, also those to come. Always
+ * hashed behind `~~`, so that no session's id can be taken for one.
+ */
+export function conversationKey(id: string): string {
+  // No id holds a line feed.
+  return `~${subjectKey(`\n${id}`)}`;
+}
+
+export function isConversationKey(subject: string): boolean {
+  return subject.startsWith('~~');
+}
+
 /** The series as it stands in a stop's name. */
 export function seriesKey(series: string): string {
   return plain.test(series) && series.length <= 32 ? series : createHash('sha256').update(series).digest('hex').slice(0, 24);

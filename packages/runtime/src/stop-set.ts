@@ -25,7 +25,15 @@ import {
 } from '@offswitch/core';
 import type { Clock } from './clock.ts';
 import type { Node, RootCell, TierCell } from './node.ts';
-import { formatStopKey, parseStopKey, type StopKey, seriesKey, subjectKey } from './stop-key.ts';
+import {
+  conversationKey,
+  formatStopKey,
+  isConversationKey,
+  parseStopKey,
+  type StopKey,
+  seriesKey,
+  subjectKey,
+} from './stop-key.ts';
 import type { StateStore, StopDetails, StoredStop } from './store.ts';
 
 /** One stop and both its marks, engaged or not. */
@@ -187,6 +195,19 @@ export class StopSet {
     });
   }
 
+  /** The flag permits new runs of a conversation again (S6): its latch is released as any switch's is; the runs it ended stay ended. */
+  readConversation(flag: SwitchFlag, conversation: string, reading: Reading): void {
+    if (flag.tier !== 'instance' || reading.state !== 'released') return;
+    const { series, n } = reading.position;
+    const subject = conversationKey(conversation);
+    const entry = this.entries.get(formatStopKey({ kind: 'switch', tier: 'instance', subject, series: seriesKey(series) }));
+    if (!entry) return;
+    const marks = applyReading(entry.marks, reading, false);
+    if (marks === entry.marks) return;
+    const at = this.options.clock.now();
+    this.change(entry, marks, { reason: `${flag.key} reads released at ${n}`, at, subject: conversation, series });
+  }
+
   /** Engages an operator's or a breaker's stop. */
   act(key: Extract<StopKey, { kind: 'act' }>, details: StopDetails): StopChange {
     const entry = this.add(formatStopKey(key), key);
@@ -239,7 +260,9 @@ export class StopSet {
             ? { workflow: named }
             : key.tier === 'user'
               ? { userId: named }
-              : { sessionId: named },
+              : isConversationKey(key.subject)
+                ? { conversationId: named }
+                : { sessionId: named },
       reason: details?.reason ?? 'the reason was not written down (or its file is unreadable)',
       ...(details?.by === undefined ? {} : { by: details.by }),
       since: details?.at ?? 0,
@@ -296,7 +319,10 @@ export class StopSet {
     else if (tier === 'instance') this.tripped.delete(subject);
     if (decision === run) this.byTier[tier].delete(subject);
     else this.byTier[tier].set(subject, decision);
-    const root = tier === 'instance' ? (this.roots.get(subject) ?? this.options.findRoot?.(subject)) : this.tiers;
+    const root =
+      tier === 'instance' && !isConversationKey(subject)
+        ? (this.roots.get(subject) ?? this.options.findRoot?.(subject))
+        : this.tiers;
     if (root) root.epoch++;
   }
 

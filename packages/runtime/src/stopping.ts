@@ -10,13 +10,11 @@ import type { Node } from './node.ts';
 import type { Receipt, ReceiptSession, Stage } from './receipt.ts';
 import { interruptedCalls, unknownCalls } from './saved.ts';
 import type { LiveSession } from './session.ts';
-import { Slice, turnOfLoop } from './slices.ts';
-import { subjectKey } from './stop-key.ts';
+import { Slice, sliceMs, turnOfLoop } from './slices.ts';
+import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange, StopEntry } from './stop-set.ts';
 import type { World } from './world.ts';
 
-/** The event loop is given back after this long. Milliseconds. */
-const sliceMs = 1;
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
 const latchingSliceMs = 0.1;
 /** A receipt is written again at most this often while it grows. Milliseconds. */
@@ -300,7 +298,7 @@ export class Stopping {
   /** The graphs in which anything could be covered: of a session's own stop the one that it is in. */
   private candidates(order: Order): Iterable<Graph> {
     const { graphs, graphOf } = this.world;
-    if (order.entry.key.tier !== 'instance') return graphs.values();
+    if (order.entry.key.tier !== 'instance' || isConversationKey(order.entry.key.subject)) return graphs.values();
     const graph = graphOf.get(order.entry.details?.subject ?? '') ?? graphOf.get(order.entry.key.subject);
     return graph ? [graph] : [];
   }
@@ -311,6 +309,7 @@ export class Stopping {
     for (let at: Node | undefined = node; at; at = at.parent ?? (tier === 'instance' ? undefined : at.detachedFrom)) {
       const own = tier === 'feature' ? at.workflow : tier === 'user' ? at.userId : at.id;
       if (own !== undefined && subjectKey(own) === subject) return true;
+      if (tier === 'instance' && at.conversationId !== undefined && conversationKey(at.conversationId) === subject) return true;
     }
     return false;
   }

@@ -452,6 +452,8 @@ export class Switchboard {
       one.node.root.epoch++;
     }
     this.options.stops.read(one.flag, one.id, reading);
+    const conversation = one.node?.conversationId;
+    if (conversation !== undefined) this.options.stops.readConversation(one.flag, conversation, reading);
     if (one.count <= 0) this.letGo(one);
   }
 

@@ -2,7 +2,7 @@
 
 import { type Decision, type KillSwitches, noticeOf, run, strongest } from '@offswitch/core';
 import type { Node } from './node.ts';
-import { subjectKey } from './stop-key.ts';
+import { conversationKey, subjectKey } from './stop-key.ts';
 import type { StopSet } from './stop-set.ts';
 import type { Switchboard } from './switchboard.ts';
 
@@ -49,7 +49,11 @@ function ofOne(context: WalkContext, node: Node, sessionStopsReach: boolean): De
     decision = strongest(decision, switchboard.hold(switches.user));
   }
   if (sessionStopsReach) {
-    if (stops.has('instance')) decision = strongest(decision, stops.against('instance', node.key));
+    if (stops.has('instance')) {
+      decision = strongest(decision, stops.against('instance', node.key));
+      if (node.conversationId !== undefined)
+        decision = strongest(decision, stops.against('instance', conversationKey(node.conversationId)));
+    }
     if (node.untargeted !== undefined) decision = strongest(decision, nodeHold(node.untargeted));
     if (!node.isRead) decision = strongest(decision, nodeHold(`the switches have not been read for ${node.id} yet`));
   }

@@ -2,7 +2,7 @@
 
 import { checkId, type Stop, type Tier, tiers } from '@offswitch/core';
 import type { StoredStop } from '@offswitch/runtime';
-import { formatStopKey, parseStopKey } from '@offswitch/runtime';
+import { formatStopKey, isConversationKey, parseStopKey } from '@offswitch/runtime';
 import { CommandError, type ExitCode, exit } from './failure.ts';
 import type { Io } from './io.ts';
 import type { Place } from './place.ts';
@@ -86,7 +86,8 @@ export function stopOf(stored: StoredStop): Stop | undefined {
     cause: key.kind === 'switch' ? 'switch' : key.cause,
     tier: key.tier,
     action: key.kind === 'act' ? key.action : key.tier === 'instance' ? 'terminate' : 'pause',
-    subject: key.tier === 'global' ? {} : { [fieldOf[key.tier]]: named },
+    subject:
+      key.tier === 'global' ? {} : isConversationKey(key.subject) ? { conversationId: named } : { [fieldOf[key.tier]]: named },
     reason: stored.engaged?.reason ?? 'the reason was not written down (or its file is unreadable)',
     ...(stored.engaged?.by === undefined ? {} : { by: stored.engaged.by }),
     since: stored.engaged?.at ?? 0,

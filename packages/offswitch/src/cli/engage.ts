@@ -4,7 +4,7 @@ import type { Flip, Stop, Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { exit } from './failure.ts';
-import { type FlipTarget, isStopOf, latchFlip, planFlip, showFlip, stopWithoutFile, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, latchFlip, noControl, planFlip, showFlip, stopWithoutFile, tellFlip } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
 import { flipKeeping } from './lost.ts';
 import { covered, reachOf, showReach } from './preview.ts';
@@ -23,11 +23,14 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   let flip: Flip | undefined;
   let act: string | undefined;
   try {
-    flip = await flipKeeping(command, plan, 'engage', who);
+    if (!plan.control) throw noControl(plan);
+    flip = await flipKeeping(command, plan, plan.control, 'engage', who);
     tellFlip(command, flip);
-    await latchFlip(command, plan, flip);
+    await latchFlip(command, plan, flip, sessions);
   } catch (error) {
-    act = await stopWithoutFile(command, target, who, error);
+    act = await stopWithoutFile(command, plan, who, error);
+    // A control that is not there would tell nobody; the folder's own watch would, a little later.
+    await place.ask('reread');
   }
   await place.ask('refresh');
   const isTargeted = target.tier === 'user' || target.tier === 'instance';

@@ -5,7 +5,7 @@ import { type Receipt, type Stage, stageNames, stages } from '@offswitch/runtime
 import type { Command } from './command.ts';
 import { silentOnes } from './preview.ts';
 import { clean, count, paint } from './print.ts';
-import { type Answered, askAll, receiptsIn, type Status, statusIn } from './wire.ts';
+import { type Answered, askAll, isRecord, receiptsIn, type Status, statusIn } from './wire.ts';
 
 /** How long a command waits for confirmation. Milliseconds. 5 s: a file change takes 50 ms to be read; past that somebody should look. */
 const confirmWithinMs = 5000;
@@ -32,6 +32,8 @@ export async function followStop(
   const { io, place } = command;
   const until = io.now() + confirmWithinMs;
   const shown = new Set<Stage>();
+  const gates = new Set<string>();
+  const asked = new Set<string>();
   let last: Followed = { isFenced: false, processes: 0, stages: [], receipts: [], silent: [] };
   for (let round = 0; round === 0 || io.now() < until; round++) {
     if (round > 0) await io.sleep(pollMs);
@@ -39,10 +41,17 @@ export async function followStop(
     const silent = silentOnes(statuses);
     if (statuses.answered.length === 0 && silent.length === 0) return { ...last, isFenced: true, processes: 0, silent };
     const receipts: Receipt[] = [];
+    /** Receipts that may still grow by themselves. */
+    const growing: Receipt[] = [];
     let isFenced = silent.length === 0;
     for (const one of statuses.answered) {
       const mine = await receiptsOf(command, one, isIt);
       receipts.push(...mine);
+      if (mine.length > 0 && !asked.has(one.process)) {
+        asked.add(one.process);
+        if (await isGate(command, one.process)) gates.add(one.process);
+      }
+      if (!gates.has(one.process)) growing.push(...mine);
       const isThere = one.value.stops.some(isIt);
       const isFree = !isThere && mine.length === 0 && applies !== undefined && !(await applies(one.process));
       if (!isFree && !(isThere && mine.length > 0 && mine.every((receipt) => receipt.stages.fenced !== undefined)))
@@ -57,9 +66,15 @@ export async function followStop(
       command.say(`  ${paint(io, 'green', '✓')} ${stageNames[stage]}`);
     }
     last = { isFenced, processes: statuses.answered.length, stages: reached, receipts, silent };
-    if (isFenced && (receipts.length === 0 || reached.includes('done'))) return last;
+    if (isFenced && growing.every((one) => one.stages.done !== undefined)) return last;
   }
   return last;
+}
+
+/** A gate alone does not see its loop's turns end: what it says at once is all that it says until the loop asks again. */
+async function isGate(command: Command, process: string): Promise<boolean> {
+  const { answered } = await askAll(command.place, 'ping', {}, (value) => isRecord(value) && value.kind === 'gate', process);
+  return answered.some((one) => one.value);
 }
 
 async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: Stop) => boolean): Promise<readonly Receipt[]> {

@@ -1,12 +1,12 @@
 // release.ts: lets go again: of a switch through the flag file, of a stop by act, of a tripped breaker.
 
 import { type Breaker, isEngaged, type Stop, unknownWorkflow } from '@offswitch/core';
-import { parseStopKey } from '@offswitch/runtime';
+import { isConversationKey, parseStopKey } from '@offswitch/runtime';
 import { type Command, type Done, done, stopOf, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { readDeclared } from './declared.ts';
 import { CommandError, exit } from './failure.ts';
-import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, noControl, planFlip, showFlip, tellFlip, unlatchConversation } from './flip.ts';
 import { followRelease } from './follow.ts';
 import { flipKeeping } from './lost.ts';
 import { reachOf, showReach } from './preview.ts';
@@ -15,6 +15,7 @@ import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
   const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target.tier, target.subject)]);
+  if (!plan.control) throw noControl(plan);
   showFlip(command, 'release', plan);
   if (target.tier === 'instance') {
     command.say(
@@ -34,8 +35,9 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
           : '';
   await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
 
-  const flip = await flipKeeping(command, plan, 'release', who);
+  const flip = await flipKeeping(command, plan, plan.control, 'release', who);
   tellFlip(command, flip);
+  await unlatchConversation(command, target, flip);
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
   if (target.tier === 'instance') return done({ flip });
@@ -96,7 +98,7 @@ export async function releaseStop(command: Command, id: string, who: Who, isYes:
     (stored && isEngaged(stored.marks) ? stopOf(stored) : undefined);
   if (!stop || !key)
     throw new CommandError('unknown_stop', `no stop ${JSON.stringify(clean(id))} is in force; those that are: offswitch status`);
-  if (stop.action === 'terminate') {
+  if (stop.action === 'terminate' && !isConversationKey(key.subject)) {
     throw new CommandError(
       'release_refused',
       `${clean(id)} ended its session for good, and is not released; going on is a new run`,
@@ -171,7 +173,11 @@ function showStop(command: Command, stop: Stop): void {
   command.say(
     `  reason      ${clean(stop.reason)}${stop.by === undefined ? '' : ` (${clean(stop.by)})`}, ${age(command.io.now(), stop.since)}`,
   );
-  command.say('  effect      paused sessions go on, where nothing else holds them');
+  command.say(
+    stop.action === 'terminate'
+      ? '  effect      new runs of the conversation may start; those that were ended stay ended'
+      : '  effect      paused sessions go on, where nothing else holds them',
+  );
 }
 
 /** A file that says engaged would stop it again at once; saying "released" would be untrue. */
