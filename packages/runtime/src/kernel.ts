@@ -3,11 +3,12 @@
 import { type Decision, type KillSwitches, noticeOf, run, type SwitchFlag, type SwitchSource, strongest } from '@offswitch/core';
 import type { Clock } from './clock.ts';
 import { RuntimeError } from './error.ts';
+import type { FlagState } from './flag-states.ts';
 import { closeInTime, openInTime } from './guarded-source.ts';
 import { guard, type Node, type RootCell } from './node.ts';
 import { type StopChange, type StopEntry, StopSet } from './stop-set.ts';
 import type { StateStore, StoredStop, StoreOpening } from './store.ts';
-import { type FlagState, Switchboard } from './switchboard.ts';
+import { Switchboard } from './switchboard.ts';
 import { type WalkContext, walk } from './walk.ts';
 
 export interface KernelOptions {

@@ -3,113 +3,33 @@
 // What is definite goes to the stop set. What is not is a hold or the last known state: a switch that was never read holds,
 // one that was read and is lost keeps what it said (S5), one that reads engaged for everybody terminates nobody (S11).
 
-import {
-  type Decision,
-  isEngaged,
-  type KillSwitches,
-  noticeOf,
-  type Reading,
-  run,
-  type Subject,
-  type SwitchFlag,
-  type SwitchSource,
-  unknown,
-} from '@offswitch/core';
-import type { Clock } from './clock.ts';
-import { healthOf, readingOf } from './guarded-source.ts';
+import { type Decision, isEngaged, type Reading, run, type Subject, type SwitchFlag, unknown } from '@offswitch/core';
+import { askInTime } from './ask-in-time.ts';
+import { type FlagState, FlagStates, type FlagStatesOptions, untargetedMessage } from './flag-states.ts';
 import { mintId } from './id.ts';
 import type { Node } from './node.ts';
 import { subjectKey } from './stop-key.ts';
-import type { StopEntry, StopSet } from './stop-set.ts';
-import type { KeptReading } from './store.ts';
+import type { StopEntry } from './stop-set.ts';
+import { Sweeps } from './sweeps.ts';
+import { type Tracked, TrackedSession, usersOf } from './tracked.ts';
 
 /** Subjects nobody is: engaged for one of them means somebody turned the whole flag on. A few, since a percentage rollout can miss one. */
 const canaryCount = 5;
-/** A source that has not answered by then has not answered. Milliseconds. */
-const readTimeoutMs = 500;
 /** A sweep gives the event loop back after this long. Milliseconds. */
 const sliceMs = 2;
 /** With more subjects than this the event loop is given back between the wide tiers and them. */
 const manySubjects = 1_000;
-/** Two sweeps are at least this far apart, however fast a source flaps. Milliseconds; the first change is always read at once. */
-const sweepGapMs = 5;
-/** Last readings are kept on disk this often while they are fresh. Milliseconds. */
-const keepEveryMs = 60_000;
 
-export interface FlagState {
-  readonly flag: SwitchFlag;
-  /** A definite reading was seen: live in this process, or kept from less than `bootstrapMaxAgeMs` ago. */
-  isKnown: boolean;
-  /** Why it is unknown, or reads engaged for everybody. */
-  trouble: Extract<Reading, { state: 'unknown' }> | undefined;
-  /** The last definite reading for nobody in particular. */
-  last: Exclude<Reading, { state: 'unknown' }> | undefined;
-  /** Monotonic and epoch milliseconds of the last live definite reading. */
-  lastLiveAt: number | undefined;
-  /** When the trouble began, epoch milliseconds. */
-  since: number;
-  /** An alarm about the trouble was raised. */
-  isTold: boolean;
-}
-
-/** A subject that is read. Of global, feature and user there is one for all sessions that share it. */
-interface Tracked {
-  readonly flag: SwitchFlag;
-  readonly id: string;
-  readonly subject: Subject;
-  count: number;
-  last: Reading | undefined;
-  readonly node: Node | undefined;
-}
-
-/** One session as a subject, made for the moment of a reading: what lasts is kept in its node, since there may be very many. */
-class TrackedSession implements Tracked {
-  readonly flag: SwitchFlag;
-  readonly node: Node;
-  readonly count = 1;
-
-  constructor(flag: SwitchFlag, node: Node) {
-    this.flag = flag;
-    this.node = node;
-  }
-
-  get id(): string {
-    return this.node.id;
-  }
-  get subject(): Subject {
-    const { id, workflow, userId, conversationId } = this.node;
-    return {
-      sessionId: id,
-      ...(workflow === undefined ? {} : { workflow }),
-      ...(userId === undefined ? {} : { userId }),
-      ...(conversationId === undefined ? {} : { conversationId }),
-    };
-  }
-  get last(): Reading | undefined {
-    return this.node.reading;
-  }
-  set last(reading: Reading | undefined) {
-    this.node.reading = reading;
-  }
-}
-
-export interface SwitchboardOptions {
-  readonly switches: KillSwitches;
-  readonly source: SwitchSource;
-  readonly stops: StopSet;
-  readonly clock: Clock;
-  readonly kept: readonly KeptReading[];
-  readonly bootstrapMaxAgeMs: number;
-  /** A flag's hold began, changed or ended; `message` is for people. */
-  readonly onTrouble: (state: FlagState) => void;
+export interface SwitchboardOptions extends FlagStatesOptions {
   /** A sweep ended or a hold changed: sessions may go on, or must not. */
   readonly onSwept: () => void;
-  readonly keep: (readings: readonly KeptReading[]) => void;
 }
 
 export class Switchboard {
   private readonly options: SwitchboardOptions;
-  private readonly states = new Map<string, FlagState>();
+  /** What is known of each flag as a whole. */
+  private readonly states: FlagStates;
+  private readonly sweeps: Sweeps;
   /** By tier and id; widest tiers first, since they stop the most. */
   private readonly tracked = {
     global: new Map<string, Tracked>(),
@@ -121,47 +41,15 @@ export class Switchboard {
   private released: Reading | undefined;
   private readonly canaries: readonly string[] = Array.from({ length: canaryCount }, () => mintId('offswitch-canary-'));
   private unsubscribe: (() => void) | undefined;
-  private isSweeping = false;
-  private isDirty = false;
   private isClosed = false;
   /** The source answers with promises: then it is asked in sweeps only, one at a time. */
   private isAsync = false;
-  private lastSweepAt = Number.NEGATIVE_INFINITY;
-  private gapTimer: unknown;
-  private keepTimer: unknown;
   private generation = 0;
-  private waiting: (() => void)[] = [];
 
   constructor(options: SwitchboardOptions) {
     this.options = options;
-    const now = options.clock.now();
-    for (const flag of options.switches.flags) {
-      const kept = options.kept.find(
-        (one) => one.key === flag.key && now - one.at < options.bootstrapMaxAgeMs && one.at <= now + 60_000,
-      );
-      this.states.set(flag.key, {
-        flag,
-        isKnown: kept !== undefined,
-        trouble: kept ? undefined : { state: 'unknown', cause: 'not-ready', message: `${flag.key} has not been read yet` },
-        last: kept && {
-          state: kept.state,
-          origin: 'cached',
-          position: { series: kept.series, ...(kept.n === undefined ? {} : { n: kept.n }) },
-        },
-        lastLiveAt: undefined,
-        since: now,
-        isTold: false,
-      });
-      // A kept engage stops; a kept release only permits (S3, S5).
-      if (kept?.state === 'engaged' && (flag.tier === 'global' || flag.tier === 'feature')) {
-        options.stops.read(flag, flag.workflow ?? '', {
-          state: 'engaged',
-          origin: 'cached',
-          position: { series: kept.series, ...(kept.n === undefined ? {} : { n: kept.n }) },
-          reason: 'engaged when it was last read, before this process started',
-        });
-      }
-    }
+    this.states = new FlagStates(options);
+    this.sweeps = new Sweeps(options.clock, () => this.readEverything(), options.onSwept);
   }
 
   /** Opens the source and reads every switch once. A source that rejects or hangs leaves its switches unknown. */
@@ -174,8 +62,8 @@ export class Switchboard {
     }
     // A switch's stop whose subject does not live here now is still released by its own reading.
     for (const entry of this.options.stops.all()) this.follow(entry);
-    await this.swept();
-    this.keepSoon();
+    await this.sweeps.swept();
+    this.states.keepSoon();
   }
 
   /** Reads on for a user's stop that was learned from the store, while it is in force, whether or not a session of that user lives here. */
@@ -188,16 +76,12 @@ export class Switchboard {
   }
 
   get flags(): Iterable<FlagState> {
-    return this.states.values();
+    return this.states.all;
   }
 
   /** The hold of one flag, as a decision; `run` when there is none. */
   hold(flag: SwitchFlag | undefined): Decision {
-    if (!flag) return run;
-    const state = this.states.get(flag.key)!;
-    if (state.trouble?.cause === 'untargeted') return holdDecision(flag, state.trouble.message, state.since);
-    if (state.isKnown || flag.whenUnknown === 'run') return run;
-    return holdDecision(flag, state.trouble?.message ?? `${flag.key} has not been read yet`, state.since);
+    return flag ? this.states.hold(flag) : run;
   }
 
   /** The last reading of one switch for one subject; used to refuse a release while it says engaged. */
@@ -227,7 +111,7 @@ export class Switchboard {
       return undefined;
     }
     return Promise.all(pending).then(async (current) => {
-      if (current.includes(false)) await this.swept();
+      if (current.includes(false)) await this.sweeps.swept();
       done();
       // Its descendants have decided meanwhile that it was not read.
       node.root.epoch++;
@@ -257,15 +141,14 @@ export class Switchboard {
     } catch {
       // A source that cannot be asked now is read as it stands; its health says so.
     }
-    await this.swept();
+    await this.sweeps.swept();
   }
 
   close(): void {
     this.isClosed = true;
     this.unsubscribe?.();
-    this.options.clock.clearTimeout(this.gapTimer);
-    this.options.clock.clearTimeout(this.keepTimer);
-    for (const done of this.waiting.splice(0)) done();
+    this.sweeps.close();
+    this.states.close();
   }
 
   private track(flag: SwitchFlag, tier: keyof Switchboard['tracked'], subject: Subject, id: string): Tracked {
@@ -293,28 +176,14 @@ export class Switchboard {
   private changed(): void {
     if (this.isClosed) return;
     this.generation++;
-    this.isDirty = true;
     // What stops the most is read in the same moment where the source can answer at once; everybody's own switch follows.
     this.readWide();
-    this.sweepSoon();
+    this.sweeps.lookAgain();
   }
 
   /** Something may read differently although the source does not say so: a stop came from elsewhere. */
   lookAgain(): void {
-    this.isDirty = true;
-    this.sweepSoon();
-  }
-
-  private sweepSoon(): void {
-    if (this.isClosed || this.isSweeping || this.gapTimer !== undefined) return;
-    const wait = this.lastSweepAt + sweepGapMs - this.options.clock.monotonic();
-    if (wait <= 0) void this.sweep();
-    else {
-      this.gapTimer = this.options.clock.setTimeout(() => {
-        this.gapTimer = undefined;
-        void this.sweep();
-      }, wait);
-    }
+    this.sweeps.lookAgain();
   }
 
   private readWide(): void {
@@ -323,39 +192,7 @@ export class Switchboard {
     for (const one of this.tracked.feature.values()) void this.readOne(one);
   }
 
-  /** Resolves after a sweep that began after this call. */
-  private swept(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.isClosed) return resolve();
-      this.waiting.push(resolve);
-      this.isDirty = true;
-      this.options.clock.clearTimeout(this.gapTimer);
-      this.gapTimer = undefined;
-      if (!this.isSweeping) void this.sweep();
-    });
-  }
-
-  private async sweep(): Promise<void> {
-    if (this.isSweeping || this.isClosed) return;
-    this.isSweeping = true;
-    try {
-      while (this.isDirty && !this.isClosed) {
-        this.isDirty = false;
-        const waiting = this.waiting.splice(0);
-        this.lastSweepAt = this.options.clock.monotonic();
-        await this.sweepOnce();
-        for (const done of waiting) done();
-        this.options.onSwept();
-        if (this.waiting.length === 0) break;
-      }
-    } finally {
-      this.isSweeping = false;
-    }
-    // A flapping source is read at a bounded pace.
-    if (this.isDirty) this.sweepSoon();
-  }
-
-  private async sweepOnce(): Promise<void> {
+  private async readEverything(): Promise<void> {
     const { global, feature, user } = this.tracked;
     // All at once: a source that answers none of them is told of after one waiting time and not after three.
     const canaries = this.options.switches.flags
@@ -393,10 +230,15 @@ export class Switchboard {
   /** Reads a scoped flag for subjects nobody is. */
   private readCanaries(flag: SwitchFlag): Promise<void> | undefined {
     const readings = this.canaries.map((id) =>
-      this.ask(flag, flag.tier === 'user' ? { userId: id } : { sessionId: id, conversationId: id }),
+      askInTime(
+        this.options.source,
+        this.options.clock,
+        flag,
+        flag.tier === 'user' ? { userId: id } : { sessionId: id, conversationId: id },
+      ),
     );
     const take = (all: readonly Reading[]): void =>
-      this.noteFlag(flag, all.find((one) => one.state === 'engaged') ?? all.find((one) => one.state === 'unknown') ?? all[0]!);
+      this.states.note(flag, all.find((one) => one.state === 'engaged') ?? all.find((one) => one.state === 'unknown') ?? all[0]!);
     const sync = readings.filter((one): one is Reading => !(one instanceof Promise));
     if (sync.length === readings.length) {
       take(sync);
@@ -408,7 +250,7 @@ export class Switchboard {
   /** The promise, for an asynchronous source, tells whether the answer was still current when it came. */
   private readOne(one: Tracked): Promise<boolean> | undefined {
     const generation = this.generation;
-    const answer = this.ask(one.flag, one.subject);
+    const answer = askInTime(this.options.source, this.options.clock, one.flag, one.subject);
     if (!(answer instanceof Promise)) {
       this.take(one, answer);
       return undefined;
@@ -425,14 +267,16 @@ export class Switchboard {
   private take(one: Tracked, reading: Reading): void | Promise<void> {
     const { flag } = one;
     const isScoped = flag.tier === 'user' || flag.tier === 'instance';
-    if (!isScoped) this.noteFlag(flag, reading);
+    if (!isScoped) this.states.note(flag, reading);
     if (isScoped && reading.state === 'engaged') {
-      if (this.states.get(flag.key)?.trouble?.cause === 'untargeted') return this.noteUntargeted(one, reading);
+      if (this.states.isUntargeted(flag)) return this.noteUntargeted(one, reading);
       if (one.last?.state !== 'engaged') {
         // Asked in the same moment, so that no flip comes between. The rest of the subject is kept: a rule on the user or
         // the workflow alone names no session.
         const nobody = this.canaries[0]!;
-        const canary = this.ask(
+        const canary = askInTime(
+          this.options.source,
+          this.options.clock,
           flag,
           flag.tier === 'user' ? { userId: nobody } : { ...one.subject, sessionId: nobody, conversationId: nobody },
         );
@@ -477,99 +321,4 @@ export class Switchboard {
       one.node.root.epoch++;
     }
   }
-
-  /** Updates what is known of a flag from a reading for everybody (global, feature) or for nobody (canaries). */
-  private noteFlag(flag: SwitchFlag, reading: Reading): void {
-    const state = this.states.get(flag.key)!;
-    const isScoped = flag.tier === 'user' || flag.tier === 'instance';
-    const before = state.trouble;
-    if (isScoped && reading.state === 'engaged') {
-      state.trouble = { state: 'unknown', cause: 'untargeted', message: untargetedMessage(flag, reading) };
-    } else if (reading.state === 'unknown') {
-      // The last known state stays; only an alarm about everybody being engaged is not ended by not knowing.
-      if (state.trouble?.cause !== 'untargeted') state.trouble = reading;
-    } else {
-      state.trouble = undefined;
-      state.last = reading;
-      state.isKnown = true;
-      if (reading.origin === 'live') state.lastLiveAt = this.options.clock.now();
-    }
-    if (before?.cause === state.trouble?.cause && before?.message === state.trouble?.message) return;
-    state.since = this.options.clock.now();
-    this.options.stops.tiers.epoch++;
-    // That it can be read at last is no news to anybody who was never told that it could not.
-    const isNews = state.trouble !== undefined || state.isTold;
-    state.isTold = state.trouble !== undefined;
-    if (isNews) this.options.onTrouble(state);
-  }
-
-  /** Never throws, never hangs. */
-  private ask(flag: SwitchFlag, subject: Subject): Reading | Promise<Reading> {
-    let answer: Reading | Promise<Reading>;
-    try {
-      answer = this.options.source.read(flag, subject);
-    } catch (error) {
-      return unknown('error', `reading ${flag.key} failed: ${String(error)}`);
-    }
-    if (!(answer instanceof Promise)) return readingOf(flag, answer);
-    const { clock } = this.options;
-    return new Promise((resolve) => {
-      const timer = clock.setTimeout(
-        () => resolve(unknown('error', `${flag.key} was not answered within ${readTimeoutMs} ms`)),
-        readTimeoutMs,
-      );
-      answer
-        .then(
-          (reading) => readingOf(flag, reading),
-          (error) => unknown('error', `reading ${flag.key} failed: ${String(error)}`),
-        )
-        .then((reading) => {
-          clock.clearTimeout(timer);
-          resolve(reading);
-        });
-    });
-  }
-
-  private keepSoon(): void {
-    if (this.isClosed) return;
-    const readings: KeptReading[] = [];
-    for (const { flag, last, lastLiveAt, trouble } of this.states.values()) {
-      if (!last || lastLiveAt === undefined) continue;
-      // While the source says it is fresh, the last live reading is confirmed by every sweep that found nothing new.
-      const isConfirmed = !trouble && healthOf(this.options.source).state === 'fresh';
-      const at = isConfirmed ? this.options.clock.now() : lastLiveAt;
-      const { series, n } = last.position;
-      readings.push({ key: flag.key, state: last.state, series, ...(n === undefined ? {} : { n }), at });
-    }
-    if (readings.length > 0) this.options.keep(readings);
-    this.keepTimer = this.options.clock.setTimeout(() => this.keepSoon(), keepEveryMs);
-    // Keeping readings fresh on disk is no reason to stay alive.
-    if (typeof this.keepTimer === 'object') (this.keepTimer as { unref?: () => void } | null)?.unref?.();
-  }
-}
-
-function untargetedMessage(flag: SwitchFlag, reading: Reading): string {
-  const by = reading.state === 'engaged' && reading.by !== undefined ? ` by ${reading.by}` : '';
-  return `${flag.key} is engaged for everybody${by}: ${flag.tier === 'instance' ? 'an' : 'a'} ${flag.tier} switch must name its targets. Nobody is ${flag.action === 'terminate' ? 'terminated' : 'stopped'} by it; every session it could mean is held. Turn it off, or target it.`;
-}
-
-/** Whose user switches reach it: its own, and those of the sessions it was detached from, which may have ended (S2). */
-function usersOf(node: Node): readonly string[] {
-  // A parent's users are read for the parent, which lives at least as long.
-  if (!node.detachedFrom) return node.userId === undefined ? [] : [node.userId];
-  const users = new Set<string>();
-  for (let at: Node | undefined = node; at; at = at.parent ?? at.detachedFrom) if (at.userId !== undefined) users.add(at.userId);
-  return [...users];
-}
-
-function holdDecision(flag: SwitchFlag, why: string, since: number): Decision {
-  return {
-    action: 'pause',
-    tier: flag.tier,
-    cause: 'unknown',
-    reason: why,
-    effect: `Held before the next turn until ${flag.key} can be read; then it goes on or stops as the switch says.`,
-    notice: noticeOf('pause'),
-    since,
-  };
 }
