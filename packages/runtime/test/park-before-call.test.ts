@@ -63,7 +63,7 @@ describe('a call that a tripped breaker held until its graph was parked', () => 
 
 describe('a second model call whose reply is in the journal', () => {
   test('is not asked again because its turn was parked before it came to it', async () => {
-    const first = await world({ parkAfterMs: 1_000 });
+    const first = await world({ parkAfterMs: 1_000, breakers: { alpha: { turns: 2 } } });
     let asked = 0;
     const define = (here: typeof first, between: Promise<void>, after: Promise<void>) =>
       here.runtime.agent('alpha', (session: Session) =>
