@@ -17,6 +17,16 @@ export type StudioErrorCode =
   /** The output folder or the outbox could not be written. The cause is the system's own error. */
   | 'write_failed';
 
+/** `write_failed`, with the system's own word for it and the way out. */
+export function writeFailed(what: string, cause: unknown): StudioError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  const wayOut =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? 'the disk is full: free some space, then start again; what was done is kept and not done twice'
+      : `${code}: make it writable, or name other folders with --studio, --output and --state; then start again`;
+  return new StudioError('write_failed', `could not write ${what} (${wayOut})`, { cause });
+}
+
 export class StudioError extends Error {
   override readonly name = 'StudioError';
   readonly code: StudioErrorCode;

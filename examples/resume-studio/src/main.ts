@@ -25,5 +25,6 @@ try {
   process.stderr.write(
     `${isOurs ? (error as Error).message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
   );
-  process.exitCode = 1;
+  // Outright, as above: what was opened before the fault, a server or a runtime, must not keep the process.
+  process.exit(1);
 }

@@ -7,7 +7,7 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ResumeDocument } from './documents.ts';
-import { StudioError } from './documents-error.ts';
+import { StudioError, writeFailed } from './documents-error.ts';
 import type { Workflow } from './planner-roles.ts';
 
 export interface Job {
@@ -117,6 +117,6 @@ async function replace(path: string, text: string): Promise<void> {
     await folder.sync().finally(() => folder.close());
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw new StudioError('write_failed', `could not write ${path}`, { cause });
+    throw writeFailed(path, cause);
   }
 }

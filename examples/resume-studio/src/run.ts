@@ -8,7 +8,7 @@ import { type Options, stateFlag } from './options.ts';
 import { paceFrom } from './pace.ts';
 import { jobsOf, openPlan } from './plan.ts';
 import { openScreen, type Screen } from './screen.ts';
-import { loadMaterial, openRuntime, provisionFlags, refuseSecond, startOver } from './studio.ts';
+import { loadMaterial, mustBeWritable, openRuntime, provisionFlags, refuseSecond, startOver } from './studio.ts';
 import { createTools } from './tools.ts';
 import { readOutbox } from './tools-files.ts';
 
@@ -22,6 +22,7 @@ export async function runFleet(options: Options): Promise<number> {
     say('nothing was removed and nothing started');
     return 0;
   }
+  await mustBeWritable(options);
   const jobs = jobsOf(documents, options.workflows);
   const plan = await openPlan(
     options.jobs,

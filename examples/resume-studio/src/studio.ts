@@ -1,12 +1,12 @@
 // studio.ts: opens everything a fleet needs, in the order in which faults are cheapest.
 
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { createRuntime, flagFile, flagFileControl, folderStore, listProcesses, type Runtime } from 'offswitch';
 import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts';
-import { StudioError } from './documents-error.ts';
+import { StudioError, writeFailed } from './documents-error.ts';
 import type { Advert } from './documents-schema.ts';
 import { hasRunBefore, type Options } from './options.ts';
 import type { Workflow } from './planner-roles.ts';
@@ -35,6 +35,27 @@ export async function refuseSecond(options: Options): Promise<void> {
       'in_use',
       `process ${other.pid} runs on ${options.state} already, and has its sessions; end it, or name other folders with --studio and --state`,
     );
+}
+
+/** Writes this much to see that there is room: a fleet of a few documents leaves about as much. Bytes. */
+const probeBytes = 256 * 1024;
+
+/**
+ * Rejects with `write_failed` where an agent could not write later: found out before a model was called, and not once per letter.
+ */
+export async function mustBeWritable(options: Options): Promise<void> {
+  const folders = new Set([options.output, options.jobs, dirname(options.outbox), dirname(options.flags), options.state]);
+  for (const folder of folders) {
+    const probe = join(folder, `.probe-${process.pid}`);
+    try {
+      await mkdir(folder, { recursive: true });
+      await writeFile(probe, Buffer.alloc(probeBytes), { flag: 'wx' });
+    } catch (error) {
+      throw writeFailed(folder, error);
+    } finally {
+      await rm(probe, { force: true }).catch(() => undefined);
+    }
+  }
 }
 
 /**

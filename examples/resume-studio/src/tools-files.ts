@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { StudioError } from './documents-error.ts';
+import { StudioError, writeFailed } from './documents-error.ts';
 import { idPattern } from './documents-schema.ts';
 
 /** One line of the outbox. */
@@ -42,7 +42,7 @@ export async function writeWhole(root: string, file: string, text: string, signa
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     if (signal?.aborted) throw signal.reason;
-    throw new StudioError('write_failed', `could not write ${path}`, { cause: error });
+    throw writeFailed(path, error);
   }
   return Buffer.byteLength(text);
 }
@@ -71,7 +71,7 @@ export function appendLine(path: string, line: string, signal?: AbortSignal): vo
       closeSync(file);
     }
   } catch (error) {
-    throw new StudioError('write_failed', `could not append to ${path}`, { cause: error });
+    throw writeFailed(path, error);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,6 +44,24 @@ function run(args: readonly string[], onText?: (text: string, kill: (signal: Nod
 }
 
 const few = ['--documents', '3', '--speed', '6'];
+
+describe('npm start where nothing can be written', () => {
+  test.each([
+    ['studio/output', ['studio']],
+    ['studio', []],
+    ['.offswitch', []],
+  ])('at %s says so in one line, with the way out, before any agent starts, and exits with 1', async (file, folders) => {
+    for (const one of folders) await mkdir(join(folder, one));
+    // A file in the place of a folder: it stops root as well.
+    await writeFile(join(folder, file), 'in the way');
+    const ended = await run(few);
+    expect(ended.code).toBe(1);
+    expect(ended.text.trim().split('\n')).toEqual([
+      expect.stringMatching(/^\[write_failed\] could not write .*(EEXIST|ENOTDIR): make it writable, or name other folders/),
+    ]);
+    expect(ended.text).toContain(join(folder, file));
+  });
+});
 
 describe('npm start', () => {
   test('interrupted, parks; started again, resumes and ends, each letter sent exactly once', { timeout: 60_000 }, async () => {
