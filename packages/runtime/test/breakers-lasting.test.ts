@@ -5,7 +5,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KillSwitches } from '@offswitch/core';
-import { createRuntime, folderStore, memoryStore, type Runtime, type Session, type Thresholds } from '@offswitch/runtime';
+import {
+  type Agent,
+  createRuntime,
+  folderStore,
+  memoryStore,
+  type Runtime,
+  type Session,
+  type Thresholds,
+} from '@offswitch/runtime';
 import { manualClock, memorySource } from '@offswitch/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { deferred, switches, type Workflows } from './world.ts';
@@ -17,6 +25,8 @@ interface Kind {
   readonly first: number;
   readonly second: number;
 }
+let helper: Agent<number, unknown>;
+
 // A failure is known when its call has ended, all else before it is made; runs of failures and repetitions begin anew at a release.
 const kinds: Record<'turns' | 'actions' | 'repeats' | 'tool-failures' | 'model turns' | 'children', Kind> = {
   turns: { thresholds: { turns: 3 }, first: 3, second: 5, step: (session) => session.turn(async () => {}) },
@@ -57,7 +67,7 @@ const kinds: Record<'turns' | 'actions' | 'repeats' | 'tool-failures' | 'model t
     thresholds: { actions: 3 },
     first: 3,
     second: 5,
-    step: (session) => session.turn((turn) => turn.run('helper', turn.number, {})),
+    step: (session) => session.turn((turn) => turn.spawn(helper, turn.number)),
   },
 };
 
@@ -97,7 +107,7 @@ async function until(isSo: () => boolean): Promise<void> {
 describe.each(['memory', 'folder'])('in a store in %s', (where) => {
   describe.each(Object.entries(kinds))('the count of %s', (_, { thresholds, step, first, second }) => {
     test.each(['a park', 'a crash'])('outlives %s, and so does what a release allowed', async (how) => {
-      if (!process.env.DBG) vi.spyOn(console, 'error').mockImplementation(() => {});
+      vi.spyOn(console, 'error').mockImplementation(() => {});
       const nextStore = storesOf(where);
       let runtime = await open(nextStore(), thresholds);
       const ran: number[] = [];
@@ -105,7 +115,7 @@ describe.each(['memory', 'folder'])('in a store in %s', (where) => {
       let gate = deferred();
       const define = () => {
         const life = runtime;
-        life.agent('helper', (session: Session, n: number) => session.turn((turn) => turn.tool('send', { n }, () => n)));
+        helper = life.agent('helper', (session: Session, n: number) => session.turn((turn) => turn.tool('send', { n }, () => n)));
         return life.agent('alpha', async (session: Session) => {
           while (session.turnNumber < 50) {
             if (ran.length === stopAt) await gate.promise;

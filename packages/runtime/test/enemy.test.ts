@@ -324,6 +324,29 @@ describe('a store that fails at one thing', () => {
   );
 });
 
+describe('an intent that the store refuses', () => {
+  test.each([true, 'idempotent', false] as const)(
+    'is not sent, however long it takes, and is made once when it is taken (effect: %s; I9, I13)',
+    async (effect) => {
+      const { runtime, store, clock } = await world();
+      const { append } = store;
+      let isFull = true;
+      store.append = (root, record) => {
+        if (isFull && record.t === 'call') throw new RuntimeError('store_failed', 'ENOSPC');
+        append(root, record);
+      };
+      let sends = 0;
+      const outcome = runtime.run('alpha', (session) => session.turn((turn) => turn.tool('send', {}, () => ++sends, { effect })));
+      await settle(clock, 3_000);
+      expect(sends).toBe(0);
+      isFull = false;
+      await settle(clock, 3_000);
+      expect(await outcome).toMatchObject({ status: 'completed', result: 1 });
+      expect(sends).toBe(1);
+    },
+  );
+});
+
 describe('a source that flaps', () => {
   test('a thousand times leaves what it said last, no timer, and no turn begun under a pause (S1, S3, I10)', async () => {
     const { runtime, source, clock } = await world();
