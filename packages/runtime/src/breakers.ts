@@ -4,13 +4,17 @@
 // | threshold      | counts                                                        | pauses      | reports at, undeclared |
 // |----------------|---------------------------------------------------------------|-------------|------------------------|
 // | costMicros     | spend of the whole graph, reserved before each call           | the root    | 5,000,000 ($5)         |
-// | toolFailures   | consecutive failures of one tool                              | the session | 5                      |
-// | turns          | turns begun without completing                                | the session | 50                     |
+// | toolFailures   | consecutive failures of one tool, in it and its sub-agents    | the session | 5                      |
+// | turns          | turns begun, its own and those of all its sub-agents          | the session | 50                     |
 // | actions        | calls with an effect                                          | the session | 200                    |
 // | repeats        | identical calls, name and arguments, among the last 16        | the session | 5                      |
 // | callsPerMinute | a limiter: slows calls down, is no stop                       | nobody      | never                  |
 //
-// What a session does is charged to its ancestors too, against their own thresholds: a parent whose children loop is looping.
+// A threshold is what is allowed: N passes, and N + 1 trips. `toolFailures: 5` pauses at the sixth failure in a row, `repeats: 5`
+// at the sixth identical call. After a release those two begin anew; the others go on by what the release allowed.
+//
+// What a session does is charged to its ancestors too, against their own thresholds: a parent whose children loop is looping. So
+// the root of a tree is charged each turn of each sub-agent in it: `turns` is for the whole tree, not for its root's own turns.
 
 import type { Breaker } from '@offswitch/core';
 import { RuntimeError } from './error.ts';
@@ -50,6 +54,11 @@ export function checkBreakers(table: BreakerTable, workflows: readonly string[])
   for (const [workflow, thresholds] of Object.entries(table)) {
     if (workflow !== '*' && !workflows.includes(workflow))
       throw new RuntimeError('invalid_option', `breakers: workflow ${JSON.stringify(workflow)} is not declared`);
+    if (typeof thresholds !== 'object' || thresholds === null)
+      throw new RuntimeError(
+        'invalid_option',
+        `breakers: ${workflow} has no thresholds (${String(thresholds)}); name some, like { turns: 50 }, or leave the workflow out`,
+      );
     for (const [field, value] of Object.entries(thresholds)) {
       if (field !== 'callsPerMinute' && !Object.values(fieldOf).includes(field as keyof Thresholds))
         throw new RuntimeError('invalid_option', `breakers: ${JSON.stringify(field)} is no threshold`);

@@ -403,3 +403,31 @@ describe('a table of thresholds', () => {
     expect(runtime.stops()[0]!.subject.sessionId).toBe(runtime.sessions()[0]!.id);
   });
 });
+
+describe('a table of breakers', () => {
+  test.each([[null], [undefined], [7], ['turns']])(
+    'that gives a workflow %j is refused with a code, the workflow and the way out',
+    async (thresholds) => {
+      const table = { alpha: thresholds } as never;
+      await expect(world({ breakers: table })).rejects.toMatchObject({
+        code: 'invalid_option',
+        message: expect.stringMatching(/alpha has no thresholds .*leave the workflow out/),
+      });
+    },
+  );
+});
+
+describe('a threshold of N', () => {
+  test.each(['turns', 'actions', 'repeats', 'tool-failures'] as const)('of %s lets N pass and trips at N + 1', async (kind) => {
+    const { thresholds, step } = kinds[kind];
+    const { runtime, clock } = await world({ breakers: { alpha: thresholds } });
+    const values: (readonly [number, number])[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'breaker') values.push([event.limit, event.value]);
+    });
+    runtime.agent('alpha', loop([], step)).start(undefined);
+    await settle(clock);
+    expect(values).toEqual([[3, 4]]);
+    await runtime.close();
+  });
+});
