@@ -7,52 +7,16 @@
 import { randomInt } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import {
-  type FlagType,
-  type KillSwitches,
-  type Reading,
-  type Resolution,
-  type SourceChange,
-  type SourceHealth,
-  type Subject,
-  type SwitchFlag,
-  type SwitchSource,
-  unknown,
-} from '@offswitch/core';
+import { type Reading, type SourceChange, type SourceHealth, type Subject, type SwitchFlag, unknown } from '@offswitch/core';
 import { FlagFileError } from './error.ts';
 import { evaluateSwitch, resolveFlag } from './evaluate.ts';
-import { type LintFinding, showFinding } from './finding.ts';
+import { showFinding } from './finding.ts';
 import { changedKeys, type FlagSet, loadFlagSet } from './flag-set.ts';
 import { lintFlagFile, looksLikeSwitch, type SwitchFacts } from './lint.ts';
+import type { FlagFileOptions, FlagFileSource } from './options.ts';
 import { defaultMaxBytes, defaultSeries, readSnapshot, type Snapshot, signatureOf } from './snapshot.ts';
 import { type FileWatch, watchFile } from './watch.ts';
-
-export interface FlagFileOptions {
-  /** Names the history that positions belong to (S3). Default: a hash of host name and absolute path. Give one where hosts come and go and share the file. */
-  readonly series?: string;
-  /**
-   * How long a missing or half-written file keeps the last good data, live and without a gap, because editors truncate and
-   * rewrite. Milliseconds. Default 100. `0`: every such moment is a gap.
-   */
-  readonly settleMs?: number;
-  /** How often the file is looked at even when the watch is silent. Milliseconds. Default 1000. */
-  readonly pollMs?: number;
-  /** Largest file that is read. Bytes. Default 16 MiB; a larger one is `too-large` and counts as unreadable. */
-  readonly maxBytes?: number;
-  /** Wall clock for `health.since`. Default `Date.now`. */
-  readonly now?: () => number;
-  /** The declared switches, so that health and `lint` judge them before anybody reads them. Default: keys that start with `killswitch.`. */
-  readonly switches?: KillSwitches;
-}
-
-export interface FlagFileSource extends SwitchSource {
-  readonly location: string;
-  read(flag: SwitchFlag, subject: Subject): Reading;
-  resolve(flagKey: string, type: FlagType, context: Readonly<Record<string, unknown>>): Resolution;
-  refresh(): Promise<void>;
-  /** Every finding of the file as it is on disk now. A file that cannot be read at all is one finding. */
-  lint(): Promise<readonly LintFinding[]>;
-}
+import { within } from './within.ts';
 
 /** Longest that `open` waits for the disk. Milliseconds. A local file takes one; a dead network mount takes for ever. */
 const openWithinMs = 3000;
@@ -308,19 +272,4 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagFileS
       watcher?.close();
     },
   };
-}
-
-/** Settles with the work, or with nothing when the time is up: the work goes on, and health says how far it is. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const up = new Promise<void>((resolveUp) => {
-    timer = setTimeout(resolveUp, ms);
-  });
-  try {
-    await Promise.race([work, up]);
-  } finally {
-    clearTimeout(timer);
-    // A rejection after the time was up has nobody to hear it.
-    work.catch(() => {});
-  }
 }

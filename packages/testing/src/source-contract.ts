@@ -11,44 +11,8 @@ import {
   type SwitchSource,
 } from '@offswitch/core';
 import { afterEach, describe, expect, test } from 'vitest';
-
-/** A source with a vendor behind it. Every method resolves once the change can be read from the source. */
-export interface SourceHarness {
-  /** Not opened yet: the suite opens it. Every switch exists at the vendor and is released. */
-  readonly source: SwitchSource;
-  engage(flag: SwitchFlag, target?: string): Promise<void>;
-  release(flag: SwitchFlag, target?: string): Promise<void>;
-  /** Turns a user or instance flag on for everybody. */
-  turnOn(flag: SwitchFlag): Promise<void>;
-  /** The vendor no longer has the flag. */
-  remove(flag: SwitchFlag): Promise<void>;
-  /** The flag's value becomes a string, with the word for engaged in it. */
-  setWrongType(flag: SwitchFlag): Promise<void>;
-  /** The vendor goes away; resolves when the source's health says so. */
-  lose(): Promise<void>;
-  /** The vendor is back as it was. */
-  recover(): Promise<void>;
-  /** Frees the vendor's side. The suite closes the source itself. */
-  close(): Promise<void>;
-}
-
-export interface SourceContractOptions {
-  /** False for a source whose vendor has no usable counter; release is then an act (S3). Default true. */
-  readonly positions?: boolean;
-  /** Longest time `open` may take. Milliseconds. Default 5000. */
-  readonly openWithinMs?: number;
-}
-
-/** The switches a harness must seed: all four tiers, and one with the inverted polarity of LaunchDarkly's template. */
-export const contractSwitches: KillSwitches<'resume-rewrite' | 'batch-scoring'> = defineKillSwitches({
-  global: { authorized: ['on-call'] },
-  features: {
-    'resume-rewrite': { authorized: ['on-call'] },
-    'batch-scoring': { authorized: ['on-call'], engagedWhen: false },
-  },
-  user: { authorized: ['support'] },
-  instance: { authorized: ['on-call'] },
-});
+import { activeResources, leaked } from './active-resources.ts';
+import { contractSwitches, type SourceContractOptions, type SourceHarness } from './source-harness.ts';
 
 /** Runs the contract. `make` gets the switches to seed and returns a fresh harness each time. */
 export function describeSwitchSource(
@@ -338,17 +302,4 @@ export function describeSwitchSource(
       expect(leaked(before)).toEqual([]);
     });
   });
-}
-
-// What keeps a process alive, by kind. Immediates are our own waiting, pipes and signals belong to the test runner.
-const ignored = new Set(['Immediate', 'PipeWrap', 'TTYWrap', 'SignalWrap', 'MessagePort', 'ProcessWrap', 'WorkerThread']);
-
-function activeResources(): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const kind of process.getActiveResourcesInfo()) if (!ignored.has(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  return counts;
-}
-
-function leaked(before: ReadonlyMap<string, number>): string[] {
-  return [...activeResources()].filter(([kind, count]) => count > (before.get(kind) ?? 0)).map(([kind]) => kind);
 }
