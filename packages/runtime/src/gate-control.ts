@@ -10,6 +10,7 @@ import type { Node } from './node.ts';
 import type { Receipt, ReceiptSession } from './receipt.ts';
 import { refuseRelease } from './release.ts';
 import { countStates, statusOf } from './status.ts';
+import { describeStop } from './stop-entry.ts';
 import { subjectKey } from './stop-key.ts';
 import type { ControlHandler } from './store.ts';
 import { previewOf, type SessionView } from './view.ts';
@@ -57,13 +58,13 @@ export function gateControlHandler(
           { reason: text('reason'), by: text('by'), at: clock.now(), subject: session },
         );
         await latched;
-        return receiptOf(kernel.stops.describe(entry), nodes, refusals);
+        return receiptOf(describeStop(entry), nodes, refusals);
       }
       case 'release': {
         const entry = kernel.stops.find(text('stop'));
         if (!entry) throw new RuntimeError('unknown_stop', `no stop ${JSON.stringify(text('stop'))} is in force`);
         refuseRelease(kernel, entry);
-        const stop = kernel.stops.describe(entry);
+        const stop = describeStop(entry);
         await kernel.stops.release(entry, { reason: text('reason'), by: text('by'), at: clock.now() }).latched;
         return [stop];
       }

@@ -5,8 +5,9 @@ import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
 import { reportAt } from './breakers.ts';
 import { RuntimeError } from './error.ts';
 import type { Kernel } from './kernel.ts';
+import { describeStop, type StopEntry } from './stop-entry.ts';
 import { isConversationKey, subjectKey } from './stop-key.ts';
-import type { StopChange, StopEntry, StopSet } from './stop-set.ts';
+import type { StopChange, StopSet } from './stop-set.ts';
 import type { World } from './world.ts';
 
 export interface ReleaseOrder {
@@ -34,7 +35,7 @@ export async function releaseByAct(world: World, order: ReleaseOrder): Promise<r
   const released: Stop[] = [];
   for (const entry of entries) {
     refuseRelease(world.kernel, entry);
-    const stop = stops.describe(entry);
+    const stop = describeStop(entry);
     const { breaker } = entry.key.kind === 'act' ? entry.key : { breaker: undefined };
     const allowance = breaker === undefined ? undefined : allow(world, stop, breaker, order.allowance);
     const { latched } = stops.release(entry, {

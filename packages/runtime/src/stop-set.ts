@@ -4,15 +4,12 @@
 // follows; a failure is reported and retried, and never lifts it (I13).
 
 import {
-  actionOf,
   applyReading,
   type Breaker,
   type Decision,
-  effectOf,
   isEngaged,
   join,
   type Marks,
-  noticeOf,
   type Reading,
   releaseByAct,
   run,
@@ -23,8 +20,9 @@ import {
   tiers,
   unmarked,
 } from '@offswitch/core';
-import type { Clock } from './clock.ts';
+import { Latches, type LatchesOptions } from './latches.ts';
 import type { Node, RootCell, TierCell } from './node.ts';
+import { decisionOf, describeStop, type StopEntry } from './stop-entry.ts';
 import {
   conversationKey,
   formatStopKey,
@@ -34,20 +32,7 @@ import {
   seriesKey,
   subjectKey,
 } from './stop-key.ts';
-import type { StateStore, StopDetails, StoredStop } from './store.ts';
-
-/** One stop and both its marks, engaged or not. */
-export interface StopEntry {
-  readonly name: string;
-  readonly key: StopKey;
-  marks: Marks;
-  details: StopDetails | undefined;
-  releasedDetails: StopDetails | undefined;
-  /** The `position.watch` under which this process last read it engaged live. */
-  watch: number | undefined;
-  /** Highest marks known to be stored, so that a failed write is retried. */
-  stored: Marks;
-}
+import type { StopDetails, StoredStop } from './store.ts';
 
 export interface StopChange {
   readonly entry: StopEntry;
@@ -60,20 +45,12 @@ export interface StopChange {
   readonly latched: Promise<boolean>;
 }
 
-export interface StopSetOptions {
-  readonly store: StateStore;
-  readonly clock: Clock;
+export interface StopSetOptions extends LatchesOptions {
   readonly effects: ReadonlyMap<string, SwitchFlag>;
   readonly onChange: (change: StopChange) => void;
-  readonly onStoreError: (error: unknown) => void;
-  /** A stop that could not be written down was, at last. */
-  readonly onLatched: (entry: StopEntry) => void;
   /** The root cell of a session that the caller can find itself, by its subject key: then it need not be told of with `know`. */
   readonly findRoot?: ((subject: string) => RootCell | undefined) | undefined;
 }
-
-/** How long to wait before a failed latch is written again. */
-const retryAfterMs = 250;
 
 export class StopSet {
   readonly tiers: TierCell = { epoch: 0 };
@@ -89,13 +66,11 @@ export class StopSet {
   readonly tripped: Set<string> = new Set();
   private readonly roots = new Map<string, RootCell>();
   private readonly options: StopSetOptions;
-  /** Stops whose writing failed and was not made up for yet. */
-  private readonly unlatched = new Set<StopEntry>();
-  private retryTimer: unknown;
-  private isClosed = false;
+  private readonly latches: Latches;
 
   constructor(options: StopSetOptions) {
     this.options = options;
+    this.latches = new Latches(options, () => this.entries.values());
   }
 
   /** The strongest stop against one subject; `run` when there is none. `key` as `subjectKey` makes it. */
@@ -120,7 +95,7 @@ export class StopSet {
   inForce(): Stop[] {
     return [...this.entries.values()]
       .filter((entry) => isEngaged(entry.marks))
-      .map((entry) => this.describe(entry))
+      .map(describeStop)
       .sort((a, b) => tiers.indexOf(a.tier) - tiers.indexOf(b.tier) || a.since - b.since || (a.id < b.id ? -1 : 1));
   }
 
@@ -243,36 +218,8 @@ export class StopSet {
     return isNew;
   }
 
-  /** The stop as people see it. */
-  describe(entry: StopEntry): Stop {
-    const { key, details } = entry;
-    const named = details?.subject ?? (key.subject === '-' ? '' : key.subject);
-    const cause = key.kind === 'switch' ? 'switch' : key.cause;
-    return {
-      id: entry.name,
-      cause,
-      tier: key.tier,
-      action: key.kind === 'switch' ? actionOf(key.tier) : key.action,
-      subject:
-        key.tier === 'global'
-          ? {}
-          : key.tier === 'feature'
-            ? { workflow: named }
-            : key.tier === 'user'
-              ? { userId: named }
-              : isConversationKey(key.subject)
-                ? { conversationId: named }
-                : { sessionId: named },
-      reason: details?.reason ?? 'the reason was not written down (or its file is unreadable)',
-      ...(details?.by === undefined ? {} : { by: details.by }),
-      since: details?.at ?? 0,
-      ...(key.kind === 'act' && key.breaker ? { breaker: key.breaker } : {}),
-    };
-  }
-
   close(): void {
-    this.isClosed = true;
-    this.options.clock.clearTimeout(this.retryTimer);
+    this.latches.close();
   }
 
   private add(name: string, key: StopKey): StopEntry {
@@ -300,7 +247,13 @@ export class StopSet {
     if (marks.released > entry.marks.released) entry.releasedDetails = details;
     entry.marks = marks;
     this.apply(entry);
-    const change: StopChange = { entry, engaged: isEngaged(marks), wasEngaged, isLearned: false, latched: this.latch(entry) };
+    const change: StopChange = {
+      entry,
+      engaged: isEngaged(marks),
+      wasEngaged,
+      isLearned: false,
+      latched: this.latches.latch(entry),
+    };
     this.options.onChange(change);
     return change;
   }
@@ -312,7 +265,7 @@ export class StopSet {
     let isTripped = false;
     for (const one of this.bySubject.get(`${tier}.${subject}`) ?? []) {
       if (!isEngaged(one.marks)) continue;
-      decision = strongest(decision, this.decide(one));
+      decision = strongest(decision, decisionOf(one, this.options.effects));
       if (one.key.kind === 'act' && one.key.cause === 'breaker') isTripped = true;
     }
     if (isTripped) this.tripped.add(subject);
@@ -325,56 +278,4 @@ export class StopSet {
         : this.tiers;
     if (root) root.epoch++;
   }
-
-  private decide(entry: StopEntry): Decision {
-    const stop = this.describe(entry);
-    const flag = this.options.effects.get(stop.tier === 'feature' ? `feature.${stop.subject.workflow}` : stop.tier);
-    const effect = stop.cause === 'switch' && flag ? flag.effect : actEffect(stop);
-    return {
-      action: stop.action,
-      tier: stop.tier,
-      cause: stop.cause,
-      reason: stop.reason,
-      effect,
-      notice: noticeOf(stop.action),
-      ...(stop.by === undefined ? {} : { by: stop.by }),
-      stopId: stop.id,
-      since: stop.since,
-    };
-  }
-
-  private async latch(entry: StopEntry): Promise<boolean> {
-    const { engaged, released } = entry.marks;
-    try {
-      if (engaged > entry.stored.engaged) await this.options.store.mark(entry.name, 'engaged', engaged, entry.details!);
-      if (released > entry.stored.released)
-        await this.options.store.mark(entry.name, 'released', released, entry.releasedDetails!);
-      entry.stored = join(entry.stored, { engaged, released });
-      if (this.unlatched.delete(entry)) this.options.onLatched(entry);
-      return true;
-    } catch (error) {
-      this.unlatched.add(entry);
-      this.options.onStoreError(error);
-      if (!this.isClosed) this.retryLater();
-      return false;
-    }
-  }
-
-  private retryLater(): void {
-    if (this.retryTimer !== undefined) return;
-    this.retryTimer = this.options.clock.setTimeout(() => {
-      this.retryTimer = undefined;
-      if (this.isClosed) return;
-      for (const entry of this.entries.values()) {
-        if (entry.marks.engaged > entry.stored.engaged || entry.marks.released > entry.stored.released) void this.latch(entry);
-      }
-    }, retryAfterMs);
-  }
-}
-
-function actEffect(stop: Stop): string {
-  if (stop.action === 'terminate') return effectOf('instance');
-  return stop.tier === 'instance'
-    ? 'This session pauses before its next turn, with every sub-agent it started. It goes on when a person releases it.'
-    : effectOf(stop.tier, stop.subject.workflow);
 }

@@ -11,8 +11,9 @@ import type { Receipt, ReceiptSession, Stage } from './receipt.ts';
 import { interruptedCalls, unknownCalls } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, sliceMs, turnOfLoop } from './slices.ts';
+import { describeStop, type StopEntry } from './stop-entry.ts';
 import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
-import type { StopChange, StopEntry } from './stop-set.ts';
+import type { StopChange } from './stop-set.ts';
 import type { World } from './world.ts';
 
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
@@ -68,7 +69,7 @@ export class Stopping {
   /** A stop was engaged or released, here or by another process. */
   changed(change: StopChange): void {
     const { entry } = change;
-    const stop = this.world.kernel.stops.describe(entry);
+    const stop = describeStop(entry);
     const id = receiptId(entry);
     if (change.engaged && !change.wasEngaged) {
       this.world.emit({ type: 'stop', stop, engaged: true });
@@ -93,7 +94,7 @@ export class Stopping {
       const id = receiptId(entry);
       if (!isEngaged(entry.marks) || this.orders.has(id)) continue;
       const before = written.get(id);
-      const stop = this.world.kernel.stops.describe(entry);
+      const stop = describeStop(entry);
       if (stop.action === 'terminate' && before?.stages.done !== undefined) continue;
       this.begin(id, entry, stop, Promise.resolve(true), before);
     }

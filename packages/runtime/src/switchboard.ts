@@ -8,8 +8,8 @@ import { askInTime } from './ask-in-time.ts';
 import { type FlagState, FlagStates, type FlagStatesOptions, untargetedMessage } from './flag-states.ts';
 import { mintId } from './id.ts';
 import type { Node } from './node.ts';
+import type { StopEntry } from './stop-entry.ts';
 import { subjectKey } from './stop-key.ts';
-import type { StopEntry } from './stop-set.ts';
 import { Sweeps } from './sweeps.ts';
 import { type Tracked, TrackedSession, usersOf } from './tracked.ts';
 
