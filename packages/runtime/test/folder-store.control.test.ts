@@ -7,7 +7,8 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RuntimeError } from '../src/error.ts';
 import { type ControlAnswer, requestControl } from '../src/folder/control-request.ts';
 import { nodeFs } from '../src/folder/folder-fs.ts';
-import { type FolderStoreOptions, folderStore } from '../src/folder/folder-store.ts';
+import type { FolderStoreOptions } from '../src/folder/folder-options.ts';
+import { folderStore } from '../src/folder/folder-store.ts';
 import { listProcesses, outsideFolder } from '../src/folder/processes.ts';
 import type { ControlHandler, StateStore } from '../src/store.ts';
 

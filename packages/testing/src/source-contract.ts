@@ -1,17 +1,10 @@
 // source-contract.ts: what every switch source must hold, whoever wrote it. One exported suite, run by each adapter with a
 // harness that can flip, break and lose the vendor behind it.
 
-import {
-  checkReading,
-  defineKillSwitches,
-  type KillSwitches,
-  type Reading,
-  type Subject,
-  type SwitchFlag,
-  type SwitchSource,
-} from '@offswitch/core';
+import { defineKillSwitches, type KillSwitches, type Reading, type Subject } from '@offswitch/core';
 import { afterEach, describe, expect, test } from 'vitest';
 import { activeResources, leaked } from './active-resources.ts';
+import { definite, read } from './definite.ts';
 import { contractSwitches, type SourceContractOptions, type SourceHarness } from './source-harness.ts';
 
 /** Runs the contract. `make` gets the switches to seed and returns a fresh harness each time. */
@@ -32,17 +25,6 @@ export function describeSwitchSource(
     open.push(harness);
     await harness.source.open();
     return harness;
-  };
-  const read = async (source: SwitchSource, flag: SwitchFlag, subject: Subject): Promise<Reading> => {
-    const reading = await source.read(flag, subject);
-    expect(checkReading(reading)).toEqual(reading);
-    return reading;
-  };
-  const definite = async (source: SwitchSource, flag: SwitchFlag, subject: Subject) => {
-    const reading = await read(source, flag, subject);
-    if (reading.state === 'unknown')
-      throw new Error(`expected a definite reading of ${flag.key}, got ${JSON.stringify(reading)}`);
-    return reading;
   };
 
   describe(`a switch source: ${name}`, () => {

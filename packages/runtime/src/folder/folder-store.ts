@@ -30,28 +30,16 @@ import { ControlPoint } from './control-point.ts';
 import { requestControl } from './control-request.ts';
 import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
 import { FolderHealth } from './folder-health.ts';
+import type { FolderStoreOptions } from './folder-options.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { JournalWriter } from './journal-writer.ts';
 import { readJournals } from './journals.ts';
+import { LostStops } from './lost-stops.ts';
 import { isProcessAlive } from './processes.ts';
 import { type Look, SeenStops } from './seen-stops.ts';
 import { resolutionName, SmallFiles } from './small-files.ts';
 import { checkMark, StopFiles } from './stop-files.ts';
-
-export interface FolderStoreOptions {
-  /** Default: the machine's. */
-  readonly clock?: Clock;
-  /** The disk. Tests pass one that fails. Default: `node:fs`. */
-  readonly fs?: FolderFs;
-  /** How long a stop of another process may go unnoticed where the system gives no notice. Milliseconds, default 500; three `stat` calls each. */
-  readonly watchPollMs?: number;
-  /** How long the journal of a settled graph is kept. Milliseconds, default 7 days: a week's holiday does not lose what happened. */
-  readonly retentionMs?: number;
-  /** A journal goes on in a new file past this. Bytes, default 32 MiB: read back in a fraction of a second. */
-  readonly maxSegmentBytes?: number;
-  /** Where the local socket goes. Default: `<folder>/s`, or a folder of this user in the temporary folder where that path is too long for a socket. */
-  readonly socketDir?: string;
-}
+import { Touched } from './touched.ts';
 
 /** How long another process may take to confirm a stop. Milliseconds, default 2000: one that is well answers in a few. */
 const askOthersMs = 2_000;
@@ -73,6 +61,7 @@ class FolderStore implements StateStore {
   private readonly healths: FolderHealth;
   private readonly stopFiles: StopFiles;
   private readonly seenStops: SeenStops;
+  private readonly lostStops: LostStops;
   private readonly small: SmallFiles;
   private readonly journal: JournalWriter;
   private readonly control: ControlPoint;
@@ -83,11 +72,7 @@ class FolderStore implements StateStore {
   private watcher: FolderWatch | undefined;
   private phase: 'new' | 'open' | 'closed' = 'new';
   private closing: Promise<void> | undefined;
-  private quiet = { stamp: '', polls: 0 };
-  /** Stops that are being written again. */
-  private readonly restoring = new Set<string>();
-  /** Those whose writing failed: told of already. */
-  private readonly unrestored = new Set<string>();
+  private readonly touched: Touched;
 
   constructor(path: string, options: FolderStoreOptions) {
     if (typeof path !== 'string' || path === '')
@@ -104,7 +89,12 @@ class FolderStore implements StateStore {
       () => this.watcher?.listen(),
     );
     this.stopFiles = new StopFiles(disk, join(this.location, 'stops'), (why) => this.healths.fail('flush', why));
+    this.touched = new Touched(disk, [this.stopFiles.folder, join(this.location, 'resolutions')]);
     this.seenStops = new SeenStops(this.stopFiles);
+    this.lostStops = new LostStops(
+      (one) => this.stopFiles.restore(one, clock.now()),
+      () => this.touched.forget(),
+    );
     this.small = new SmallFiles(disk, this.location, this.processId);
     this.control = new ControlPoint(this.location, this.processId, this.small.atomic);
     this.journal = new JournalWriter({
@@ -253,7 +243,7 @@ class FolderStore implements StateStore {
       poll: () => {
         // In memory the folder is only read, and may appear later.
         this.journal.retry();
-        if (this.memory || (this.healths.check() && this.isTouched())) this.look();
+        if (this.memory || (this.healths.check() && (this.health.state !== 'ok' || this.touched.look()))) this.look();
       },
     });
     return () => {
@@ -325,29 +315,12 @@ class FolderStore implements StateStore {
     }
   }
 
-  /**
-   * A folder that has not changed for two polls has nothing new to list. Two, because a change within one tick of the file
-   * system's clock leaves the time as it was.
-   */
-  private isTouched(): boolean {
-    if (this.health.state !== 'ok') return true;
-    try {
-      const stamp = [this.stopFiles.folder, join(this.location, 'resolutions')]
-        .map((path) => this.disk.statSync(path).mtimeMs)
-        .join();
-      this.quiet = stamp === this.quiet.stamp ? { stamp, polls: this.quiet.polls + 1 } : { stamp, polls: 0 };
-      return this.quiet.polls < 2;
-    } catch {
-      return true;
-    }
-  }
-
   /** Tells the listeners what is new in the folder. */
   private look(): void {
     const { news: stops, lost } = this.reading('stops', nothing, () => this.seenStops.look());
     const resolutions = this.reading('resolutions', [], () => this.small.newResolutions(this.seenResolutions));
-    const missing = this.memory ? [] : lost.filter((one) => !this.restoring.has(one.key));
-    const fresh = missing.filter((one) => !this.unrestored.has(one.key));
+    // Written again once told, so that whoever is told first sees it gone.
+    const { fresh, write } = this.lostStops.take(this.memory ? [] : lost);
     if (stops.length > 0 || resolutions.length > 0 || fresh.length > 0) {
       this.tell({
         ...(stops.length > 0 ? { stops } : {}),
@@ -355,21 +328,7 @@ class FolderStore implements StateStore {
         ...(resolutions.length > 0 ? { resolutions } : {}),
       });
     }
-    for (const one of missing) void this.restore(one);
-  }
-
-  /** Tried at each poll until it is written: a stop that is in force here must be in force in the next process (S4). */
-  private async restore(lost: StoredStop): Promise<void> {
-    this.restoring.add(lost.key);
-    try {
-      await this.stopFiles.restore(lost, this.clock.now());
-      this.unrestored.delete(lost.key);
-    } catch {
-      this.unrestored.add(lost.key);
-      this.quiet = { stamp: '', polls: 0 };
-    } finally {
-      this.restoring.delete(lost.key);
-    }
+    write();
   }
 
   /** What cannot be read makes the health `failed`, never an answer that looks empty. In memory there may be nothing to read. */
