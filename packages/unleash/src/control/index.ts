@@ -1,0 +1,2 @@
+// index.ts: what flips switches; agents do not import it.
+export {};

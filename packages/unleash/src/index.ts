@@ -1,0 +1,2 @@
+// index.ts: what an application imports.
+export {};
