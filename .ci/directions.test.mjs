@@ -17,6 +17,9 @@ const manifest = (folder) => JSON.parse(readFileSync(join(root, folder, 'package
 const mayUse = {
   '@offswitch/core': [],
   '@offswitch/flag-file': ['@offswitch/core'],
+  '@offswitch/launchdarkly': ['@offswitch/core'],
+  '@offswitch/growthbook': ['@offswitch/core'],
+  '@offswitch/unleash': ['@offswitch/core'],
   '@offswitch/openfeature-provider': ['@offswitch/core'],
   '@offswitch/runtime': ['@offswitch/core'],
   '@offswitch/telemetry': ['@offswitch/core', '@offswitch/runtime'],
