@@ -114,7 +114,14 @@ export class Births {
     }
     if (known) {
       member.live = live;
-      if (!this.world.claim(live)) return undefined;
+      if (!this.world.claim(live)) {
+        // Refused by the store: as if it had not been asked for, so that the spawn can ask again.
+        if (!live.isOver) {
+          member.live = undefined;
+          call.childSession = undefined;
+        }
+        return undefined;
+      }
     }
     this.begin(live);
     if (!spec.inline) {

@@ -8,6 +8,8 @@ import { RuntimeError } from './error.ts';
  * own copy. Throws `not_serialisable`; `what` names the value for people.
  */
 export function snapshot<T>(what: string, value: T): T {
+  if (typeof value === 'function' || typeof value === 'symbol')
+    throw new RuntimeError('not_serialisable', `${what} is a ${typeof value}, which would be lost in a crash; pass plain data`);
   if (typeof value !== 'object' && typeof value !== 'bigint') return value;
   if (value === null) return value;
   try {

@@ -53,22 +53,27 @@ export async function attach(call: Call, agent: string, input: unknown, options?
       throw new Error(before.error);
     }
   }
-  await session.passCall(call);
   let child: LiveSession | undefined;
-  try {
-    child = engine.child(session, call, {
-      agent,
-      definition,
-      input,
-      ...(options?.userId === undefined ? {} : { userId: options.userId }),
-      ...(options?.workflow === undefined ? {} : { workflow: options.workflow }),
-    });
-  } catch (error) {
-    // Refused before there was a child: the call has ended, and its turn must not wait for it.
-    session.failCall(call, error);
-    throw error;
+  for (;;) {
+    await session.passCall(call);
+    try {
+      child = engine.child(session, call, {
+        agent,
+        definition,
+        input,
+        ...(options?.userId === undefined ? {} : { userId: options.userId }),
+        ...(options?.workflow === undefined ? {} : { workflow: options.workflow }),
+      });
+    } catch (error) {
+      // Refused before there was a child: the call has ended, and its turn must not wait for it.
+      session.failCall(call, error);
+      throw error;
+    }
+    if (child) break;
+    // Another process has it; or the store would not say whose it is, and is asked again when it has had time.
+    if (call.childSession) return never();
+    await session.hold(call);
   }
-  if (!child) return never();
   if (isPause(before?.value)) {
     // The work of the old run is taken up, and so is what its spawn was answered with.
     const pause = { ...before.value, session: child.id };

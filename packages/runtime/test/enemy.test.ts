@@ -222,6 +222,20 @@ describe('a result that is no plain data', () => {
   });
 });
 
+describe('a state that is a function or a symbol', () => {
+  test.each([
+    ['function', () => 1],
+    ['symbol', Symbol('s')],
+  ] as const)('(%s) fails its turn instead of being lost in a crash (S7)', async (what, state) => {
+    const { runtime, clock } = await world();
+    const agent = runtime.agent('alpha', (session: Session) => session.turn(async (): Promise<unknown> => state));
+    const end = agent.run(undefined);
+    await settle(clock);
+    expect(await end).toMatchObject({ status: 'failed', error: { code: 'not_serialisable' } });
+    expect(String(((await end) as { error: unknown }).error)).toContain(`is a ${what}`);
+  });
+});
+
 describe('a wall clock that jumps', () => {
   test.each([day, -day, 400 * day, -400 * day])(
     'by %i ms lifts no stop, holds nobody for ever, and repeats nothing (I13, I14)',
