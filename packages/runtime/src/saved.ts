@@ -181,9 +181,3 @@ export function unknownCalls(saved: Saved): SavedCall[] {
     ),
   );
 }
-
-/** The calls of the turn that was interrupted, or is under way: none once it is completed. */
-export function interruptedCalls(saved: Saved): readonly SavedCall[] {
-  const last = saved.turns.at(-1);
-  return last && last.number > saved.checkpointTurn ? last.calls : [];
-}

@@ -189,7 +189,7 @@ export abstract class EndingSession extends RestingSession {
     how: { readonly result?: unknown; readonly error?: unknown; readonly decision?: Stopped },
   ): void {
     if (this.isOver) return;
-    if (this.open && status === 'terminated') this.keepTurn(this.open);
+    if (this.open && status === 'terminated') this.keepLastTurn(this.open);
     let { error } = how;
     try {
       const result = snapshot(`the result of ${this.agent}`, how.result);

@@ -14,9 +14,10 @@ import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { Outcome } from './outcome.ts';
-import { applyRecord, type Saved, type SavedCall } from './saved.ts';
+import { applyRecord, type Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import type { OpenTurn } from './turn.ts';
+import { KeptTurn } from './turn-kept.ts';
 
 // A record without what every record of a session has in common.
 type Fact = JournalRecord extends infer R ? (R extends JournalRecord ? Omit<R, 's' | 'e' | 'at'> : never) : never;
@@ -158,8 +159,10 @@ export abstract class SessionState {
     else this.saved.turns = [...this.saved.turns, { number: turn.number, calls }];
   }
 
-  /** The calls of the turn that is open, as people see them. */
-  openCalls(): SavedCall[] {
-    return this.open?.toSaved() ?? [];
+  /** The same for a session that is terminated, whose turn changes no more. */
+  protected keepLastTurn(turn: OpenTurn): void {
+    const before = this.saved.turns.find((one) => one.number === turn.number);
+    const kept = turn.told().length === 0 ? { number: turn.number, calls: [] } : new KeptTurn(turn, before?.failed);
+    this.saved.turns = [...this.saved.turns.filter((one) => one !== before), kept];
   }
 }

@@ -7,13 +7,14 @@ import { isEngaged, type Stop } from '@offswitch/core';
 import type { Call } from './call.ts';
 import type { Graph, Member } from './graph.ts';
 import type { Node } from './node.ts';
-import type { Receipt, ReceiptSession, Stage } from './receipt.ts';
-import { interruptedCalls, unknownCalls } from './saved.ts';
+import { type Order, receiptId, unlatched } from './order.ts';
+import type { Receipt, Stage } from './receipt.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, sliceMs, turnOfLoop } from './slices.ts';
 import { describeStop, type StopEntry } from './stop-entry.ts';
 import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange } from './stop-set.ts';
+import { isElsewhere, isLong, receiptAtOnce, receiptInSlices } from './told.ts';
 import type { World } from './world.ts';
 
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
@@ -22,40 +23,8 @@ const latchingSliceMs = 0.1;
 const writeEveryMs = 50;
 /** What writing one costs is at most this share of the time. */
 const writeShare = 0.05;
-/** A receipt of more sessions than this is made and written in slices of the event loop. */
-const wholeAtOnce = 200;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
-
-interface Order {
-  readonly id: string;
-  readonly entry: StopEntry;
-  readonly stop: Stop;
-  readonly stages: Partial<Record<Stage, number>>;
-  /** What an earlier process wrote of it. */
-  readonly before: Receipt | undefined;
-  /** Everybody it covers, live or not. */
-  readonly covered: Map<string, Member>;
-  /** Live ones that are not yet at rest, or not yet marked. */
-  readonly waiting: Set<Member>;
-  /** Settled before the stop came. */
-  readonly ended: Set<Member>;
-  readonly residue: Set<string>;
-  /** The latch is neither durable nor known to have failed. */
-  /** Another process engaged it. */
-  readonly isLearned: boolean;
-  isLatching: boolean;
-  isEnumerated: boolean;
-  isDone: boolean;
-  released: number | undefined;
-  writeTimer: unknown;
-  writeAgainMs: number;
-  /** A receipt too long to be written at once is being written. */
-  isWriting: boolean;
-  /** What is being written was overtaken by what has happened since. */
-  isStale: boolean;
-  waiters: { readonly stage: Stage; readonly resolve: (receipt: Receipt) => void }[];
-}
 
 export class Stopping {
   private readonly world: World;
@@ -289,11 +258,14 @@ export class Stopping {
   private answer(order: Order, waiters: Order['waiters']): void {
     if (waiters.length === 0) return;
     order.waiters = order.waiters.filter((waiter) => !waiters.includes(waiter));
-    if (order.covered.size <= wholeAtOnce) {
-      const receipt = this.receipt(order);
+    if (isLong(order))
+      void receiptInSlices(this.world, order, new Slice(this.world.clock)).then((receipt) =>
+        waiters.map((one) => one.resolve(receipt)),
+      );
+    else {
+      const receipt = receiptAtOnce(this.world, order);
       for (const waiter of waiters) waiter.resolve(receipt);
-    } else
-      void this.receiptInSlices(order, new Slice(this.world.clock)).then((receipt) => waiters.map((one) => one.resolve(receipt)));
+    }
   }
 
   /** The graphs in which anything could be covered: of a session's own stop the one that it is in. */
@@ -326,13 +298,13 @@ export class Stopping {
   private write(order: Order): void {
     this.world.clock.clearTimeout(order.writeTimer);
     order.writeTimer = undefined;
-    if (order.covered.size > wholeAtOnce) {
+    if (isLong(order)) {
       if (order.isWriting) order.isStale = true;
       else void this.writeInSlices(order);
       return;
     }
     const start = this.world.clock.monotonic();
-    void this.stored(order, this.receipt(order));
+    void this.stored(order, receiptAtOnce(this.world, order));
     order.writeAgainMs = Math.max(writeEveryMs, (this.world.clock.monotonic() - start) / writeShare);
   }
 
@@ -341,7 +313,7 @@ export class Stopping {
     do {
       order.isStale = false;
       const slice = new Slice(this.world.clock);
-      const receipt = await this.receiptInSlices(order, slice);
+      const receipt = await receiptInSlices(this.world, order, slice);
       // `close` writes what is true then.
       if (this.world.isClosed) break;
       order.writeAgainMs = Math.max(writeEveryMs, slice.tookMs / writeShare);
@@ -353,12 +325,8 @@ export class Stopping {
   /** Who covers nothing of its own leaves the telling to the process that does: the receipt in the store is one for all. */
   private isOursToTell(order: Order): boolean {
     if (order.covered.size === 0) return !order.isLearned;
-    for (const member of order.covered.values()) if (!this.isElsewhere(member)) return true;
+    for (const member of order.covered.values()) if (!isElsewhere(this.world, member)) return true;
     return false;
-  }
-
-  private isElsewhere(member: Member): boolean {
-    return this.world.graphOf.get(member.node.id)?.isElsewhere === true;
   }
 
   private async stored(order: Order, receipt: Receipt): Promise<void> {
@@ -374,104 +342,13 @@ export class Stopping {
   async close(): Promise<void> {
     for (const order of this.orders.values()) {
       this.world.clock.clearTimeout(order.writeTimer);
-      if (this.isOursToTell(order)) await this.world.store.writeReceipt(this.receipt(order)).catch(() => {});
+      if (this.isOursToTell(order)) await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
     }
   }
 
   private receiptSoon(order: Order): Promise<Receipt> {
-    return order.covered.size > wholeAtOnce
-      ? this.receiptInSlices(order, new Slice(this.world.clock))
-      : Promise.resolve(this.receipt(order));
+    return isLong(order)
+      ? receiptInSlices(this.world, order, new Slice(this.world.clock))
+      : Promise.resolve(receiptAtOnce(this.world, order));
   }
-
-  private receipt(order: Order): Receipt {
-    const sessions: ReceiptSession[] = [];
-    for (const member of order.covered.values()) sessions.push(this.sessionOf(order, member));
-    return this.receiptOf(order, order.stages, sessions);
-  }
-
-  /** The stages are those of the beginning: what a session came to while the rest was looked at is news to none of them. */
-  private async receiptInSlices(order: Order, slice: Slice): Promise<Receipt> {
-    const stages = { ...order.stages };
-    const sessions: ReceiptSession[] = [];
-    for (const member of order.covered.values()) {
-      sessions.push(this.sessionOf(order, member));
-      if (slice.isOver && !this.world.isClosed) await slice.next();
-    }
-    return this.receiptOf(order, stages, sessions);
-  }
-
-  private receiptOf(order: Order, stages: Order['stages'], sessions: readonly ReceiptSession[]): Receipt {
-    const unknown = sessions.flatMap((one) =>
-      one.calls
-        .filter((call) => call.outcome === 'unknown')
-        .map((call) => `${one.session} ${call.id} ${call.name}: outcome unknown`),
-    );
-    // What an earlier process saw of sessions that are gone since stays as it was written.
-    const earlier = (order.before?.sessions ?? []).filter((one) => !order.covered.has(one.session));
-    return {
-      id: order.id,
-      stop: order.stop,
-      stages: { ...stages },
-      sessions: [...earlier, ...sessions],
-      grants: [],
-      residue: [...new Set([...(order.before?.residue ?? []).filter((one) => one !== unlatched), ...order.residue, ...unknown])],
-      ...(order.released === undefined ? {} : { released: order.released }),
-    };
-  }
-
-  private sessionOf(order: Order, member: Member): ReceiptSession {
-    const { saved, live } = member;
-    const { record } = saved;
-    const isElsewhere = this.isElsewhere(member);
-    const calls = live?.open ? live.openCalls() : interruptedCalls(saved);
-    const state: ReceiptSession['state'] = order.ended.has(member)
-      ? 'already-ended'
-      : saved.settled
-        ? saved.settled.status === 'terminated'
-          ? 'stopped'
-          : 'already-ended'
-        : !isElsewhere && (live === undefined || (order.stop.action === 'pause' && live.isAtRest))
-          ? 'paused'
-          : 'unconfirmed';
-    const inFlight = live
-      ? [...(live.calls ?? [])]
-          .filter((call) => call.isSent && call.outcome === undefined)
-          .map((call) => `${call.id} ${call.name}`)
-      : [];
-    const unresolved = new Set(unknownCalls(saved).map((call) => call.id));
-    return {
-      session: record.s,
-      path: record.path,
-      agent: record.agent,
-      workflow: record.workflow,
-      ...(record.user === undefined ? {} : { user: record.user }),
-      state,
-      ...(state === 'unconfirmed'
-        ? {
-            why: isElsewhere
-              ? 'another process runs it'
-              : inFlight.length > 0
-                ? `in flight: ${inFlight.join(', ')}`
-                : 'its turn has not ended',
-          }
-        : {}),
-      checkpointTurn: saved.checkpointTurn,
-      calls: calls.map((call) => ({
-        id: call.id,
-        kind: call.kind,
-        name: call.name,
-        outcome: call.outcome ?? (live || isElsewhere ? 'in-flight' : unresolved.has(call.id) ? 'unknown' : 'aborted'),
-        idempotencyKey: call.idempotencyKey,
-      })),
-    };
-  }
-}
-
-const unlatched =
-  'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.';
-
-/** The same switch engaged again is another stop with a receipt of its own. */
-export function receiptId(entry: StopEntry): string {
-  return entry.key.kind === 'switch' ? `${entry.name}.${entry.marks.engaged}` : entry.name;
 }

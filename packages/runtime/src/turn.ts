@@ -257,9 +257,15 @@ export class OpenTurn implements Turn {
 
   /** Every call of this turn, what is only in the journal included. */
   toSaved(): SavedCall[] {
+    return this.told().map((call) => (call instanceof Call ? call.toSaved() : call));
+  }
+
+  /** The same as they are now, not written out. */
+  told(): readonly (Call | SavedCall)[] {
+    const made = this.calls ?? [];
+    if (!this.replay || this.replay.size === 0) return made;
     // What was made again and has not come to its answer yet is as the journal has it.
-    const made = (this.calls ?? []).filter((call) => !this.replay?.has(call.key));
-    return [...(this.replay?.values() ?? []), ...made.map((call) => call.toSaved())];
+    return [...this.replay.values(), ...made.filter((call) => !this.replay!.has(call.key))];
   }
 
   /** `undefined` where the session may not go on: the caller then waits for ever. Throws for a turn that is over. */

@@ -268,3 +268,25 @@ describe('a thousand sessions under one stop', () => {
     await runtime.close();
   });
 });
+
+describe('the receipt of a session with ten thousand calls under way', () => {
+  test('is made in slices, and names each call once', async () => {
+    const { runtime, id } = await busy(slowClock(0.1));
+    await runtime.stop({ session: id, action: 'pause', reason: 'look', by: 'ann' });
+    // Known to be in force before everybody it covers was looked at.
+    for (let i = 0; i < 20; i++) await turnOfLoop();
+    let turns = 0;
+    let isOn = true;
+    const tick = (): void => {
+      turns++;
+      if (isOn) setImmediate(tick);
+    };
+    setImmediate(tick);
+    const [receipt] = await runtime.receipts();
+    isOn = false;
+    namesOnce(receipt!, 'in-flight');
+    expect(turns).toBeGreaterThan(100);
+    expect(receipt!.sessions[0]!.why).toMatch(/^in flight: t1-1 look, .* and 9980 more$/);
+    await runtime.close();
+  });
+});

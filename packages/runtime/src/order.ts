@@ -1,0 +1,46 @@
+// order.ts: one stop on its way: whom it covers, who is not at rest yet, and which stages are true.
+
+import type { Stop } from '@offswitch/core';
+import type { Member } from './graph.ts';
+import type { Receipt, Stage } from './receipt.ts';
+import type { StopEntry } from './stop-entry.ts';
+
+/** What is known of one stop on its way. */
+export interface Order {
+  readonly id: string;
+  readonly entry: StopEntry;
+  readonly stop: Stop;
+  readonly stages: Partial<Record<Stage, number>>;
+  /** What an earlier process wrote of it. */
+  readonly before: Receipt | undefined;
+  /** Everybody it covers, live or not. */
+  readonly covered: Map<string, Member>;
+  /** Live ones that are not yet at rest, or not yet marked. */
+  readonly waiting: Set<Member>;
+  /** Settled before the stop came. */
+  readonly ended: Set<Member>;
+  readonly residue: Set<string>;
+  /** Another process engaged it. */
+  readonly isLearned: boolean;
+  /** The latch is neither durable nor known to have failed. */
+  isLatching: boolean;
+  isEnumerated: boolean;
+  isDone: boolean;
+  released: number | undefined;
+  writeTimer: unknown;
+  writeAgainMs: number;
+  /** A receipt too long to be written at once is being written. */
+  isWriting: boolean;
+  /** What is being written was overtaken by what has happened since. */
+  isStale: boolean;
+  waiters: { readonly stage: Stage; readonly resolve: (receipt: Receipt) => void }[];
+}
+
+/** Residue of a stop whose latch has failed so far. */
+export const unlatched =
+  'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.';
+
+/** The same switch engaged again is another stop with a receipt of its own. */
+export function receiptId(entry: StopEntry): string {
+  return entry.key.kind === 'switch' ? `${entry.name}.${entry.marks.engaged}` : entry.name;
+}

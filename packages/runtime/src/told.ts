@@ -1,0 +1,120 @@
+// told.ts: the receipt of a stop as it is known now. A long one is made in slices of the event loop, session by session and call
+// by call.
+
+import type { Member } from './graph.ts';
+import { type Order, unlatched } from './order.ts';
+import type { Receipt, ReceiptCall, ReceiptSession } from './receipt.ts';
+import type { Slice } from './slices.ts';
+import { type KnownCall, toldCalls } from './turn-kept.ts';
+import type { World } from './world.ts';
+
+/** A receipt of more sessions and calls than this is made and written in slices. */
+const longerThan = 200;
+
+export function isLong({ covered }: Order): boolean {
+  let size = covered.size;
+  if (size > longerThan) return true;
+  for (const { live, saved } of covered.values()) {
+    size += live?.calls?.size ?? toldCalls(saved).length;
+    if (size > longerThan) return true;
+  }
+  return false;
+}
+
+export function receiptAtOnce(world: World, order: Order): Receipt {
+  const steps = makeReceipt(world, order);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+export async function receiptInSlices(world: World, order: Order, slice: Slice): Promise<Receipt> {
+  const steps = makeReceipt(world, order);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (slice.isOver && !world.isClosed) await slice.next();
+  }
+}
+
+export function isElsewhere(world: World, member: Member): boolean {
+  return world.graphOf.get(member.node.id)?.isElsewhere === true;
+}
+
+/** The stages are those of the beginning: what a session came to while the rest was looked at is news to none of them. */
+function* makeReceipt(world: World, order: Order): Generator<void, Receipt> {
+  const stages = { ...order.stages };
+  const sessions: ReceiptSession[] = [];
+  const unknown: string[] = [];
+  for (const member of order.covered.values()) {
+    sessions.push(yield* makeSession(order, member, isElsewhere(world, member), unknown));
+    yield;
+  }
+  // What an earlier process saw of sessions that are gone since stays as it was written.
+  const earlier = (order.before?.sessions ?? []).filter((one) => !order.covered.has(one.session));
+  return {
+    id: order.id,
+    stop: order.stop,
+    stages,
+    sessions: [...earlier, ...sessions],
+    grants: [],
+    residue: [...new Set([...(order.before?.residue ?? []).filter((one) => one !== unlatched), ...order.residue, ...unknown])],
+    ...(order.released === undefined ? {} : { released: order.released }),
+  };
+}
+
+/** The calls first: what is said of the session is then no older than what is said of them. */
+function* makeSession(order: Order, member: Member, isThere: boolean, unknown: string[]): Generator<void, ReceiptSession> {
+  const { record } = member.saved;
+  const isRunning = member.live !== undefined || isThere;
+  const calls: ReceiptCall[] = [];
+  for (const call of member.live?.open ? member.live.open.told() : toldCalls(member.saved)) {
+    const outcome = outcomeOf(call, isRunning);
+    if (outcome === 'unknown') unknown.push(`${record.s} ${call.id} ${call.name}: outcome unknown`);
+    calls.push({ id: call.id, kind: call.kind, name: call.name, outcome, idempotencyKey: call.idempotencyKey });
+    if (calls.length % 16 === 0) yield;
+  }
+  const { saved, live } = member;
+  const state: ReceiptSession['state'] = order.ended.has(member)
+    ? 'already-ended'
+    : saved.settled
+      ? saved.settled.status === 'terminated'
+        ? 'stopped'
+        : 'already-ended'
+      : !isThere && (live === undefined || (order.stop.action === 'pause' && live.isAtRest))
+        ? 'paused'
+        : 'unconfirmed';
+  return {
+    session: record.s,
+    path: record.path,
+    agent: record.agent,
+    workflow: record.workflow,
+    ...(record.user === undefined ? {} : { user: record.user }),
+    state,
+    ...(state === 'unconfirmed' ? { why: isThere ? 'another process runs it' : whyNot(member) } : {}),
+    checkpointTurn: saved.checkpointTurn,
+    calls,
+  };
+}
+
+/** A call that nobody runs any more and that has no end: of an effect only a person can tell. */
+function outcomeOf(call: KnownCall, isRunning: boolean): ReceiptCall['outcome'] {
+  if (call.outcome !== undefined) return call.outcome;
+  if (isRunning) return 'in-flight';
+  return call.kind === 'tool' && call.class === 'effect' ? 'unknown' : 'aborted';
+}
+
+/** Calls in flight that are named; of the others there is only the number. */
+const namedCalls = 20;
+
+function whyNot({ live }: Member): string {
+  const names: string[] = [];
+  let count = 0;
+  for (const call of live?.calls ?? []) {
+    if (!call.isSent || call.outcome !== undefined) continue;
+    if (++count <= namedCalls) names.push(`${call.id} ${call.name}`);
+  }
+  if (count === 0) return 'its turn has not ended';
+  return `in flight: ${names.join(', ')}${count > namedCalls ? ` and ${count - namedCalls} more` : ''}`;
+}

@@ -1,0 +1,44 @@
+// turn-kept.ts: the interrupted turn of a terminated session, kept as the calls it made. They are written out as the journal has
+// them when somebody takes up the work, which is seldom; a stop of 100,000 calls does not wait for it.
+
+import type { Saved, SavedCall, SavedTurn } from './saved.ts';
+import type { OpenTurn } from './turn.ts';
+
+/** What is told of a call, live or saved. */
+export type KnownCall = Pick<SavedCall, 'id' | 'kind' | 'name' | 'class' | 'idempotencyKey'> & {
+  readonly outcome?: SavedCall['outcome'] | undefined;
+};
+
+export class KeptTurn implements SavedTurn {
+  readonly number: number;
+  failed?: string;
+  private turn: OpenTurn | undefined;
+  private written: SavedCall[] | undefined;
+
+  constructor(turn: OpenTurn, failed: string | undefined) {
+    this.number = turn.number;
+    this.turn = turn;
+    if (failed !== undefined) this.failed = failed;
+  }
+
+  get calls(): SavedCall[] {
+    if (this.turn) this.calls = this.turn.toSaved();
+    return this.written!;
+  }
+
+  set calls(calls: SavedCall[]) {
+    this.written = calls;
+    this.turn = undefined;
+  }
+
+  told(): readonly KnownCall[] {
+    return this.turn ? this.turn.told() : this.written!;
+  }
+}
+
+/** The calls of the turn that was interrupted: none once it is completed. */
+export function toldCalls(saved: Saved): readonly KnownCall[] {
+  const last = saved.turns.at(-1);
+  if (!last || last.number <= saved.checkpointTurn) return [];
+  return last instanceof KeptTurn ? last.told() : last.calls;
+}
