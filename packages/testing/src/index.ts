@@ -1,6 +1,14 @@
+export { type Fault, type FaultKind, faultKinds, faults, faultUsers } from './fault.ts';
+export { describeSourceFaults } from './fault-contract.ts';
+export type { FaultContractOptions, FaultHarness } from './fault-harness.ts';
+export { type FaultProxy, type FaultProxyOptions, openFaultProxy, type ProxyMode } from './fault-proxy.ts';
+export type { FaultProblem, FaultProblemCode, FaultResult } from './fault-result.ts';
+export { runFault } from './fault-run.ts';
 export { blockPath, flipByte, readOnly, truncateTail, type Undo } from './folder-faults.ts';
+export { type HostWatch, watchHost } from './host-watch.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type FlipWords, type MemorySource, type MemorySourceOptions, memorySource } from './memory-source.ts';
 export { describeSwitchSource } from './source-contract.ts';
 export { contractSwitches, type SourceContractOptions, type SourceHarness } from './source-harness.ts';
 export { describeStateStore, type StoreHarness } from './store-contract.ts';
+export { waitUntil } from './wait-until.ts';

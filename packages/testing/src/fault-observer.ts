@@ -1,0 +1,107 @@
+// fault-observer.ts: reads a source all through a fault, at each of its notices and in between, and keeps what was wrong.
+
+import {
+  applyReading,
+  checkReading,
+  isEngaged,
+  type Marks,
+  type Reading,
+  type Subject,
+  type SwitchFlag,
+  type SwitchSource,
+  unmarked,
+} from '@offswitch/core';
+import type { FaultProblem, FaultProblemCode } from './fault-result.ts';
+
+/** One switch for one subject, and what it may read. */
+export interface Watched {
+  readonly flag: SwitchFlag;
+  readonly subject: Subject;
+  /** `engaged`: it was engaged and nobody released it. `released`: nobody ever engaged it. */
+  readonly is: 'engaged' | 'released';
+}
+
+export interface FaultObserver {
+  readonly problems: readonly FaultProblem[];
+  /** Keeps the first message of each code. */
+  problem(code: FaultProblemCode, message: string): void;
+  /** Is every stop that was engaged still latched, by all that was read? */
+  readonly isLatched: boolean;
+  /** Is any of them? */
+  readonly isAnyLatched: boolean;
+  /** From now on releases are meant: they are read, and are no problem. */
+  releasesAreMeant(): void;
+  /** One reading, checked and latched as the others. */
+  read(flag: SwitchFlag, subject: Subject): Promise<Reading>;
+  end(): void;
+}
+
+const everyMs = 5;
+
+/** `onlyCached`: with health not fresh, nothing is live; false where health is about one flag and the others are well. */
+export function observe(source: SwitchSource, watched: readonly Watched[], onlyCached: boolean): FaultObserver {
+  const problems = new Map<FaultProblemCode, FaultProblem>();
+  const latches = watched.map(() => ({ marks: unmarked as Marks, watch: undefined as number | undefined }));
+  let releasesAreMeant = false;
+  let isOver = false;
+
+  const problem = (code: FaultProblemCode, message: string): void => {
+    if (!problems.has(code)) problems.set(code, { code, message });
+  };
+  const read = async (flag: SwitchFlag, subject: Subject): Promise<Reading> => {
+    const before = source.health.state;
+    let given: unknown;
+    try {
+      given = await source.read(flag, subject);
+    } catch (error) {
+      problem('malformed', `read of ${flag.key} threw: ${String(error)}`);
+    }
+    const reading = checkReading(given);
+    if (reading.state === 'unknown') {
+      if (given !== reading && JSON.stringify(given) !== JSON.stringify(reading)) problem('malformed', reading.message);
+      return reading;
+    }
+    const isOld = before !== 'fresh' && source.health.state !== 'fresh';
+    if (onlyCached && isOld && reading.origin === 'live')
+      problem('live-while-stale', `${flag.key} read ${reading.state}, live, while health said ${before}`);
+    return reading;
+  };
+  const look = async ({ flag, subject, is }: Watched, latch: (typeof latches)[number]): Promise<void> => {
+    const reading = await read(flag, subject);
+    if (isOver || reading.state === 'unknown') return;
+    const { watch } = reading.position;
+    latch.marks = applyReading(latch.marks, reading, watch !== undefined && latch.watch === watch);
+    if (reading.state === 'engaged' && reading.origin === 'live') latch.watch = watch;
+    const words = `${flag.key} for ${JSON.stringify(subject)} read ${reading.state} (${reading.origin}, ${JSON.stringify(reading.position)})`;
+    if (is === 'released' && reading.state === 'engaged') problem('stopped-others', words);
+    if (is === 'engaged' && !releasesAreMeant && reading.state === 'released') problem('lifted', words);
+  };
+  const pass = (): void => {
+    for (const [at, one] of watched.entries()) void look(one, latches[at]!);
+  };
+
+  const stop = source.subscribe(pass);
+  const timer = setInterval(pass, everyMs);
+  pass();
+  return {
+    get problems() {
+      return [...problems.values()];
+    },
+    problem,
+    get isLatched() {
+      return watched.every(({ is }, at) => is === 'released' || isEngaged(latches[at]!.marks));
+    },
+    get isAnyLatched() {
+      return latches.some(({ marks }) => isEngaged(marks));
+    },
+    releasesAreMeant() {
+      releasesAreMeant = true;
+    },
+    read,
+    end() {
+      isOver = true;
+      clearInterval(timer);
+      stop();
+    },
+  };
+}
