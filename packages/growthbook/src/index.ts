@@ -1,2 +1,3 @@
-// index.ts: what an application imports.
-export {};
+export { GrowthBookError, type GrowthBookErrorCode } from './error.ts';
+export type { GrowthBookOptions, GrowthBookSource } from './options.ts';
+export { growthBook } from './source.ts';
