@@ -3,9 +3,9 @@
 import type { Call } from './call.ts';
 import type { Graph, Member } from './graph.ts';
 import { isPause, keepsLoose } from './loose.ts';
+import { OpenTurn } from './open-turn.ts';
 import { LiveSession } from './session.ts';
 import { snapshot } from './snapshot.ts';
-import { OpenTurn } from './turn.ts';
 import type { World } from './world.ts';
 
 /** How long after a refusal of the store it is asked again. Milliseconds. */

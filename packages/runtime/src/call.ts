@@ -5,10 +5,10 @@
 import type { Span } from '@opentelemetry/api';
 import { type CallClass, type CallKind, type CallOutcome, idempotencyKeyOf } from './journal.ts';
 import type { OpenCalls } from './open-calls.ts';
+import type { OpenTurn } from './open-turn.ts';
 import type { SavedCall } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { endCall } from './telemetry.ts';
-import type { OpenTurn } from './turn.ts';
 
 export interface CallSpec {
   readonly kind: CallKind;

@@ -2,10 +2,10 @@ import type { RunOptions } from './agent.ts';
 import { never } from './call.ts';
 import { currentContext } from './context.ts';
 import { RuntimeError } from './error.ts';
+import type { OpenTurn } from './open-turn.ts';
 import type { Outcome } from './outcome.ts';
 import type { LiveSession } from './session.ts';
 import type { AttachOptions } from './spawn.ts';
-import type { OpenTurn } from './turn.ts';
 import type { World } from './world.ts';
 
 /** The session of this runtime whose code asks for a run. Code that goes on after the end of its session starts nothing (S9). */

@@ -13,10 +13,10 @@ import { Later } from './later.ts';
 import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
 import type { OpenCalls } from './open-calls.ts';
+import type { OpenTurn } from './open-turn.ts';
 import type { Outcome } from './outcome.ts';
 import { applyRecord, type Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
-import type { OpenTurn } from './turn.ts';
 import { KeptTurn } from './turn-kept.ts';
 
 // A record without what every record of a session has in common.

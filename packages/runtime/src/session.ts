@@ -9,12 +9,13 @@ import type { Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import { messageOf } from './error-text.ts';
 import type { Graph, Member } from './graph.ts';
+import { OpenTurn } from './open-turn.ts';
 import type { Outcome } from './outcome.ts';
 import type { SavedTurn } from './saved.ts';
 import { CallingSession } from './session-calls.ts';
 import { snapshot } from './snapshot.ts';
 import { startSession } from './telemetry.ts';
-import { OpenTurn, type Turn } from './turn.ts';
+import type { Turn } from './turn.ts';
 
 /** A session as its agent sees it. */
 export interface Session {

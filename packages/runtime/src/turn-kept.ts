@@ -1,8 +1,8 @@
 // turn-kept.ts: the interrupted turn of a terminated session, kept as the calls it made. They are written out as the journal has
 // them when somebody takes up the work, which is seldom; a stop of 100,000 calls does not wait for it.
 
+import type { OpenTurn } from './open-turn.ts';
 import type { Saved, SavedCall, SavedTurn } from './saved.ts';
-import type { OpenTurn } from './turn.ts';
 
 /** What is told of a call, live or saved. */
 export type KnownCall = Pick<SavedCall, 'id' | 'kind' | 'name' | 'class' | 'idempotencyKey'> & {
