@@ -23,10 +23,12 @@ export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls 
 export type { Session } from './session.ts';
 export { ungoverned } from './status.ts';
 export {
+  awaitedSeries,
   conversationKey,
   formatStopKey,
   isConversationKey,
   parseStopKey,
+  pendingSeries,
   type StopKey,
   seriesKey,
   subjectKey,

@@ -49,6 +49,7 @@ export class Kernel {
   private shutdown: Decision = run;
   private storeTrouble: string | undefined;
   private isReady = false;
+  private declaredSeries: string | undefined;
 
   static async open(options: KernelOptions): Promise<Kernel> {
     // The source is asked while the folder is read; a rejection is bad configuration and is the caller's to see.
@@ -113,7 +114,10 @@ export class Kernel {
       bootstrapMaxAgeMs: options.bootstrapMaxAgeMs,
       onTrouble: (state) => options.onAlarm(troubleAlarm(state, options.clock.now())),
       onSwept: () => {
-        if (this.isReady) options.onChange();
+        if (!this.isReady) return;
+        // A source that came up after us names its history late, and the command line asks for it.
+        if (this.declaredSeries === undefined && this.series() !== undefined) void this.writeDeclared();
+        options.onChange();
       },
       keep: (readings) => {
         options.store
@@ -134,7 +138,8 @@ export class Kernel {
   /** What is declared here and where the flags are, for a command line that finds no process alive. */
   private async writeDeclared(): Promise<void> {
     const { switches, source, store, clock } = this.options;
-    const series = [...this.switchboard.flags].find((one) => one.lastLiveAt !== undefined)?.last?.position.series;
+    const series = this.series();
+    this.declaredSeries = series;
     const document = {
       switches: switches.flags,
       workflows: switches.workflows,
@@ -150,6 +155,11 @@ export class Kernel {
       .catch((error) =>
         this.storeFailed(`what is declared here could not be written down for the command line: ${String(error)}`),
       );
+  }
+
+  /** Whose history the source reads from, once something was read live. */
+  private series(): string | undefined {
+    return [...this.switchboard.flags].find((one) => one.lastLiveAt !== undefined)?.last?.position.series;
   }
 
   decide(node: Node): Decision {

@@ -2,6 +2,7 @@
 // or never written, still stops the right sessions (S4).
 //
 //   switch.<tier>.<subject>.<series>                            engaged and released by n
+//   switch.<tier>.<subject>.~<series>~<id>                      flipped by a person, not yet read; released by act, until a reading gives it its n
 //   act.<cause>.<action>.<tier>.<subject>.<id>                  engaged at 0, released at 0
 //
 // Names are lower case, because some file systems fold case: a subject that is not plain lower case is hashed.
@@ -53,6 +54,21 @@ export function isConversationKey(subject: string): boolean {
 /** The series as it stands in a stop's name. */
 export function seriesKey(series: string): string {
   return plain.test(series) && series.length <= 32 ? series : createHash('sha256').update(series).digest('hex').slice(0, 24);
+}
+
+/**
+ * The series of a switch's stop that a person has just made through a vendor's control, where control and source share no counter
+ * (S3). No reading is of such a series, so none releases the stop and none is taken for its echo; the first live reading of the
+ * awaited series that says engaged takes it over, at its own n. `series`: '' where nobody has read the source yet, and then any is
+ * awaited. `id`: unlike every other.
+ */
+export function pendingSeries(series: string, id: string): string {
+  return `~${series === '' ? '' : seriesKey(series)}~${id}`;
+}
+
+/** The series (as it stands in a name) that a pending stop of this series awaits, '' for any; `undefined` for one that is not pending. */
+export function awaitedSeries(series: string): string | undefined {
+  return series.startsWith('~') ? series.slice(1, series.indexOf('~', 1)) : undefined;
 }
 
 export function formatStopKey(key: StopKey): string {

@@ -24,6 +24,7 @@ import { Latches, type LatchesOptions } from './latches.ts';
 import type { Node, RootCell, TierCell } from './node.ts';
 import { decisionOf, describeStop, type StopEntry } from './stop-entry.ts';
 import {
+  awaitedSeries,
   conversationKey,
   formatStopKey,
   isConversationKey,
@@ -151,16 +152,24 @@ export class StopSet {
     const at = this.options.clock.now();
     const marks = applyReading(entry?.marks ?? unmarked, reading, sameWatch);
     const target = entry ?? this.add(name, key);
-    if (reading.state === 'engaged' && reading.origin === 'live') target.watch = watch;
-    if (marks === target.marks) return false;
+    const isLiveEngaged = reading.state === 'engaged' && reading.origin === 'live';
+    if (isLiveEngaged) target.watch = watch;
+    if (marks === target.marks) {
+      if (isLiveEngaged) this.takeOver(target, reading);
+      return false;
+    }
     if (reading.state === 'engaged') {
-      return this.change(target, marks, {
-        reason: reading.reason ?? `${flag.key} is engaged`,
-        ...(reading.by === undefined ? {} : { by: reading.by }),
-        at: isEngaged(target.marks) ? (target.details?.at ?? at) : at,
+      const pending = isLiveEngaged ? this.pending(target) : [];
+      const words = pending[0]?.details;
+      const isChanged = this.change(target, marks, {
+        reason: reading.reason ?? words?.reason ?? `${flag.key} is engaged`,
+        ...optionalBy(reading.by ?? words?.by),
+        at: isEngaged(target.marks) ? (target.details?.at ?? at) : (words?.at ?? at),
         subject,
         series: reading.position.series,
       });
+      if (isLiveEngaged) this.takeOver(target, reading);
+      return isChanged;
     }
     return this.change(target, marks, {
       reason: `${flag.key} reads released at ${n}`,
@@ -181,6 +190,33 @@ export class StopSet {
     if (marks === entry.marks) return;
     const at = this.options.clock.now();
     this.change(entry, marks, { reason: `${flag.key} reads released at ${n}`, at, subject: conversation, series });
+  }
+
+  /** Stops in force of the same switch and subject that await a live engaged reading of this one's series (stop-key.ts). */
+  private pending(entry: StopEntry): readonly StopEntry[] {
+    const { tier, subject, ...key } = entry.key;
+    const siblings = this.bySubject.get(`${tier}.${subject}`) ?? [];
+    return siblings.length < 2 || key.kind !== 'switch' ? [] : siblings.filter((one) => awaits(one, key.series));
+  }
+
+  /**
+   * The flip that a person made through the vendor's control is read at last: from here the stop goes by the reading's n. The
+   * pending one is let go only when this one is durable, so that no crash in between leaves neither (S4).
+   */
+  private takeOver(entry: StopEntry, reading: Reading): void {
+    const pending = this.pending(entry);
+    if (pending.length === 0 || reading.state !== 'engaged') return;
+    void this.latches.latch(entry).then((isLatched) => {
+      if (!isLatched) return;
+      const { series, n } = reading.position;
+      const reason = `read engaged${n === undefined ? '' : ` at ${n}`}, and stopped by that reading from here on`;
+      for (const one of pending) {
+        if (!isEngaged(one.marks)) continue;
+        const { subject } = one.details ?? {};
+        const words = { reason, at: this.options.clock.now(), series, ...(subject === undefined ? {} : { subject }) };
+        this.commit(one, releaseByAct(one.marks), words);
+      }
+    });
   }
 
   /** Engages an operator's or a breaker's stop. */
@@ -279,3 +315,11 @@ export class StopSet {
     if (root) root.epoch++;
   }
 }
+
+/** Whether it is in force and pending for a reading of this series. */
+function awaits({ key, marks }: StopEntry, series: string): boolean {
+  const awaited = key.kind === 'switch' && isEngaged(marks) ? awaitedSeries(key.series) : undefined;
+  return awaited !== undefined && (awaited === '' || awaited === series);
+}
+
+const optionalBy = (by: string | undefined): { readonly by?: string } => (by === undefined ? {} : { by });
