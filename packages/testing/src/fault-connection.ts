@@ -6,6 +6,8 @@ import type { ProxyMode } from './fault-proxy.ts';
 export interface Carried {
   /** The connection is treated so from now on. A black hole is for good. */
   become(mode: ProxyMode): void;
+  /** Resolves when the client's side of it is gone. */
+  readonly closed: Promise<void>;
 }
 
 interface CarryOptions {
@@ -81,9 +83,12 @@ export function carry(client: Socket, options: CarryOptions): Carried {
     if (isLost) client.destroy();
     else upstream?.end();
   });
-  client.on('close', () => {
-    stopTrickle();
-    upstream?.destroy();
+  const closed = new Promise<void>((resolve) => {
+    client.on('close', () => {
+      stopTrickle();
+      upstream?.destroy();
+      resolve();
+    });
   });
   upstream?.on('data', onAnswer);
   upstream?.on('end', () => {
@@ -92,10 +97,11 @@ export function carry(client: Socket, options: CarryOptions): Carried {
   });
   // A server that is not there, or is gone, looks to the client as it would without the proxy.
   upstream?.on('error', () => {
-    if (!isLost) client.resetAndDestroy();
+    if (!isLost) reset(client);
   });
 
   return {
+    closed,
     become(next) {
       if (next !== 'slow' && mode === 'slow' && !isLost && next !== 'black-hole') flush(queued.length);
       mode = next;
@@ -114,7 +120,7 @@ export function carry(client: Socket, options: CarryOptions): Carried {
           return;
         case 'reset':
         case 'refuse':
-          client.resetAndDestroy();
+          reset(client);
           upstream?.destroy();
           return;
       }
@@ -131,4 +137,10 @@ function cutAt(chunk: Buffer): number | undefined {
   const bodyStart = headEnd + 4;
   if (bodyStart === chunk.length) return undefined;
   return bodyStart + Math.floor((chunk.length - bodyStart) / 2);
+}
+
+/** RST. A socket that said its FIN already cannot (libuv refuses, and would leave it open), and is closed as it is. */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -3,7 +3,7 @@
 // Faults of the wire cannot be made in the server: a server that answers is not a black hole. Loopback only.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Carried, carry } from './fault-connection.ts';
+import { type Carried, carry, reset } from './fault-connection.ts';
 
 /**
  * - `pass`: forwards.
@@ -56,7 +56,7 @@ export async function openFaultProxy(options: FaultProxyOptions): Promise<FaultP
     accepted++;
     client.on('error', () => {});
     if (mode === 'reset' || mode === 'refuse' || carried.size >= maxConnections) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     if (mode === 'drop') {
@@ -99,6 +99,14 @@ export async function openFaultProxy(options: FaultProxyOptions): Promise<FaultP
     changing = changing.then(() => become(next));
     return changing;
   };
+  const close = async (): Promise<void> => {
+    isClosed = true;
+    await changing.catch(() => {});
+    const gone = [stopListening(), ...[...carried].map((one) => one.closed)];
+    for (const one of carried) one.become('reset');
+    await Promise.all(gone);
+  };
+  let closing: Promise<void> | undefined;
   return {
     url: `http://127.0.0.1:${port}`,
     port,
@@ -110,12 +118,9 @@ export async function openFaultProxy(options: FaultProxyOptions): Promise<FaultP
     get accepted() {
       return accepted;
     },
-    async close() {
-      isClosed = true;
-      await changing.catch(() => {});
-      const gone = stopListening();
-      for (const one of carried) one.become('reset');
-      await gone;
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
 }
