@@ -156,3 +156,4 @@ export {
   ungoverned,
   unknownCalls,
 } from '@offswitch/runtime';
+export { fromEnvironment, isVendor, type Vendor, type VendorName, type VendorVariable, vendors } from './vendors.ts';

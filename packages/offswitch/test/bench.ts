@@ -15,6 +15,7 @@ import {
 } from 'offswitch';
 import type { Io } from '../src/cli/io.ts';
 import { main } from '../src/cli/main.ts';
+import { folderPlace, type Place } from '../src/cli/place.ts';
 
 export const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },
@@ -50,7 +51,7 @@ export class Bench {
   }
 
   async start(
-    options: Pick<RuntimeOptions<'resume-rewrite' | 'batch-scoring'>, 'breakers'> = {},
+    options: Partial<Pick<RuntimeOptions<'resume-rewrite' | 'batch-scoring'>, 'breakers' | 'source'>> = {},
   ): Promise<Runtime<'resume-rewrite' | 'batch-scoring'>> {
     const runtime = await createRuntime({ switches, source: flagFile(this.file), store: folderStore(this.folder), ...options });
     this.runtimes.push(runtime as Runtime);
@@ -71,6 +72,11 @@ export class Bench {
     await runtime.close();
   }
 
+  /** Environment variables of the command. */
+  env: Record<string, string> = {};
+  /** What the application's project has installed; nothing else is found. */
+  readonly installed: Map<string, unknown> = new Map();
+
   async cli(args: readonly string[], answers?: readonly string[]): Promise<Ran> {
     let out = '';
     let err = '';
@@ -86,7 +92,7 @@ export class Bench {
       },
       isInteractive: answers !== undefined,
       hasColour: false,
-      env: {},
+      env: this.env,
       user: 'tester',
       ask: async (question) => {
         asked.push(question);
@@ -98,7 +104,14 @@ export class Bench {
         return wait(ms);
       },
     };
-    const code = await main(['--state', this.folder, ...args], io);
+    const place = (folder: string): Place => ({
+      ...folderPlace(folder),
+      load: async (specifier) => {
+        if (this.installed.has(specifier)) return this.installed.get(specifier);
+        throw Object.assign(new Error(`Cannot find module '${specifier}'`), { code: 'MODULE_NOT_FOUND' });
+      },
+    });
+    const code = await main(['--state', this.folder, ...args], io, place);
     return { code, out, err, asked, json: args.includes('--json') && out !== '' ? JSON.parse(out) : {} };
   }
 

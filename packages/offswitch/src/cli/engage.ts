@@ -3,10 +3,11 @@
 import type { Flip, Stop, Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
+import { latchFlip } from './express.ts';
 import { exit } from './failure.ts';
-import { type FlipTarget, isStopOf, latchFlip, noControl, planFlip, showFlip, stopWithoutFile, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, tellFlip } from './flip.ts';
+import { flipThrough } from './flip-through.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { flipKeeping } from './lost.ts';
 import { covered, reachOf, showReach } from './preview.ts';
 import { clean } from './print.ts';
 import { askAll, previewIn, sessionsIn } from './wire.ts';
@@ -23,12 +24,12 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   let flip: Flip | undefined;
   let act: string | undefined;
   try {
-    if (!plan.control) throw noControl(plan);
-    flip = await flipKeeping(command, plan, plan.control, 'engage', who);
-    tellFlip(command, flip);
+    if (!plan.wired) throw plan.refusal;
+    flip = await flipThrough(command, plan, plan.wired, 'engage', who);
+    tellFlip(command, plan.wired, flip);
     await latchFlip(command, plan, flip, sessions);
   } catch (error) {
-    act = await stopWithoutFile(command, plan, who, error);
+    act = await stopWithoutSource(command, plan, who, error);
     // A control that is not there would tell nobody; the folder's own watch would, a little later.
     await place.ask('reread');
   }

@@ -1,11 +1,11 @@
-// flip.ts: what engaging and releasing a switch have in common: who may, where it is written, and above which position.
+// flip.ts: what engaging and releasing a switch have in common: who may, through which control, and above which position.
 
 import { randomBytes } from 'node:crypto';
 import type { Flip, Inspection, Order, Stop, SwitchFlag, Tier } from '@offswitch/core';
 import { actionOf, isEngaged, subjectId } from '@offswitch/core';
-import type { FlagFileControl } from '@offswitch/flag-file';
 import { conversationKey, formatStopKey, parseStopKey, type StoredStop, seriesKey, subjectKey } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
+import { controlOf, type Wired } from './control-of.ts';
 import { type Declared, flagFor, needDeclared } from './declared.ts';
 import { CommandError } from './failure.ts';
 import { clean, paint } from './print.ts';
@@ -20,9 +20,12 @@ export interface FlipTarget {
 export interface FlipPlan {
   readonly target: FlipTarget;
   readonly flag: SwitchFlag;
-  /** Absent where the switches are read from something this command cannot flip. */
-  readonly control: FlagFileControl | undefined;
+  /** Absent where the switches cannot be flipped from here: `refusal` says why. */
+  readonly wired: Wired | undefined;
+  readonly refusal: CommandError | undefined;
   readonly inspection: Inspection | undefined;
+  /** What kept the switch from being looked at. */
+  readonly warning: string | undefined;
   readonly above: number | undefined;
   readonly declared: Declared;
 }
@@ -30,22 +33,38 @@ export interface FlipPlan {
 export async function planFlip(command: Command, target: FlipTarget): Promise<FlipPlan> {
   const declared = await needDeclared(command.place);
   const flag = flagFor(declared.switches, target.tier, target.subject);
-  const { kind, location, series } = declared.source;
-  if (kind !== 'flag-file' || location === undefined)
-    return { target, flag, control: undefined, inspection: undefined, above: undefined, declared };
-  const control = command.place.control(location, series);
-  const inspection = (await control.inspect(declared.switches)).find((one) => one.key === flag.key);
-  return { target, flag, control, inspection, above: await highestSeen(command, target, series), declared };
+  let wired: Wired;
+  try {
+    wired = await controlOf(command, declared);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return {
+      target,
+      flag,
+      wired: undefined,
+      refusal: error,
+      inspection: undefined,
+      warning: undefined,
+      above: undefined,
+      declared,
+    };
+  }
+  let inspection: Inspection | undefined;
+  let warning: string | undefined;
+  try {
+    inspection = (await wired.control.inspect(declared.switches)).find((one) => one.key === flag.key);
+  } catch (error) {
+    // A vendor that does not answer must not keep a stop from being made.
+    if (wired.file) throw error;
+    warning = `${wired.title} could not be asked about the switch: ${wordsOf(error)}`;
+  }
+  const above = wired.file ? await highestSeen(command, target, declared.source.series) : undefined;
+  return { target, flag, wired, refusal: undefined, inspection, warning, above, declared };
 }
 
-/** Why there is nothing to flip from here, and the way out. */
-export function noControl({ declared, flag }: FlipPlan): CommandError {
-  const { kind, location } = declared.source;
-  return new CommandError(
-    'no_control',
-    `the switches are read from ${clean(kind)}${location ? ` (${clean(location)})` : ''}, which this command cannot flip: flip ${flag.key} there. ` +
-      "An operator's stop that was made here is released by act: offswitch release --stop <id> --reason ...",
-  );
+/** Any thrown thing, as words for a terminal. */
+export function wordsOf(error: unknown): string {
+  return clean(error instanceof Error ? error.message.replace(/^\[[\w-]+\] /, '') : String(error));
 }
 
 /**
@@ -58,7 +77,7 @@ async function highestSeen(command: Command, target: FlipTarget, series: string 
   try {
     stored = await command.place.stops();
   } catch (error) {
-    command.say(paint(command.io, 'yellow', `  warning     ${clean(error instanceof Error ? error.message : String(error))}`));
+    command.say(paint(command.io, 'yellow', `  warning     ${wordsOf(error)}`));
     return undefined;
   }
   const own = stored.filter((one) => {
@@ -97,79 +116,26 @@ function isNameless(one: StoredStop): boolean {
   );
 }
 
-/**
- * The express lane: the stop goes into the state folder too, at the position the file now has. It takes hold in every process
- * without the file being read, and it stands when the file is lost before a process has seen it (S4). That of a conversation
- * covers its sessions to come; those that live, `sessions`, are ended each by its own stop too, which no release lifts (S6).
- */
-export async function latchFlip(command: Command, plan: FlipPlan, flip: Flip, sessions: Iterable<string> = []): Promise<void> {
-  const { target } = plan;
-  const { series, n } = flip.position ?? {};
-  if (series === undefined || n === undefined) return;
-  const subject = target.subject ?? '';
-  const keys = [{ subject, key: switchKey(target, series) }];
-  for (const id of sessions)
-    keys.push({ subject: id, key: switchKey({ tier: 'instance', subject: id, isConversation: false }, series) });
-  try {
-    for (const one of keys)
-      await command.place.mark(one.key, 'engaged', n, {
-        reason: flip.reason,
-        by: flip.by,
-        at: flip.at,
-        subject: one.subject,
-        series,
-      });
-  } catch (error) {
-    command.say(
-      paint(
-        command.io,
-        'yellow',
-        `  ! it is in the flag file, but not in the state folder: ${clean(error instanceof Error ? error.message : String(error))}`,
-      ),
-    );
-  }
-}
-
-/** The name of a target's stop by its switch. */
-function switchKey(target: FlipTarget, series: string): string {
-  return formatStopKey({ kind: 'switch', tier: target.tier, subject: targetKey(target), series: seriesKey(series) });
-}
-
-/** The target as it stands in the name of its stop. */
-export function targetKey(target: FlipTarget): string {
-  const subject = target.subject ?? '';
-  return target.isConversation ? conversationKey(subject) : subjectKey(subject);
-}
-
-/** The latch of a conversation lets new runs start again, with no process there to read the flag. */
-export async function unlatchConversation(command: Command, target: FlipTarget, flip: Flip): Promise<void> {
-  const { series, n } = flip.position ?? {};
-  if (!target.isConversation || series === undefined || n === undefined) return;
-  const key = switchKey(target, series);
-  const stored = (await command.place.stops()).find((one) => one.key === key);
-  if (!stored || !isEngaged(stored.marks)) return;
-  const { reason, by, at } = flip;
-  await command.place.mark(key, 'released', n, { reason, by, at, subject: target.subject ?? '', series });
-}
-
 /** Who may, what it does, and what is wrong with the switch. */
 export function showFlip(command: Command, verb: string, plan: FlipPlan): void {
   const { io } = command;
-  const { flag, control, inspection } = plan;
+  const { flag, wired, inspection, refusal, warning } = plan;
   command.say(
     `${paint(io, 'bold', `${verb} ${flag.key}`)}${plan.target.subject === undefined || flag.tier === 'feature' ? '' : ` for ${clean(plan.target.subject)}`}`,
   );
   command.say(`  effect      ${clean(flag.effect)}`);
   const who = flag.authorized.map(clean).join(', ');
-  if (control) {
-    command.say(`  authorised  ${who}. A flag file enforces nobody: whoever can write it can flip it`);
-    command.say(`  written to  ${clean(control.location)}`);
+  if (wired) {
+    command.say(`  authorised  ${who}. ${wired.enforcement}`);
+    command.say(`  written to  ${clean(wired.location)}`);
   } else {
+    const kind = clean(plan.declared.source.kind);
+    const why =
+      refusal?.code === 'no_control' ? `the switches are read from ${kind}, which this command cannot flip` : refusal?.message;
     command.say(`  authorised  ${who}. The state folder enforces nobody: whoever can write it can stop`);
-    command.say(
-      `  written to  ${clean(command.place.folder)} alone, as an operator's stop: the switches are read from ${clean(plan.declared.source.kind)}, which this command cannot flip`,
-    );
+    command.say(`  written to  ${clean(command.place.folder)} alone, as an operator's stop: ${why}`);
   }
+  if (warning !== undefined) command.say(paint(io, 'yellow', `  warning     ${warning}`));
   for (const one of inspection?.findings ?? []) {
     command.say(paint(io, one.severity === 'error' ? 'red' : 'yellow', `  ${one.severity.padEnd(10)}  ${clean(one.message)}`));
   }
@@ -190,17 +156,17 @@ export function order(plan: FlipPlan, who: Who): Order {
   };
 }
 
-export function tellFlip(command: Command, flip: Flip): void {
-  const at = flip.position?.n === undefined ? '' : ` at revision ${flip.position.n}`;
-  command.say(flip.changed ? `  ✓ written to the flag file and read back${at}` : `  the flag file said so already${at}`);
+export function tellFlip(command: Command, { title, file }: Wired, flip: Flip): void {
+  const at = flip.position?.n === undefined ? '' : ` at ${file ? 'revision' : 'position'} ${flip.position.n}`;
+  command.say(flip.changed ? `  ✓ written to ${title} and read back${at}` : `  ${title} said so already${at}`);
 }
 
 /**
  * What the source could not be made to say, the folder can: an operator's stop of the same reach (break-glass), released by act.
- * `error`: the refusal of the flag file, or that there is no control.
+ * `error`: the refusal of the control, or that there is none.
  */
-export async function stopWithoutFile(command: Command, plan: FlipPlan, who: Who, error: unknown): Promise<string> {
-  const { target, control, flag } = plan;
+export async function stopWithoutSource(command: Command, plan: FlipPlan, who: Who, error: unknown): Promise<string> {
+  const { target, wired, flag } = plan;
   const subject = target.subject ?? '';
   const id = formatStopKey({
     kind: 'act',
@@ -213,13 +179,15 @@ export async function stopWithoutFile(command: Command, plan: FlipPlan, who: Who
   const { reason, by } = who;
   await command.place.mark(id, 'engaged', 0, { reason, by, at: command.io.now(), subject });
   const warn = (text: string): void => command.say(paint(command.io, 'yellow', `  ! ${text}`));
-  const kind = control ? 'flag file' : clean(plan.declared.source.kind);
-  if (control) {
-    const why = clean(error instanceof Error ? error.message.replace(/^\[[\w-]+\] /, '') : String(error));
-    warn(`the flag file could not be flipped: ${why}`);
-    warn("so it is recorded in the state folder alone, as an operator's stop. The flag file does not show it");
+  if (wired) {
+    const title = wired.title.startsWith('the ') ? `The ${wired.title.slice(4)}` : wired.title;
+    warn(`${wired.title} could not be flipped: ${wordsOf(error)}`);
+    warn(`so it is recorded in the state folder alone, as an operator's stop. ${title} does not show it`);
+    if (!wired.file) warn(`flip ${flag.key} there too, so that the record says so; a release there does not release this stop`);
   } else {
-    warn(`${kind} has no control here: recorded in the state folder alone, as an operator's stop. ${kind} does not show it`);
+    const kind = clean(plan.declared.source.kind);
+    const why = plan.refusal?.code === 'no_control' ? `${kind} has no control here` : wordsOf(plan.refusal);
+    warn(`${why}: recorded in the state folder alone, as an operator's stop. ${kind} does not show it`);
     warn(`flip ${flag.key} there too, so that the record says so; a release there does not release this stop`);
   }
   const wayOut =
@@ -228,6 +196,12 @@ export async function stopWithoutFile(command: Command, plan: FlipPlan, who: Who
       : `to release it: offswitch release --stop ${id} --reason ...`;
   command.say(`  ${wayOut}`);
   return id;
+}
+
+/** The target as it stands in the name of its stop. */
+export function targetKey(target: FlipTarget): string {
+  const subject = target.subject ?? '';
+  return target.isConversation ? conversationKey(subject) : subjectKey(subject);
 }
 
 /** Whether a stop in force is the one of this flip. */

@@ -2,10 +2,10 @@
 
 import type { Stop } from '@offswitch/core';
 import { type Receipt, type Stage, stageNames, stages } from '@offswitch/runtime';
-import type { Command } from './command.ts';
+import type { Command, Who } from './command.ts';
 import { silentOnes } from './preview.ts';
 import { clean, count, paint } from './print.ts';
-import { type Answered, askAll, isRecord, receiptsIn, type Status, statusIn } from './wire.ts';
+import { type Answered, askAll, isRecord, receiptsIn, type Status, statusIn, stopsIn } from './wire.ts';
 
 /** How long a command waits for confirmation. Milliseconds. 5 s: a file change takes 50 ms to be read; past that somebody should look. */
 const confirmWithinMs = 5000;
@@ -82,10 +82,14 @@ async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: S
   return answers.answered.flatMap((one) => one.value).filter((one) => one.released === undefined && isIt(one.stop));
 }
 
-/** Waits until no running process holds it any more; the stops that are still held when time is up. */
+/**
+ * Waits until no running process holds it any more; the stops that are still held when time is up. `flipped`: the switch that the
+ * control has confirmed released: where its source gives no positions no reading can release, so it is released by act (S3).
+ */
 export async function followRelease(
   command: Command,
   isIt: (stop: Stop) => boolean,
+  flipped?: { readonly key: string; readonly who: Who },
 ): Promise<{ readonly held: readonly Stop[]; readonly processes: number; readonly silent: readonly string[] }> {
   const { io, place } = command;
   const until = io.now() + confirmWithinMs;
@@ -95,6 +99,15 @@ export async function followRelease(
     const silent = silentOnes(statuses);
     if ((held.length === 0 && silent.length === 0) || io.now() >= until)
       return { held, processes: statuses.answered.length, silent };
+    if (flipped) {
+      for (const one of statuses.answered) {
+        const line = one.value.switches.find(({ key }) => key === flipped.key);
+        if (line?.series === undefined || line.n !== undefined) continue;
+        // Refused while it still reads engaged there; then it is asked again.
+        for (const stop of one.value.stops.filter(isIt))
+          await askAll(place, 'release', { stop: stop.id, ...flipped.who }, stopsIn, one.process);
+      }
+    }
     await io.sleep(pollMs);
   }
 }

@@ -6,11 +6,15 @@ import type { Breaker } from '@offswitch/core';
 import { CommanderError, Command as Program } from 'commander';
 import { type Command, commandOf, type Done, subjectOf, tierOf, whoOf } from './command.ts';
 import { engage } from './engage.ts';
+import { withEnvFile } from './env-file.ts';
 import { CommandError, exit, failureOf } from './failure.ts';
+import { history } from './history.ts';
+import { inspect } from './inspect.ts';
 import { type Io, terminal } from './io.ts';
 import { lint } from './lint.ts';
 import { folderPlace, type Place } from './place.ts';
 import { clean } from './print.ts';
+import { provision } from './provision.ts';
 import { receipts } from './receipts.ts';
 import { release, releaseBreaker, releaseStop } from './release.ts';
 import { resolve, type Verdict } from './resolve.ts';
@@ -32,6 +36,11 @@ interface Options extends Verdict {
   readonly breaker?: string;
   readonly workflow?: string;
   readonly allow?: string;
+  readonly envFile?: string;
+  readonly source?: string;
+  readonly apply?: boolean;
+  readonly key?: string;
+  readonly limit?: string;
 }
 
 /** Runs one command line and resolves with its exit code (failure.ts). `place` makes the ports; tests pass their own. */
@@ -41,6 +50,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .description('Stops AI agents, and lets them go on.')
     .option('--state <folder>', 'state folder of the application (default: $OFFSWITCH_STATE, else .offswitch)')
     .option('--json', 'one JSON object on stdout, for machines')
+    .option('--env-file <file>', "the vendor's credentials, as NAME=value lines; what is set in the environment wins")
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(cleanLines(text)) })
     .addHelpText(
@@ -53,7 +63,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
       const self = given.at(-1) as Program;
       const options = self.optsWithGlobals<Options>();
       const command = commandOf(
-        io,
+        withEnvFile(io, options.envFile),
         place(resolvePath(options.state ?? (io.env.OFFSWITCH_STATE || '.offswitch'))),
         options.json === true,
       );
@@ -134,6 +144,28 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .argument('[id]')
     .action(on((command, _, [id]) => receipts(command, id)));
   program
+    .command('provision')
+    .description('create the declared switches where they are missing; shows the plan first')
+    .option('--apply', 'carry the plan out')
+    .option('--source <name>', 'at another vendor than the one that is read now: launchdarkly, growthbook, unleash')
+    .option('-y, --yes', 'do not ask')
+    .action(
+      on((command, { apply, yes, source }) =>
+        provision(command, { isApplied: apply === true, isYes: yes === true, kind: source }),
+      ),
+    );
+  program
+    .command('inspect')
+    .description('what the source says of each switch, and what is wrong with it')
+    .option('--source <name>', 'at another vendor than the one that is read now')
+    .action(on((command, { source }) => inspect(command, source)));
+  program
+    .command('history')
+    .description('who flipped what, when and why')
+    .option('--key <flag>', 'of one switch')
+    .option('--limit <n>', 'at most this many (default 50)')
+    .action(on((command, { key, limit }) => history(command, key, limitOf(limit))));
+  program
     .command('lint')
     .description('faults of a flag file')
     .argument('[file]')
@@ -157,6 +189,12 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
 }
 
 const breakers: readonly Breaker[] = ['cost', 'tool-failures', 'turns', 'actions', 'repeats'];
+
+function limitOf(text: string | undefined): number {
+  const limit = text === undefined ? 50 : Number(text);
+  if (Number.isSafeInteger(limit) && limit > 0) return limit;
+  throw new CommandError('bad_limit', '--limit is a whole number above 0', exit.usage);
+}
 
 function targetOf(tier: string | undefined, subject: string | undefined, options: Options) {
   const which = tierOf(tier ?? '');

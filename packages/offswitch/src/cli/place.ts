@@ -15,6 +15,7 @@ import {
   type StoredStop,
   type StoreOpening,
 } from '@offswitch/runtime';
+import { loadFrom } from './control-of.ts';
 import { CommandError } from './failure.ts';
 
 export interface Place {
@@ -33,6 +34,8 @@ export interface Place {
   /** What the application declared, as its runtime wrote it down. */
   document(): Promise<unknown>;
   control(path: string, series: string | undefined): FlagFileControl;
+  /** A module that the application's project has installed. Rejects as an import does. */
+  load(specifier: string): Promise<unknown>;
   lint(path: string, switches: KillSwitches | undefined): Promise<readonly LintFinding[]>;
 }
 
@@ -77,6 +80,7 @@ export function folderPlace(folder: string): Place {
     },
     document: () => reader.readDocument('switches'),
     control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),
+    load: (specifier) => loadFrom(process.cwd(), specifier),
     lint: async (path, switches) => lintFlagFile(await readFile(path, 'utf8'), switches),
   };
 }

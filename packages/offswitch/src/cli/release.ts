@@ -1,21 +1,23 @@
-// release.ts: lets go again: of a switch through the flag file, of a stop by act, of a tripped breaker.
+// release.ts: lets go again: of a switch through its control, of a stop by act, of a tripped breaker.
 
-import { type Breaker, isEngaged, type Stop, unknownWorkflow } from '@offswitch/core';
+import { type Breaker, type Inspection, isEngaged, type Stop, unknownWorkflow } from '@offswitch/core';
 import { isConversationKey, parseStopKey } from '@offswitch/runtime';
 import { type Command, type Done, done, stopOf, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
+import { controlOf } from './control-of.ts';
 import { readDeclared } from './declared.ts';
+import { releasePending, unlatchConversation } from './express.ts';
 import { CommandError, exit } from './failure.ts';
-import { type FlipTarget, isStopOf, noControl, planFlip, showFlip, tellFlip, unlatchConversation } from './flip.ts';
+import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip, wordsOf } from './flip.ts';
+import { flipThrough } from './flip-through.ts';
 import { followRelease } from './follow.ts';
-import { flipKeeping } from './lost.ts';
 import { reachOf, showReach } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
 import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
   const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target.tier, target.subject)]);
-  if (!plan.control) throw noControl(plan);
+  if (!plan.wired) throw plan.refusal;
   showFlip(command, 'release', plan);
   if (target.tier === 'instance') {
     command.say(
@@ -35,18 +37,28 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
           : '';
   await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
 
-  const flip = await flipKeeping(command, plan, plan.control, 'release', who);
-  tellFlip(command, flip);
+  const flip = await flipThrough(command, plan, plan.wired, 'release', who);
+  tellFlip(command, plan.wired, flip);
   await unlatchConversation(command, target, flip);
+  const pending = await releasePending(command, plan, who);
+  if (pending.length > 0) command.say('  ✓ what no process had read yet is released by act');
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
   if (target.tier === 'instance') return done({ flip });
-  const after = await followRelease(command, isStopOf(target, new Set()));
+  const after = await followRelease(command, isStopOf(target, new Set()), { key: plan.flag.key, who });
   tellHeld(command, after);
   const isConfirmed = after.held.length === 0 && after.silent.length === 0;
   await tellOthers(command, target);
   return done(
-    { flip, preview: reach.preview, confirmed: isConfirmed, processes: after.processes, held: after.held, silent: after.silent },
+    {
+      flip,
+      pending,
+      preview: reach.preview,
+      confirmed: isConfirmed,
+      processes: after.processes,
+      held: after.held,
+      silent: after.silent,
+    },
     isConfirmed ? exit.ok : exit.unconfirmed,
   );
 }
@@ -87,7 +99,7 @@ function tellHeld(command: Command, after: Awaited<ReturnType<typeof followRelea
     command.say('  ✓ released: confirmed by every running process');
 }
 
-/** Releases one stop by act, named by its id (S3). Works with no process alive, unless the flag file still says engaged. */
+/** Releases one stop by act, named by its id (S3). Works with no process alive, unless the source still says engaged. */
 export async function releaseStop(command: Command, id: string, who: Who, isYes: boolean): Promise<Done> {
   const { place } = command;
   const key = parseStopKey(id);
@@ -180,17 +192,28 @@ function showStop(command: Command, stop: Stop): void {
   );
 }
 
-/** A file that says engaged would stop it again at once; saying "released" would be untrue. */
+/** A source that says engaged would stop it again at once; saying "released" would be untrue. */
 async function refuseWhileEngaged(command: Command, stop: Stop): Promise<void> {
   const declared = await readDeclared(command.place);
-  if (declared?.source.kind !== 'flag-file' || declared.source.location === undefined) return;
-  const inspections = await command.place.control(declared.source.location, declared.source.series).inspect(declared.switches);
+  if (!declared) return;
+  let inspections: readonly Inspection[];
+  let location: string;
+  try {
+    const wired = await controlOf(command, declared);
+    ({ location } = wired);
+    inspections = await wired.control.inspect(declared.switches);
+  } catch (error) {
+    // No process reads it and nobody can ask: the act stands, and is undone by the first reading that says engaged.
+    const what = `${declared.source.kind} could not be asked whether it still says engaged`;
+    command.say(paint(command.io, 'yellow', `  ! ${clean(what)}: ${wordsOf(error)}`));
+    return;
+  }
   const name = subjectName(stop.subject);
   const one = inspections.find(({ flag }) => flag.tier === stop.tier && (flag.tier !== 'feature' || flag.workflow === name));
   if (one?.engaged === 'everybody' || (one?.engaged === 'targets' && one.targets.includes(name))) {
     throw new CommandError(
       'release_refused',
-      `${one.key} still says engaged in ${declared.source.location}: release it there with offswitch release ${stop.tier} ${clean(name)} --reason ...`,
+      `${one.key} still says engaged in ${clean(location)}: release it there with offswitch release ${stop.tier} ${clean(name)} --reason ...`,
     );
   }
 }

@@ -1,10 +1,12 @@
 // status.ts: every switch and whether it is wired to anything, what is in force, who runs. Works with no process alive.
 
 import { type Flip, type Inspection, isEngaged, type Stop, type SwitchFlag } from '@offswitch/core';
-import { parseStopKey, type StoredStop } from '@offswitch/runtime';
+import { awaitedSeries, parseStopKey, type StoredStop } from '@offswitch/runtime';
 import { type Command, type Done, done, stopOf } from './command.ts';
+import { controlOf, type Wired } from './control-of.ts';
 import { type Declared, readDeclared } from './declared.ts';
-import { failureOf } from './failure.ts';
+import { CommandError, failureOf } from './failure.ts';
+import { wordsOf } from './flip.ts';
 import { leftBehind } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { age, clean, paint, table } from './print.ts';
@@ -13,7 +15,7 @@ import { type Answered, askAll, type Status, statusIn, subjectName } from './wir
 interface SwitchLine {
   readonly key: string;
   readonly tier: string;
-  /** What the processes that run read, else what the file says. */
+  /** What the processes that run read, else what the control says. */
   readonly state: string;
   readonly targets: readonly string[];
   readonly authorized: readonly string[];
@@ -39,12 +41,19 @@ export async function status(command: Command): Promise<Done> {
   };
   const declared = await attempt(() => readDeclared(place), undefined);
   const stored = await attempt(() => place.stops(), []);
-  const control =
-    declared?.source.kind === 'flag-file' && declared.source.location !== undefined
-      ? place.control(declared.source.location, declared.source.series)
-      : undefined;
-  const inspections = declared && control ? await attempt(() => control.inspect(declared.switches), []) : [];
-  const history = control ? await attempt(() => control.history({ limit: 10_000 }), []) : [];
+  let blind: string | undefined;
+  const wired =
+    declared &&
+    (await controlOf(command, declared).catch((error: unknown) => {
+      // That nothing here can flip it is said where something is to be flipped.
+      if (!(error instanceof CommandError && error.code === 'no_control')) blind = wordsOf(error);
+      return undefined;
+    }));
+  const control = wired?.control;
+  const [inspections, history] = await Promise.all([
+    declared && control ? attempt(() => control.inspect(declared.switches), []) : [],
+    control ? attempt(() => control.history({ limit: wired.file ? 10_000 : 100 }), []) : [],
+  ]);
   const switches = (declared?.switches.flags ?? []).map((flag) => lineOf(flag, running, inspections, stored, history));
   const stops = new Map<string, Stop>();
   for (const one of stored) {
@@ -59,7 +68,7 @@ export async function status(command: Command): Promise<Done> {
     for (const { state } of await attempt(() => leftBehind(place), [])) sessions[state] = (sessions[state] ?? 0) + 1;
   }
 
-  show(command, { declared, running, switches, stops: [...stops.values()], sessions, problems });
+  show(command, { declared, wired, blind, running, switches, stops: [...stops.values()], sessions, problems });
   return done({
     folder: place.folder,
     processes: running.map((one) => ({ process: one.process, pid: one.pid, source: one.value.source, store: one.value.store })),
@@ -69,6 +78,7 @@ export async function status(command: Command): Promise<Done> {
     sessions,
     ungoverned: [...new Set(running.flatMap((one) => one.value.ungoverned))],
     problems,
+    ...(blind === undefined ? {} : { unseen: blind }),
     at: io.now(),
   });
 }
@@ -116,6 +126,9 @@ function lineOf(
 
 interface Shown {
   readonly declared: Declared | undefined;
+  readonly wired: Wired | undefined;
+  /** Why what the source's management says is not shown. */
+  readonly blind: string | undefined;
   readonly running: readonly Answered<Status>[];
   readonly switches: readonly SwitchLine[];
   readonly stops: readonly Stop[];
@@ -123,13 +136,13 @@ interface Shown {
   readonly problems: readonly string[];
 }
 
-function show(command: Command, { declared, running, switches, stops, sessions, problems }: Shown): void {
+function show(command: Command, { declared, wired, blind, running, switches, stops, sessions, problems }: Shown): void {
   const { io, place } = command;
   const now = io.now();
   command.say(`state folder ${clean(place.folder)}`);
   for (const one of problems) command.say(paint(io, 'red', `  ! ${one}`));
   if (running.length === 0)
-    command.say(paint(io, 'yellow', '  no process answers; what follows is what the folder and the flag file say'));
+    command.say(paint(io, 'yellow', '  no process answers; what follows is what the folder and the control say'));
   for (const { pid, value } of running) {
     const { source, store } = value;
     const since = source.since === undefined ? '' : ` since ${age(now, source.since)}`;
@@ -140,8 +153,9 @@ function show(command: Command, { declared, running, switches, stops, sessions, 
   if (!declared) command.say('  no switches are declared here yet: start the application once, or name its folder with --state');
   else
     command.say(
-      `  switches in ${clean(declared.source.location ?? declared.source.kind)}${declared.source.kind === 'flag-file' ? '. A flag file enforces nobody: whoever can write it can flip them' : ''}`,
+      `  switches in ${clean(declared.source.location ?? declared.source.kind)}${wired ? `. ${wired.enforcement.replace(/ it$/, ' them')}` : ''}`,
     );
+  if (blind !== undefined) command.say(paint(io, 'yellow', `  what is set there is not shown: ${blind}`));
 
   command.say('\nswitches');
   // Padded by hand, since each line has a colour of its own.
@@ -170,9 +184,25 @@ function show(command: Command, { declared, running, switches, stops, sessions, 
       one.id,
     ]);
     command.say(table([['tier', 'subject', 'action', 'cause', 'reason', 'by', 'since', 'id'], ...rows]).trimEnd());
+    for (const { id, tier } of stops.filter((one) => isPending(one.id) && one.tier !== 'instance')) {
+      const wayOut = `released with its switch by offswitch release ${tier}, or by offswitch release --stop`;
+      command.say(
+        paint(
+          io,
+          'yellow',
+          `  ! ${clean(id)} was flipped from here and no process has read it there yet; until then it is ${wayOut}`,
+        ),
+      );
+    }
   }
   const states = Object.entries(sessions).filter(([, n]) => n > 0);
   command.say(`\nsessions: ${states.length === 0 ? 'none' : states.map(([state, n]) => `${n} ${clean(state)}`).join(', ')}`);
   const ungoverned = [...new Set(running.flatMap((one) => one.value.ungoverned))];
   if (ungoverned.length > 0) command.say(`not governed: ${ungoverned.map(clean).join('; ')}`);
+}
+
+/** Latched by the express lane, before any process has read the flip at the source. */
+function isPending(id: string): boolean {
+  const key = parseStopKey(id);
+  return key?.kind === 'switch' && awaitedSeries(key.series) !== undefined;
 }
