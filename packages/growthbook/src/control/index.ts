@@ -1,2 +1,3 @@
-// index.ts: what flips switches; agents do not import it.
-export {};
+export { GrowthBookError, type GrowthBookErrorCode } from '../error.ts';
+export { growthBookControl } from './control.ts';
+export type { GrowthBookControlOptions } from './options.ts';

@@ -39,6 +39,7 @@ function create(context: ApiContext, request: GrowthBookRequest): GrowthBookAnsw
   if (typeof name !== 'string' || name === '') return refusal(400, 'name: is required');
   if (type !== 'list' || typeof attributeKey !== 'string' || !Array.isArray(values))
     return refusal(400, 'this scripted server speaks saved groups of type list, with attributeKey and values');
+  if (!context.stored.attributes.has(attributeKey)) return refusal(400, `Unknown attributeKey: ${attributeKey}`);
   const now = context.stamp();
   const group: StoredGroup = {
     id: `grp_${context.stored.groups.size + 1}`,

@@ -4,6 +4,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type GrowthBookAnswer, type GrowthBookRequest, refusal } from './answer.ts';
+import { attributesApi } from './attributes-api.ts';
 import { type ApiContext, featuresApi } from './features-api.ts';
 import { groupRevisionsApi, groupsApi } from './groups-api.ts';
 import { encrypt, type FeatureDefinition, featuresOf, type Json } from './payload.ts';
@@ -167,6 +168,7 @@ export async function startGrowthBookServer(options: GrowthBookServerOptions = {
     const late = limited();
     if (late) return late;
     if (first === 'v2' && second === 'features') return featuresApi(context(), request, rest);
+    if (first === 'v1' && second === 'attributes') return attributesApi(context(), request, rest);
     if (first === 'v1' && second === 'saved-groups') return groupsApi(context(), request, rest);
     if (first === 'v1' && second === 'saved-groups-revisions') return groupRevisionsApi(context(), request, rest);
     return undefined;

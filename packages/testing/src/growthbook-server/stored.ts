@@ -78,10 +78,12 @@ export interface Stored {
   readonly revisions: Map<string, StoredRevision[]>;
   readonly groups: Map<string, StoredGroup>;
   readonly groupRevisions: Map<string, GroupRevision[]>;
+  /** Targeting attributes, by name; `id` is always there. */
+  readonly attributes: Set<string>;
 }
 
 export function emptyStored(): Stored {
-  return { features: new Map(), revisions: new Map(), groups: new Map(), groupRevisions: new Map() };
+  return { features: new Map(), revisions: new Map(), groups: new Map(), groupRevisions: new Map(), attributes: new Set(['id']) };
 }
 
 /** Files the feature's present state as its next published revision. */
