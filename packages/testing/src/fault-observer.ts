@@ -1,17 +1,8 @@
 // fault-observer.ts: reads a source all through a fault, at each of its notices and in between, and keeps what was wrong.
 
-import {
-  applyReading,
-  checkReading,
-  isEngaged,
-  type Marks,
-  type Reading,
-  type Subject,
-  type SwitchFlag,
-  type SwitchSource,
-  unmarked,
-} from '@offswitch/core';
+import { checkReading, type Reading, type Subject, type SwitchFlag, type SwitchSource } from '@offswitch/core';
 import type { FaultProblem, FaultProblemCode } from './fault-result.ts';
+import { type ReadingLatch, readingLatch } from './reading-latch.ts';
 
 /** One switch for one subject, and what it may read. */
 export interface Watched {
@@ -41,7 +32,7 @@ const everyMs = 5;
 /** `onlyCached`: with health not fresh, nothing is live; false where health is about one flag and the others are well. */
 export function observe(source: SwitchSource, watched: readonly Watched[], onlyCached: boolean): FaultObserver {
   const problems = new Map<FaultProblemCode, FaultProblem>();
-  const latches = watched.map(() => ({ marks: unmarked as Marks, watch: undefined as number | undefined }));
+  const latches = watched.map(readingLatch);
   let releasesAreMeant = false;
   let isOver = false;
 
@@ -66,12 +57,10 @@ export function observe(source: SwitchSource, watched: readonly Watched[], onlyC
       problem('live-while-stale', `${flag.key} read ${reading.state}, live, while health said ${before}`);
     return reading;
   };
-  const look = async ({ flag, subject, is }: Watched, latch: (typeof latches)[number]): Promise<void> => {
+  const look = async ({ flag, subject, is }: Watched, latch: ReadingLatch): Promise<void> => {
     const reading = await read(flag, subject);
     if (isOver || reading.state === 'unknown') return;
-    const { watch } = reading.position;
-    latch.marks = applyReading(latch.marks, reading, watch !== undefined && latch.watch === watch);
-    if (reading.state === 'engaged' && reading.origin === 'live') latch.watch = watch;
+    latch.take(reading);
     const words = `${flag.key} for ${JSON.stringify(subject)} read ${reading.state} (${reading.origin}, ${JSON.stringify(reading.position)})`;
     if (is === 'released' && reading.state === 'engaged') problem('stopped-others', words);
     if (is === 'engaged' && !releasesAreMeant && reading.state === 'released') problem('lifted', words);
@@ -89,10 +78,10 @@ export function observe(source: SwitchSource, watched: readonly Watched[], onlyC
     },
     problem,
     get isLatched() {
-      return watched.every(({ is }, at) => is === 'released' || isEngaged(latches[at]!.marks));
+      return watched.every(({ is }, at) => is === 'released' || latches[at]!.isEngaged);
     },
     get isAnyLatched() {
-      return latches.some(({ marks }) => isEngaged(marks));
+      return latches.some((latch) => latch.isEngaged);
     },
     releasesAreMeant() {
       releasesAreMeant = true;

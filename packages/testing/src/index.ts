@@ -8,7 +8,8 @@ export { blockPath, flipByte, readOnly, truncateTail, type Undo } from './folder
 export { type HostWatch, watchHost } from './host-watch.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type FlipWords, type MemorySource, type MemorySourceOptions, memorySource } from './memory-source.ts';
+export { type ReadingLatch, readingLatch } from './reading-latch.ts';
 export { describeSwitchSource } from './source-contract.ts';
-export { contractSwitches, type SourceContractOptions, type SourceHarness } from './source-harness.ts';
+export { contractSwitches, type OtherFlag, type SourceContractOptions, type SourceHarness } from './source-harness.ts';
 export { describeStateStore, type StoreHarness } from './store-contract.ts';
 export { waitUntil } from './wait-until.ts';
