@@ -14,6 +14,8 @@ export interface VendorVariable {
   readonly fallback?: string;
   /** May be left out, and then the factory's own default counts. */
   readonly isOptional?: true;
+  /** What the option takes, where that is not the value as people write it. */
+  readonly adapt?: (value: string) => string;
 }
 
 export interface Vendor {
@@ -30,6 +32,11 @@ export interface Vendor {
   readonly source: readonly VendorVariable[];
   /** What flipping takes: the people's side. Agents need none of it. */
   readonly control: readonly VendorVariable[];
+}
+
+/** Client documentation says `.../api/`, and the admin API lives beside it. */
+function withoutApi(url: string): string {
+  return url.replace(/\/+$/, '').replace(/\/api$/, '');
 }
 
 /** The vendors whose switches the `offswitch` command flips, and the environment variables of each. */
@@ -88,6 +95,19 @@ export const vendors: Readonly<Record<VendorName, Vendor>> = {
         fallback: 'https://api.growthbook.io',
       },
       { name: 'GROWTHBOOK_ENVIRONMENT', option: 'environment', what: 'environment', fallback: 'production' },
+      {
+        name: 'GROWTHBOOK_CLIENT_KEY',
+        option: 'clientKey',
+        what: 'as above: a flip is then read back from the SDK endpoint too',
+        isOptional: true,
+      },
+      {
+        name: 'GROWTHBOOK_SDK_HOST',
+        option: 'apiHost',
+        what: 'as above; left out, the API host, past any CDN',
+        isOptional: true,
+      },
+      { name: 'GROWTHBOOK_DECRYPTION_KEY', option: 'decryptionKey', what: 'as above', isOptional: true },
       { name: 'GROWTHBOOK_PROJECT', option: 'project', what: 'project id, where features live in one', isOptional: true },
     ],
   },
@@ -98,11 +118,16 @@ export const vendors: Readonly<Record<VendorName, Vendor>> = {
     sourceFactory: 'unleash',
     controlFactory: 'unleashControl',
     source: [
-      { name: 'UNLEASH_URL', option: 'url', what: 'the server, https://unleash.example.com' },
+      {
+        name: 'UNLEASH_URL',
+        option: 'url',
+        what: 'the server, https://unleash.example.com',
+        adapt: (url) => `${withoutApi(url)}/api`,
+      },
       { name: 'UNLEASH_CLIENT_TOKEN', option: 'token', what: 'backend (client) token of the environment' },
     ],
     control: [
-      { name: 'UNLEASH_URL', option: 'baseUrl', what: 'the server, https://unleash.example.com' },
+      { name: 'UNLEASH_URL', option: 'url', what: 'the server, https://unleash.example.com', adapt: withoutApi },
       { name: 'UNLEASH_ADMIN_TOKEN', option: 'token', what: 'personal access token or service account token' },
       { name: 'UNLEASH_PROJECT', option: 'project', what: 'project id', fallback: 'default' },
       { name: 'UNLEASH_ENVIRONMENT', option: 'environment', what: 'environment', fallback: 'production' },
@@ -123,7 +148,7 @@ export function fromEnvironment(
   const missing: VendorVariable[] = [];
   for (const one of variables) {
     const value = env[one.name]?.trim() || one.fallback;
-    if (value !== undefined) options[one.option] = value;
+    if (value !== undefined) options[one.option] = one.adapt ? one.adapt(value) : value;
     else if (!one.isOptional) missing.push(one);
   }
   return { options, missing };

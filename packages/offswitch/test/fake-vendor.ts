@@ -14,6 +14,8 @@ export class FakeVendor {
   failure: Error | undefined;
   /** False: the vendor's client does not hear of a change before its own next poll. */
   isHeardOnRefresh = true;
+  /** Flips are answered when this is. */
+  answered: Promise<void> = Promise.resolve();
   inspections: readonly Inspection[] = [];
   isProvisioned = false;
 
@@ -71,7 +73,10 @@ export class FakeVendor {
     };
     return {
       name: 'unleash',
-      engage: async (order) => flip('engage', order),
+      engage: async (order) => {
+        await this.answered;
+        return flip('engage', order);
+      },
       release: async (order) => flip('release', order),
       provision: async (switches, { apply = false } = {}) =>
         guarded((): Plan => {

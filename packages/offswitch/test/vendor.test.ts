@@ -33,13 +33,15 @@ describe('a flip of a switch that is read from a vendor', () => {
     expect(ran.out).toContain('on-call. Unleash enforces it: the token in UNLEASH_ADMIN_TOKEN decides');
     expect(ran.out).toContain('✓ written to Unleash and read back');
     expect(vendor.made[0]).toMatchObject({
-      baseUrl: 'http://127.0.0.1:1',
+      url: 'http://127.0.0.1:1',
       token: secret,
       project: 'default',
       environment: 'production',
     });
     expect(vendor.flips).toMatchObject([{ action: 'engage', key: 'killswitch.feature.batch-scoring', by: 'tester' }]);
-    expect(runtime.stops()).toMatchObject([{ cause: 'switch', reason: 'bad scores', subject: { workflow: 'batch-scoring' } }]);
+    expect(runtime.stops()).toMatchObject([
+      { cause: 'switch', reason: 'bad scores', by: 'tester', subject: { workflow: 'batch-scoring' } },
+    ]);
     const back = await bench.cli([...release, '--json']);
     expect(back).toMatchObject({ code: 0, json: { confirmed: true, held: [] } });
     expect(runtime.stops()).toEqual([]);
@@ -57,6 +59,17 @@ describe('a flip of a switch that is read from a vendor', () => {
     vendor.byHand('release', 'killswitch.feature.batch-scoring');
     vendor.poll();
     await expect.poll(() => runtime.stops()).toEqual([]);
+  });
+  test('stops before the vendor has answered', async () => {
+    const runtime = await start();
+    let answer = (): void => undefined;
+    vendor.answered = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const ran = bench.cli(engage);
+    await expect.poll(() => causes(runtime)).toEqual(['switch']);
+    answer();
+    expect((await ran).code).toBe(0);
   });
   test('released before anybody has read it is released by act, and is told so', async () => {
     vendor.isHeardOnRefresh = false;
@@ -85,7 +98,8 @@ describe('a flip of a switch that is read from a vendor', () => {
     bench.installed.set('@offswitch/unleash/control', vendor.module);
     const runtime = await start();
     await bench.cli(engage);
-    expect(causes(runtime)).toEqual(['switch']);
+    await expect.poll(() => causes(runtime)).toEqual(['switch']);
+    expect(isPending(runtime)).toBe(false);
     expect(await bench.cli([...release, '--json'])).toMatchObject({ code: 0, json: { confirmed: true } });
     expect(runtime.stops()).toEqual([]);
   });
@@ -102,7 +116,7 @@ describe('a flip of a switch that is read from a vendor', () => {
     const file = join(bench.place, 'vendor.env');
     writeFileSync(file, `UNLEASH_URL=http://127.0.0.1:2\nUNLEASH_ADMIN_TOKEN=${secret}\nUNLEASH_PROJECT=other\n`);
     expect((await bench.cli(['--env-file', file, ...engage])).code).toBe(0);
-    expect(vendor.made[0]).toMatchObject({ baseUrl: 'http://127.0.0.1:2', project: 'agents' });
+    expect(vendor.made[0]).toMatchObject({ url: 'http://127.0.0.1:2', project: 'agents' });
   });
 });
 

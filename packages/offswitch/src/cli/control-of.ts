@@ -49,10 +49,9 @@ export async function controlOf(command: Command, declared: Declared, kind: stri
       `to flip switches in ${vendor.title}, set ${names} in the environment, or name a file with --env-file`,
     );
   }
-  const seen = fromEnvironment(vendor.source, command.io.env).options;
   let control: SwitchControl;
   try {
-    control = make({ ...sharedWithSource(vendor, seen), ...options, timeoutMs, warn: (text: string) => warn(command, text) });
+    control = make({ ...options, timeoutMs, warn: (text: string) => warn(command, text) });
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^\[[\w-]+\] /, '') : String(error);
     throw new CommandError('bad_configuration', `the control of ${vendor.title} cannot be made: ${clean(why)}`, undefined, {
@@ -67,15 +66,9 @@ export async function controlOf(command: Command, declared: Declared, kind: stri
   };
 }
 
-/** What the agents' side of the environment tells the control: GrowthBook's reads back from where the SDK reads, too. */
-function sharedWithSource(vendor: Vendor, seen: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  if (vendor.name !== 'growthbook' || seen.clientKey === undefined) return {};
-  return { clientKey: seen.clientKey, ...(seen.apiHost === undefined ? {} : { apiHost: seen.apiHost }) };
-}
-
-function place({ baseUrl, project, environment }: Readonly<Record<string, string>>): string {
+function place({ baseUrl, url = baseUrl, project, environment }: Readonly<Record<string, string>>): string {
   const at = [project === undefined ? '' : `project ${project}`, environment === undefined ? '' : `environment ${environment}`];
-  return [...at.filter((one) => one !== ''), ...(baseUrl === undefined ? [] : [`at ${baseUrl}`])].join(', ');
+  return [...at.filter((one) => one !== ''), ...(url === undefined ? [] : [`at ${url}`])].join(', ');
 }
 
 function warn(command: Command, text: string): void {

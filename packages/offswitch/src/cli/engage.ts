@@ -3,7 +3,7 @@
 import type { Flip, Stop, Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
-import { latchFlip } from './express.ts';
+import { latchFlip, latchPending, unlatchPending } from './express.ts';
 import { exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, tellFlip } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
@@ -23,16 +23,25 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   const sessions = new Set(target.isConversation ? await conversationSessions(command, target) : []);
   let flip: Flip | undefined;
   let act: string | undefined;
+  let pending: readonly string[] = [];
+  let told: Promise<unknown> | undefined;
   try {
     if (!plan.wired) throw plan.refusal;
+    if (!plan.wired.file) {
+      pending = await latchPending(command, plan, who, sessions);
+      // The vendor is asked meanwhile.
+      told = place.ask('reread');
+    }
     flip = await flipThrough(command, plan, plan.wired, 'engage', who);
     tellFlip(command, plan.wired, flip);
-    await latchFlip(command, plan, flip, sessions);
+    if (plan.wired.file) await latchFlip(command, target, flip, sessions);
   } catch (error) {
     act = await stopWithoutSource(command, plan, who, error);
     // A control that is not there would tell nobody; the folder's own watch would, a little later.
     await place.ask('reread');
+    await unlatchPending(command, target, pending, act);
   }
+  await told;
   await place.ask('refresh');
   const isTargeted = target.tier === 'user' || target.tier === 'instance';
   const livesIn = async (process: string): Promise<boolean> => {

@@ -1,8 +1,8 @@
-// express.ts: the express lane: a flip that its control has confirmed goes into the state folder too, so that no process waits for
-// its source to tell.
+// express.ts: the express lane: a flip goes into the state folder too, so that no process waits for its source to tell.
 //
-// Where control and source share a counter (the flag file) the latch carries the flip's position. Elsewhere it is pending: it
-// stops at once, takes its n from the first live reading that says engaged, and until then is released by act alone (S3).
+// Where control and source share a counter (the flag file) the latch carries the position at which the flip was confirmed. A
+// vendor's is pending: made before the vendor is asked, which may take its time, it stops at once, takes its n from the first live
+// reading that says engaged, and until then is released by act alone (S3).
 
 import { randomBytes } from 'node:crypto';
 import { type Flip, isEngaged } from '@offswitch/core';
@@ -13,35 +13,63 @@ import { paint } from './print.ts';
 import { askAll, statusIn } from './wire.ts';
 
 /**
- * The stop goes into the state folder: it takes hold in every process without the source being read, and it stands when the
- * source is lost before a process has seen it (S4). That of a conversation covers its sessions to come; those that live,
- * `sessions`, are ended each by its own stop too, which no release lifts (S6).
+ * The confirmed flip of a flag file goes into the state folder: it takes hold in every process without the file being read, and it
+ * stands when the file is lost before a process has seen it (S4). That of a conversation covers its sessions to come; those that
+ * live, `sessions`, are ended each by its own stop too, which no release lifts (S6).
  */
-export async function latchFlip(command: Command, plan: FlipPlan, flip: Flip, sessions: Iterable<string> = []): Promise<void> {
-  const { target } = plan;
-  const n = flip.position?.n;
-  const series = flip.position?.series ?? (await seriesOf(command, plan));
-  // A file that gave no position has refused; what it said stands in the error.
-  if (plan.wired?.file && n === undefined) return;
-  const id = `c${randomBytes(8).toString('hex')}`;
-  const inName = n === undefined ? pendingSeries(series, id) : seriesKey(series);
-  const targets = [target, ...[...sessions].map((subject) => ({ tier: 'instance', subject, isConversation: false }) as const)];
+export async function latchFlip(command: Command, target: FlipTarget, flip: Flip, sessions: Iterable<string>): Promise<void> {
+  const { series, n } = flip.position ?? {};
+  if (series === undefined || n === undefined) return;
   try {
-    for (const one of targets) {
-      const words = {
+    for (const one of [target, ...eachOf(sessions)])
+      await command.place.mark(keyOf(one, seriesKey(series)), 'engaged', n, {
         reason: flip.reason,
         by: flip.by,
         at: flip.at,
         subject: one.subject ?? '',
-        ...(series === '' ? {} : { series }),
-      };
-      await command.place.mark(keyOf(one, inName), 'engaged', n ?? 0, words);
-    }
+        series,
+      });
   } catch (error) {
-    const where = plan.wired?.title ?? 'the source';
-    command.say(paint(command.io, 'yellow', `  ! it is in ${where}, but not in the state folder: ${wordsOf(error)}`));
+    command.say(paint(command.io, 'yellow', `  ! it is in the flag file, but not in the state folder: ${wordsOf(error)}`));
   }
 }
+
+/** The same for a flip that a vendor is about to be asked for. Returns the names of what it latched; none where the folder cannot be written. */
+export async function latchPending(
+  command: Command,
+  plan: FlipPlan,
+  who: Who,
+  sessions: Iterable<string>,
+): Promise<readonly string[]> {
+  const { target } = plan;
+  const series = await seriesOf(command, plan);
+  const inName = pendingSeries(series, `c${randomBytes(8).toString('hex')}`);
+  const latched: string[] = [];
+  try {
+    for (const one of [target, ...eachOf(sessions)]) {
+      const key = keyOf(one, inName);
+      const words = { ...who, at: command.io.now(), subject: one.subject ?? '', ...(series === '' ? {} : { series }) };
+      await command.place.mark(key, 'engaged', 0, words);
+      latched.push(key);
+    }
+  } catch (error) {
+    const what = `the state folder cannot be written, so the stop takes hold when it is read at ${plan.wired?.title}`;
+    command.say(paint(command.io, 'yellow', `  ! ${what}: ${wordsOf(error)}`));
+  }
+  return latched;
+}
+
+/** Lets go of what was latched for a flip that the vendor has refused: an operator's stop stands in its place. A terminate stays. */
+export async function unlatchPending(command: Command, target: FlipTarget, keys: readonly string[], act: string): Promise<void> {
+  if (target.tier === 'instance' && !target.isConversation) return;
+  const [own] = keys;
+  if (own === undefined) return;
+  const words = { reason: `the source refused the flip; ${act} stands in its place`, by: 'offswitch', at: command.io.now() };
+  await command.place.mark(own, 'released', 0, { ...words, subject: target.subject ?? '' });
+}
+
+const eachOf = (sessions: Iterable<string>): FlipTarget[] =>
+  [...sessions].map((subject) => ({ tier: 'instance', subject, isConversation: false }));
 
 /** The latch of a conversation lets new runs start again, with no process there to read the flag. */
 export async function unlatchConversation(command: Command, target: FlipTarget, flip: Flip): Promise<void> {

@@ -35,7 +35,8 @@ export async function status(command: Command): Promise<Done> {
     try {
       return await work();
     } catch (error) {
-      problems.push(clean(failureOf(error).message));
+      const why = clean(failureOf(error).message);
+      if (!problems.includes(why)) problems.push(why);
       return otherwise;
     }
   };
