@@ -39,8 +39,7 @@ export type Broken =
 const staleAfterMs = 60;
 const tickMs = 10;
 
-export function smallSource(vendor: SmallVendor, broken?: Broken): SwitchSource {
-  const series = 'small:test';
+export function smallSource(vendor: SmallVendor, broken?: Broken, series = 'small:test'): SwitchSource {
   const listeners = new Set<(change: SourceChange) => void>();
   const wasEngaged = new Set<string>();
   let health: SourceHealth = { state: 'starting', since: Date.now(), why: 'not opened' };
@@ -176,6 +175,7 @@ export function smallSource(vendor: SmallVendor, broken?: Broken): SwitchSource 
 export async function smallHarness(switches: KillSwitches, broken?: Broken): Promise<FaultHarness> {
   const vendor = new SmallVendor(switches);
   const source = smallSource(vendor, broken);
+  const others: SmallVendor[] = [];
   const seen = (): Promise<boolean> => {
     const probe = `seen-${vendor.set.n}`;
     const user = switches.user!;
@@ -209,9 +209,34 @@ export async function smallHarness(switches: KillSwitches, broken?: Broken): Pro
       vendor.heal();
       await waitUntil(source, 1000, () => source.health.state === 'fresh');
     },
+    stall: async () => vendor.inject('black-hole'),
+    async serveOlder() {
+      vendor.inject('older-version');
+      await seen();
+    },
+    async feed(text) {
+      vendor.feed(text);
+      // What was sent later is seen later.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+    async engageMany(flag, targets) {
+      vendor.flip('engage', flag, ...targets);
+      await seen();
+    },
+    async unanswered() {
+      vendor.inject('black-hole');
+      return smallSource(vendor, broken);
+    },
+    async elsewhere() {
+      const other = new SmallVendor(switches);
+      others.push(other);
+      return smallSource(other, broken, 'small:elsewhere');
+    },
     store: async (action, flag, target) => vendor.flip(action, flag, ...(target === undefined ? [] : [target])),
     inject: async (fault) => vendor.inject(fault),
     heal: async () => vendor.heal(),
-    close: async () => vendor.close(),
+    close: async () => {
+      for (const one of [vendor, ...others]) one.close();
+    },
   };
 }

@@ -92,6 +92,9 @@ export class SmallVendor {
     if (wasSilent) this.clients.clear();
     this.broadcast(() => this.serve(this.set));
   }
+  feed(text: string): void {
+    this.broadcast(() => text);
+  }
   close(): void {
     clearInterval(this.heartbeat);
     this.clients.clear();
