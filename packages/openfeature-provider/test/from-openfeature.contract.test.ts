@@ -1,5 +1,5 @@
 import type { KillSwitches, SwitchFlag } from '@offswitch/core';
-import { describeSwitchSource, type SourceHarness } from '@offswitch/testing';
+import { describeSwitchSource, type OtherFlag, type SourceHarness } from '@offswitch/testing';
 import { type EvaluationContext, InMemoryProvider, OpenFeature, ProviderEvents } from '@openfeature/server-sdk';
 import { beforeAll } from 'vitest';
 import { fromOpenFeature } from '../src/index.ts';
@@ -20,9 +20,11 @@ async function harness(switches: KillSwitches): Promise<SourceHarness> {
   const byKey = new Map(switches.flags.map((flag) => [flag.key, flag]));
   for (const flag of switches.flags) states.set(flag.key, { everybody: false, targets: new Set(), isText: false });
   const provider = new InMemoryProvider();
+  const others = new Map<string, ReturnType<typeof otherFlag>>();
   const put = (): void => {
-    const flags: Record<string, ReturnType<typeof configured>> = Object.create(null);
+    const flags: Record<string, ReturnType<typeof configured> | ReturnType<typeof otherFlag>> = Object.create(null);
     for (const [key, state] of states) flags[key] = configured(byKey.get(key)!, state);
+    for (const [key, flag] of others) flags[key] = flag;
     provider.putConfiguration(flags);
   };
   const change = async (flag: SwitchFlag, next: (state: State) => State): Promise<void> => {
@@ -55,9 +57,57 @@ async function harness(switches: KillSwitches): Promise<SourceHarness> {
     async recover() {
       provider.events.emit(ProviderEvents.Ready);
     },
+    store: (action, flag, target) =>
+      change(flag, (state) => ({
+        ...state,
+        ...(target === undefined
+          ? { everybody: action === 'engage' }
+          : {
+              targets: new Set([...[...state.targets].filter((one) => one !== target), ...(action === 'engage' ? [target] : [])]),
+            }),
+      })),
+    engageMany: (flag, targets) => change(flag, (state) => ({ ...state, targets: new Set(targets) })),
+    async unanswered() {
+      const silent = freshDomain();
+      OpenFeature.setProvider(silent, new SilentProvider());
+      return fromOpenFeature(OpenFeature.getClient(silent), { openTimeoutMs: 50 });
+    },
+    async elsewhere() {
+      const other = freshDomain();
+      const elsewhere = new InMemoryProvider();
+      const released = { everybody: false, targets: new Set<string>(), isText: false };
+      elsewhere.putConfiguration(Object.fromEntries(switches.flags.map((flag) => [flag.key, configured(flag, released)])));
+      await OpenFeature.setProviderAndWait(other, elsewhere);
+      return fromOpenFeature(OpenFeature.getClient(other));
+    },
+    async putFlag(key, flag) {
+      others.set(key, otherFlag(flag));
+      put();
+    },
     async close() {
       await OpenFeature.clearProviders();
     },
+  };
+}
+
+/** A vendor that took the connection and never says anything. */
+class SilentProvider extends InMemoryProvider {
+  async initialize(): Promise<void> {
+    await new Promise<void>(() => {});
+  }
+}
+
+function otherFlag({ value, targeted }: OtherFlag) {
+  return {
+    variants: { everybody: value, ...(targeted ? { targeted: targeted.value } : {}) } as unknown as Record<string, never>,
+    disabled: false,
+    defaultVariant: 'everybody',
+    ...(targeted
+      ? {
+          contextEvaluator: ({ targetingKey }: EvaluationContext) =>
+            targetingKey === targeted.targetingKey ? 'targeted' : 'everybody',
+        }
+      : {}),
   };
 }
 
