@@ -135,7 +135,7 @@ function wrongWith(context: AdminContext, given: Readonly<Record<string, unknown
   return undefined;
 }
 
-/** JSON patch (RFC 6902), as far as controls use it: `test` and `replace` of one field. `undefined`: a test failed. */
+/** JSON patch (RFC 6902), as far as controls use it: `test`, `add` and `replace` of one field. `undefined`: a test failed. */
 function patch(before: StoredStrategy, operations: unknown): StoredStrategy | undefined {
   const next = structuredClone(before);
   for (const { op, path, value } of (Array.isArray(operations) ? operations : []) as {
@@ -150,7 +150,7 @@ function patch(before: StoredStrategy, operations: unknown): StoredStrategy | un
       next as unknown as Record<string, unknown>,
     );
     if (op === 'test' && JSON.stringify(parent[last]) !== JSON.stringify(value)) return undefined;
-    if (op === 'replace') parent[last] = structuredClone(value);
+    if (op === 'replace' || op === 'add') parent[last] = structuredClone(value);
   }
   return next;
 }

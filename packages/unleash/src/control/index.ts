@@ -1,2 +1,3 @@
-// index.ts: what flips switches; agents do not import it.
-export {};
+export { UnleashSwitchError, type UnleashSwitchErrorCode } from '../error.ts';
+export { type UnleashControl, unleashControl } from './control.ts';
+export type { UnleashControlOptions } from './options.ts';

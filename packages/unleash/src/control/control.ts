@@ -1,0 +1,69 @@
+// control.ts: flips in Unleash, as people ask for them: through its admin API, with the operator's own token, read back before
+// they are confirmed.
+
+import type { Flip, KillSwitches, Order, SwitchControl, SwitchFlag } from '@offswitch/core';
+import { UnleashSwitchError } from '../error.ts';
+import { baseOf } from '../place.ts';
+import { adminApi } from './admin-api.ts';
+import type { Place } from './flag-place.ts';
+import { flipNamed } from './flip-named.ts';
+import { flipWide } from './flip-wide.ts';
+import { readHistory } from './history.ts';
+import { inspectFlag } from './inspect.ts';
+import type { UnleashControlOptions } from './options.ts';
+import { targetOf } from './order.ts';
+import { provisionFlags } from './provision.ts';
+
+export interface UnleashControl extends SwitchControl {
+  readonly location: string;
+}
+
+/** Flips, provisions and inspects switches in Unleash. Nothing is asked until then. Throws `bad_configuration`. */
+export function unleashControl(options: UnleashControlOptions): UnleashControl {
+  const base = baseOf(options.url);
+  const {
+    token,
+    project = 'default',
+    environment,
+    timeoutMs = 5000,
+    rateLimitWaitMs = 10_000,
+    strategyLimit = 30,
+    now = Date.now,
+  } = options;
+  for (const [name, value] of Object.entries({ token, project, environment })) {
+    if (typeof value !== 'string' || value.trim() === '')
+      throw new UnleashSwitchError(
+        'bad_configuration',
+        `${name} is empty; ${name === 'token' ? "give the operator's personal access token" : `say which ${name}`}`,
+      );
+  }
+  const api = adminApi({ base, token, timeoutMs, rateLimitWaitMs, fetch: options.fetch ?? globalThis.fetch });
+  const place: Place = { api, base, project, environment, strategyLimit };
+  const known = new Map<string, SwitchFlag>();
+  const meet = (switches: KillSwitches): void => {
+    for (const flag of switches.flags) known.set(flag.key, flag);
+  };
+  const flip = async (action: Flip['action'], order: Order): Promise<Flip> => {
+    const target = targetOf(order);
+    const { flag, reason, by } = order;
+    known.set(flag.key, flag);
+    const changed = target ? await flipNamed(place, action, order, target) : await flipWide(place, action, order);
+    return { key: flag.key, action, ...(target ? { target: target.id } : {}), reason, by, at: now(), changed };
+  };
+
+  return {
+    name: 'unleash',
+    location: `${base}, project ${project}, environment ${environment}`,
+    engage: (order) => flip('engage', order),
+    release: (order) => flip('release', order),
+    provision(switches, { apply = false } = {}) {
+      meet(switches);
+      return provisionFlags(place, switches, apply);
+    },
+    inspect(switches) {
+      meet(switches);
+      return Promise.all(switches.flags.map((flag) => inspectFlag(place, flag, options.isEnded)));
+    },
+    history: (query = {}) => readHistory(place, query, known),
+  };
+}
