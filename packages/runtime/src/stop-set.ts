@@ -22,9 +22,9 @@ import {
 } from '@offswitch/core';
 import { Latches, type LatchesOptions } from './latches.ts';
 import type { Node, RootCell, TierCell } from './node.ts';
+import { isSuccession, pendingFor } from './pending-stops.ts';
 import { decisionOf, describeStop, type StopEntry } from './stop-entry.ts';
 import {
-  awaitedSeries,
   conversationKey,
   formatStopKey,
   isConversationKey,
@@ -42,6 +42,8 @@ export interface StopChange {
   readonly wasEngaged: boolean;
   /** It came from the store: another process, or an earlier one, made it. */
   readonly isLearned: boolean;
+  /** Nothing begins or ends by it: a flip that was latched before anybody had read it now goes by its reading (stop-key.ts). */
+  readonly isSuccession: boolean;
   /** Resolves when the mark is durable, with false when it could not be made so yet. */
   readonly latched: Promise<boolean>;
 }
@@ -159,7 +161,7 @@ export class StopSet {
       return false;
     }
     if (reading.state === 'engaged') {
-      const pending = isLiveEngaged ? this.pending(target) : [];
+      const pending = isLiveEngaged ? pendingFor(target, this.siblings(target)) : [];
       const words = pending[0]?.details;
       const isChanged = this.change(target, marks, {
         reason: reading.reason ?? words?.reason ?? `${flag.key} is engaged`,
@@ -192,11 +194,8 @@ export class StopSet {
     this.change(entry, marks, { reason: `${flag.key} reads released at ${n}`, at, subject: conversation, series });
   }
 
-  /** Stops in force of the same switch and subject that await a live engaged reading of this one's series (stop-key.ts). */
-  private pending(entry: StopEntry): readonly StopEntry[] {
-    const { tier, subject, ...key } = entry.key;
-    const siblings = this.bySubject.get(`${tier}.${subject}`) ?? [];
-    return siblings.length < 2 || key.kind !== 'switch' ? [] : siblings.filter((one) => awaits(one, key.series));
+  private siblings({ key }: StopEntry): readonly StopEntry[] {
+    return this.bySubject.get(`${key.tier}.${key.subject}`) ?? [];
   }
 
   /**
@@ -204,7 +203,7 @@ export class StopSet {
    * pending one is let go only when this one is durable, so that no crash in between leaves neither (S4).
    */
   private takeOver(entry: StopEntry, reading: Reading): void {
-    const pending = this.pending(entry);
+    const pending = pendingFor(entry, this.siblings(entry));
     if (pending.length === 0 || reading.state !== 'engaged') return;
     void this.latches.latch(entry).then((isLatched) => {
       if (!isLatched) return;
@@ -249,7 +248,9 @@ export class StopSet {
       entry.marks = marks;
       if (key.kind === 'switch' && isEngaged(marks)) isNew = true;
       this.apply(entry);
-      this.options.onChange({ entry, engaged: isEngaged(marks), wasEngaged, isLearned: true, latched: Promise.resolve(true) });
+      const isSuccession = isSuccession(entry, this.siblings(entry));
+      const latched = Promise.resolve(true);
+      this.options.onChange({ entry, engaged: isEngaged(marks), wasEngaged, isLearned: true, isSuccession, latched });
     }
     return isNew;
   }
@@ -288,6 +289,7 @@ export class StopSet {
       engaged: isEngaged(marks),
       wasEngaged,
       isLearned: false,
+      isSuccession: isSuccession(entry, this.siblings(entry)),
       latched: this.latches.latch(entry),
     };
     this.options.onChange(change);
@@ -314,12 +316,6 @@ export class StopSet {
         : this.tiers;
     if (root) root.epoch++;
   }
-}
-
-/** Whether it is in force and pending for a reading of this series. */
-function awaits({ key, marks }: StopEntry, series: string): boolean {
-  const awaited = key.kind === 'switch' && isEngaged(marks) ? awaitedSeries(key.series) : undefined;
-  return awaited !== undefined && (awaited === '' || awaited === series);
 }
 
 const optionalBy = (by: string | undefined): { readonly by?: string } => (by === undefined ? {} : { by });

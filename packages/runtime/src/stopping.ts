@@ -41,10 +41,10 @@ export class Stopping {
     const stop = describeStop(entry);
     const id = receiptId(entry);
     if (change.engaged && !change.wasEngaged) {
-      this.world.emit({ type: 'stop', stop, engaged: true });
+      if (!change.isSuccession) this.world.emit({ type: 'stop', stop, engaged: true });
       this.begin(id, entry, stop, change.latched, undefined, change.isLearned);
     } else if (!change.engaged && change.wasEngaged) {
-      this.world.emit({ type: 'stop', stop, engaged: false });
+      if (!change.isSuccession) this.world.emit({ type: 'stop', stop, engaged: false });
       for (const order of [...this.orders.values()]) {
         if (order.entry !== entry) continue;
         order.released = this.world.clock.now();

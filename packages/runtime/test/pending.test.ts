@@ -41,6 +41,20 @@ describe('a flip latched before any process has read it (S3)', () => {
     expect(inForce(w)).toEqual([]);
     expect((await w.restart()).runtime.stops()).toEqual([]);
   });
+  test('is told of once: neither that its reading came nor that it was taken over is news', async () => {
+    const w = await world();
+    const told: boolean[] = [];
+    w.runtime.subscribe((event) => {
+      if (event.type === 'stop') told.push(event.engaged);
+    });
+    await latch(w, pending('global'));
+    w.source.engage('killswitch.global');
+    await settle(w.clock);
+    expect(told).toEqual([true]);
+    w.source.release('killswitch.global');
+    await settle(w.clock);
+    expect(told).toEqual([true, false]);
+  });
   test('is released by act until then', async () => {
     const w = await world();
     await latch(w, pending('global'));
