@@ -248,9 +248,14 @@ export class StopSet {
       entry.marks = marks;
       if (key.kind === 'switch' && isEngaged(marks)) isNew = true;
       this.apply(entry);
-      const isSuccession = isSuccession(entry, this.siblings(entry));
-      const latched = Promise.resolve(true);
-      this.options.onChange({ entry, engaged: isEngaged(marks), wasEngaged, isLearned: true, isSuccession, latched });
+      this.options.onChange({
+        entry,
+        engaged: isEngaged(marks),
+        wasEngaged,
+        isLearned: true,
+        isSuccession: isSuccession(entry, this.siblings(entry)),
+        latched: Promise.resolve(true),
+      });
     }
     return isNew;
   }
