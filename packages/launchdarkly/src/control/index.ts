@@ -1,2 +1,2 @@
-// index.ts: what flips switches; agents do not import it.
-export {};
+export { LaunchDarklyError, type LaunchDarklyErrorCode } from '../error.ts';
+export { type LaunchDarklyControlOptions, launchDarklyControl } from './control.ts';

@@ -1,7 +1,7 @@
 // sdk-routes.ts: the endpoints that LaunchDarkly's server-side SDKs call: the stream, the poll, and the two for events.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { LdState, StreamMessage } from './state.ts';
+import type { LdSnapshot, LdState, StreamMessage } from './state.ts';
 
 /** How an SDK endpoint misbehaves. The management API is not touched by these. */
 export type LdFault =
@@ -38,6 +38,12 @@ export interface SdkRoutes {
   /** Raw text into every open stream. */
   send(text: string): void;
   setFault(fault: LdFault | undefined): void;
+  /** Only this is served, whatever is stored, until it is called with `undefined`. */
+  serve(snapshot: LdSnapshot | undefined): void;
+  /** This text in place of every flag set, until it is called with `undefined`. */
+  serveText(text: string | undefined): void;
+  /** Messages wait until the answered function is called, which sends them, the last one first. */
+  holdAndReverse(): () => void;
   drop(): void;
   close(): void;
 }
@@ -46,14 +52,19 @@ export function createSdkRoutes(options: { sdkKey: string; heartbeatMs: number; 
   const streams = new Set<ServerResponse>();
   const events: LdEvent[] = [];
   let fault: LdFault | undefined;
+  let served: LdSnapshot | undefined;
+  let text: string | undefined;
+  let waiting: StreamMessage[] | undefined;
+  const all = (): ReturnType<LdState['all']> => options.state().all(served);
   const send = (text: string): void => {
     for (const stream of streams) stream.write(text);
   };
   const heartbeat = setInterval(() => send(':\n\n'), options.heartbeatMs);
   const whole = (): string => {
+    if (text !== undefined) return text.replaceAll('\n', '\ndata: ');
     switch (fault) {
       case 'truncated-json':
-        return JSON.stringify({ path: '/', data: options.state().all() }).slice(0, -9);
+        return JSON.stringify({ path: '/', data: all() }).slice(0, -9);
       case 'wrong-shape':
         return '{}';
       case 'empty-set':
@@ -64,13 +75,14 @@ export function createSdkRoutes(options: { sdkKey: string; heartbeatMs: number; 
       case 'not-found':
       case 'rate-limited':
       case 'server-error':
-        return JSON.stringify({ path: '/', data: options.state().all() });
+        return JSON.stringify({ path: '/', data: all() });
     }
   };
   const polled = (): string => {
+    if (text !== undefined) return text;
     switch (fault) {
       case 'truncated-json':
-        return JSON.stringify(options.state().all()).slice(0, -9);
+        return JSON.stringify(all()).slice(0, -9);
       case 'wrong-shape':
         return '{"flags":[]}';
       case 'empty-set':
@@ -81,9 +93,10 @@ export function createSdkRoutes(options: { sdkKey: string; heartbeatMs: number; 
       case 'not-found':
       case 'rate-limited':
       case 'server-error':
-        return JSON.stringify(options.state().all());
+        return JSON.stringify(all());
     }
   };
+  const show = ({ event, data }: StreamMessage): void => send(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   const drop = (): void => {
     for (const stream of streams) stream.destroy();
     streams.clear();
@@ -116,13 +129,15 @@ export function createSdkRoutes(options: { sdkKey: string; heartbeatMs: number; 
         response.on('close', () => streams.delete(response));
         return true;
       }
-      const etag = `"${fault ?? ''}${options.state().revision}"`;
+      const etag = `"${fault ?? ''}${served ? 'served' : ''}${text === undefined ? '' : 'text'}${options.state().revision}"`;
       if (request.headers['if-none-match'] === etag) response.writeHead(304, { etag }).end();
       else response.writeHead(200, { 'content-type': 'application/json', etag }).end(polled());
       return true;
     },
-    announce({ event, data }) {
-      if (fault === undefined) send(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    announce(message) {
+      if (fault !== undefined || served || text !== undefined) return;
+      if (waiting) waiting.push(message);
+      else show(message);
     },
     send,
     setFault(next) {
@@ -130,6 +145,24 @@ export function createSdkRoutes(options: { sdkKey: string; heartbeatMs: number; 
       // What was open goes on as if nothing were wrong, so it is cut: the SDK comes back and meets the fault, or its end.
       if (next === 'truncated-json' || next === 'wrong-shape' || next === 'empty-set') send(`event: put\ndata: ${whole()}\n\n`);
       else drop();
+    },
+    serve(snapshot) {
+      served = snapshot;
+      if (snapshot) show({ event: 'put', data: { path: '/', data: all() } });
+      else drop();
+    },
+    serveText(next) {
+      text = next;
+      if (next === undefined) drop();
+      else send(`event: put\ndata: ${whole()}\n\n`);
+    },
+    holdAndReverse() {
+      waiting = [];
+      return () => {
+        const held = waiting ?? [];
+        waiting = undefined;
+        for (const message of held.reverse()) show(message);
+      };
     },
     drop,
     close() {

@@ -4,7 +4,7 @@
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { LdFlag, LdFlagSeed, LdSegment } from './model.ts';
+import { type LdFlag, type LdFlagSeed, type LdSegment, sdkFlag } from './model.ts';
 import { createRestRoutes, type RestRefusal } from './rest-routes.ts';
 import { createSdkRoutes, type LdEvent, type LdFault } from './sdk-routes.ts';
 import { createState, type LdSnapshot } from './state.ts';
@@ -50,6 +50,16 @@ export interface LaunchDarklyServer {
   snapshot(): LdSnapshot;
   /** Goes back (or forth) to what was stored then, versions included. */
   restore(snapshot: LdSnapshot): void;
+  /** Puts a flag back as it was, at a version above every one it had. */
+  putFlag(flag: LdFlag): LdFlag;
+  /** SDKs are served this and nothing else, whatever is stored meanwhile, until it is called with `undefined`. */
+  serve(snapshot: LdSnapshot | undefined): void;
+  /** SDKs are served this text in place of every flag set, until it is called with `undefined`. */
+  serveText(text: string | undefined): void;
+  /** Changes do not reach SDKs until the answered function is called, which sends them, the last one first. */
+  holdAndReverse(): () => void;
+  /** The last message about a flag once more. */
+  resend(key: string): void;
   /** Raw text into every open stream: a malformed event, a heartbeat. */
   send(text: string): void;
   dropStreams(): void;
@@ -130,8 +140,16 @@ export async function openLaunchDarklyServer(options: LaunchDarklyServerOptions 
         excludedContexts: [],
         ...segment,
       }),
+    putFlag: (flag) => state.putFlag(flag),
+    serve: (snapshot) => sdk.serve(snapshot),
+    serveText: (text) => sdk.serveText(text),
+    holdAndReverse: () => sdk.holdAndReverse(),
     snapshot: () => state.snapshot(),
     restore: (snapshot) => state.restore(snapshot),
+    resend(key) {
+      const flag = state.flags.get(key);
+      if (flag) sdk.announce({ event: 'patch', data: { path: `/flags/${key}`, data: sdkFlag(flag) } });
+    },
     send: (text) => sdk.send(text),
     dropStreams: () => sdk.drop(),
     fault: (fault) => sdk.setFault(fault),

@@ -31,7 +31,8 @@ export interface LdState {
   readonly audit: readonly AuditEntry[];
   /** Counts every change; the ETag of `/sdk/latest-all`. */
   readonly revision: number;
-  all(): { readonly flags: Record<string, unknown>; readonly segments: Record<string, unknown> };
+  /** As SDKs get it: what is stored, or what was. */
+  all(from?: LdSnapshot): { readonly flags: Record<string, unknown>; readonly segments: Record<string, unknown> };
   seed(seed: LdFlagSeed): LdFlag;
   putFlag(flag: LdFlag): LdFlag;
   deleteFlag(key: string): void;
@@ -48,11 +49,11 @@ export function createState(announce: (message: StreamMessage) => void): LdState
   const tombstones = new Map<string, number>();
   let revision = 1;
 
-  const all = (): ReturnType<LdState['all']> => ({
+  const all = (from: LdSnapshot = { flags, segments }): ReturnType<LdState['all']> => ({
     flags: Object.fromEntries(
-      [...flags.values()].filter((flag) => !flag.archived).map((flag) => [flag.key, sdkFlag(flag)] as const),
+      [...from.flags.values()].filter((flag) => !flag.archived).map((flag) => [flag.key, sdkFlag(flag)] as const),
     ),
-    segments: Object.fromEntries([...segments.values()].map((one) => [one.key, sdkSegment(one)] as const)),
+    segments: Object.fromEntries([...from.segments.values()].map((one) => [one.key, sdkSegment(one)] as const)),
   });
   const gone = (key: string, version: number): void => {
     tombstones.set(key, version);
