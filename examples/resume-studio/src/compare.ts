@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { createRuntime, flagFile, flagFileControl, folderStore } from 'offswitch';
+import { createRuntime, folderStore } from 'offswitch';
 import { crewFor } from './agents.ts';
 import { makeTally } from './compare-count.ts';
 import { compareTable } from './compare-table.ts';
@@ -18,6 +18,7 @@ import { loadMaterial, type Material } from './studio.ts';
 import { switches } from './switches.ts';
 import { createTools, type StudioTools } from './tools.ts';
 import { readOutbox } from './tools-files.ts';
+import { wire } from './wiring.ts';
 
 /** Model calls both fleets have made when they are stopped: in full flight, sub-agents at every depth. */
 const callsBeforeStop = 120;
@@ -115,10 +116,10 @@ async function startGoverned(options: Options, material: Material, folder: strin
   const { seed, speed } = options;
   const endpoint = await openEndpoint({ seed, speed, env, onRequest: tally.onRequest });
   const { tools, outbox } = toolsIn(options, material, folder);
-  const flags = join(folder, 'switches.flagd.json');
-  await flagFileControl(flags).provision(switches, { apply: true });
+  const wiring = await wire({ ...options, flags: join(folder, 'switches.flagd.json'), env });
+  await wiring.control?.provision(switches, { apply: true });
   const store = folderStore(join(folder, 'state'));
-  const runtime = await createRuntime({ switches, source: flagFile(flags, { switches }), store });
+  const runtime = await createRuntime({ switches, source: await wiring.open(), store });
   const crew = crewFor({ model: endpoint.model, tools, onTool: tally.onTool });
   const jobs = jobsOf(material.documents, options.workflows);
   const plan = await openPlan(
@@ -160,6 +161,7 @@ async function startGoverned(options: Options, material: Material, folder: strin
     async close(): Promise<void> {
       await runtime.close();
       await endpoint.close();
+      await wiring.close();
     },
   };
 }

@@ -14,6 +14,8 @@ export type StudioErrorCode =
   | 'invalid_input'
   /** Another process runs on the same state folder. End it, or name other folders with `--studio` and `--state`. */
   | 'in_use'
+  /** A vendor's server could not be brought up on this machine; the message has its last words. */
+  | 'local_failed'
   /** The output folder or the outbox could not be written. The cause is the system's own error. */
   | 'write_failed';
 

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { exampleAdverts, exampleResumes } from './documents.ts';
 import { type Workflow, workflows } from './planner-roles.ts';
+import { type SourceName, sourceNames } from './wiring.ts';
 
 export interface Options {
   readonly input: string;
@@ -34,6 +35,12 @@ export interface Options {
   readonly isFresh: boolean;
   readonly isYes: boolean;
   readonly mode: 'fleet' | 'compare' | 'incident';
+  /** Where the switches are read from. */
+  readonly source: SourceName;
+  /** The vendor's server is brought up on this machine. */
+  readonly isLocal: boolean;
+  /** How the command reaches the local server: a file of variables. */
+  readonly envFile: string;
   /** With `--compare`: where its table goes as well. */
   readonly outputFile: string | undefined;
 }
@@ -46,6 +53,8 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     .option('--adverts <folder>', 'job adverts', exampleAdverts)
     .option('--studio <folder>', 'where everything it makes goes', 'studio')
     .option('--output <folder>', 'drafts and scores (default: <studio>/output)')
+    .addOption(new Option('--source <name>', 'where the switches live').choices(sourceNames).default('file'))
+    .option('--local', "with a vendor's source: bring its server up on this machine, and make the flags there")
     .option('--flags <file>', 'the flag file (default: <studio>/switches.flagd.json)')
     .option('--state <folder>', 'state folder (default: $OFFSWITCH_STATE, else .offswitch)')
     .option('--seed <n>', 'seed of the included model', integer, 1)
@@ -83,7 +92,11 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     compare?: boolean;
     outputFile?: string;
     scenario?: 'incident';
+    source: SourceName;
+    local?: boolean;
   }>();
+  if (given.local === true && given.source === 'file')
+    program.error('error: --local goes with --source launchdarkly, growthbook or unleash; a file is local anyway');
   return {
     input: resolve(given.input),
     adverts: resolve(given.adverts),
@@ -101,6 +114,9 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     isPlain: given.plain === true,
     isFresh: given.fresh === true,
     isYes: given.yes === true,
+    source: given.source,
+    isLocal: given.local === true,
+    envFile: resolve(given.studio, `${given.source}.env`),
     mode: given.scenario ?? (given.compare === true ? 'compare' : 'fleet'),
     outputFile: given.outputFile === undefined ? undefined : resolve(given.outputFile),
   };

@@ -1,5 +1,6 @@
 // run.ts: `npm start`: the fleet from its first session to its last, or to Ctrl-C.
 
+import { writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { crewFor } from './agents.ts';
 import { openEndpoint } from './endpoint.ts';
@@ -11,6 +12,7 @@ import { openScreen, type Screen } from './screen.ts';
 import { loadMaterial, mustBeWritable, openRuntime, provisionFlags, refuseSecond, startOver } from './studio.ts';
 import { createTools } from './tools.ts';
 import { readOutbox } from './tools-files.ts';
+import { wire } from './wiring.ts';
 
 /** Resolves with the exit code. */
 export async function runFleet(options: Options): Promise<number> {
@@ -28,10 +30,13 @@ export async function runFleet(options: Options): Promise<number> {
     options.jobs,
     jobs.map((job) => job.key),
   );
-  const provisioned = await provisionFlags(options);
+  if (options.isLocal) say(`bringing up ${options.source} on this machine`);
+  const wiring = await wire({ ...options, env: process.env });
+  if (wiring.local) await writeEnvFile(options.envFile, wiring.local);
+  const provisioned = await provisionFlags(options, wiring);
   if (provisioned) say(provisioned);
   const endpoint = await openEndpoint({ seed: options.seed, speed: options.speed, env: process.env });
-  const runtime = await openRuntime(options);
+  const runtime = await openRuntime(options, wiring);
   const delay = paceFrom(process.env.STUDIO_PACE_URL);
   const tools = createTools({
     documents: library,
@@ -53,7 +58,7 @@ export async function runFleet(options: Options): Promise<number> {
     onEnd: (job, session, status) => screen?.say(`${job.key} ${session} ${status}`),
   });
 
-  const footer = howToStop(options);
+  const footer = howToStop(options, runtime.status().source.location);
   say(`${jobs.length} jobs over ${documents.length} documents, model: ${endpoint.description}`);
   if (fleet.resumed > 0) say(`${fleet.resumed} go on from where the last process left them`);
   if (fleet.ended() > 0) say(`${fleet.ended()} had ended before`);
@@ -98,13 +103,23 @@ export async function runFleet(options: Options): Promise<number> {
     screen.close();
     await runtime.close();
     await endpoint.close();
+    await wiring.close();
   }
 }
 
-function howToStop(options: Options): readonly string[] {
-  const flag = stateFlag(options, process.cwd());
+/** For the command in a second terminal, and for nobody else's eyes. */
+async function writeEnvFile(path: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const lines = Object.entries(env).map(([name, value]) => `${name}='${value}'`);
+  await writeFile(path, `${lines.join('\n')}\n`, { mode: 0o600 });
+}
+
+function howToStop(options: Options, location: string | undefined): readonly string[] {
+  const here = (path: string): string => relative(process.cwd(), path) || path;
+  const flag = `${stateFlag(options, process.cwd())}${options.isLocal ? ` --env-file ${here(options.envFile)}` : ''}`;
   return [
-    `flag file: ${relative(process.cwd(), options.flags) || options.flags} (edit it by hand, or in a second terminal:)`,
+    options.source === 'file'
+      ? `flag file: ${here(options.flags)} (edit it by hand, or in a second terminal:)`
+      : `switches: ${options.source}${location === undefined ? '' : `, ${location}`} (flip them there, or in a second terminal:)`,
     `npx offswitch${flag} engage global --reason "..."     stop everything; release global lets it go on`,
     `npx offswitch${flag} engage feature batch-scoring | user u-ann | instance <session> --reason "..."`,
     `npx offswitch${flag} status | sessions | receipts | stop <session> --reason "..."`,

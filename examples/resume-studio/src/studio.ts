@@ -4,13 +4,14 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { createRuntime, flagFile, flagFileControl, folderStore, listProcesses, type Runtime } from 'offswitch';
+import { createRuntime, folderStore, listProcesses, type Runtime } from 'offswitch';
 import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts';
 import { StudioError, writeFailed } from './documents-error.ts';
 import type { Advert } from './documents-schema.ts';
 import { hasRunBefore, type Options } from './options.ts';
 import type { Workflow } from './planner-roles.ts';
 import { switches } from './switches.ts';
+import type { Wiring } from './wiring.ts';
 
 export interface Material {
   /** What is worked on. */
@@ -59,27 +60,33 @@ export async function mustBeWritable(options: Options): Promise<void> {
 }
 
 /**
- * The flag file is made once, at the very first start. One that is missing later was removed by somebody, and to write a
+ * The flags are made once, at the very first start. One that is missing later was removed by somebody, and to write a
  * fresh one, in which nothing is engaged, would hide that. Returns what a person should know.
  */
-export async function provisionFlags(options: Options): Promise<string | undefined> {
-  if (hasRunBefore(options)) {
-    if (existsSync(options.flags)) return undefined;
+export async function provisionFlags(options: Options, wiring: Wiring): Promise<string | undefined> {
+  // A local server is new each time, and empty. What was stopped before stays stopped: its history is another one.
+  if (hasRunBefore(options) && wiring.local === undefined) {
+    if (wiring.name !== 'file' || existsSync(options.flags)) return undefined;
     return `the flag file ${options.flags} is gone, and is not made anew, since that would hide who removed it; put it back. Until then what was last known holds`;
   }
+  const where = wiring.name === 'file' ? options.flags : wiring.name;
+  if (!wiring.control) return `the flags at ${where} are taken as they are: no management token is in the environment`;
   try {
-    const { steps } = await flagFileControl(options.flags).provision(switches, { apply: true });
+    const { steps } = await wiring.control.provision(switches, { apply: true });
     const made = steps.filter((step) => step.change === 'create').length;
-    return made === 0 ? undefined : `made ${made} flags in ${options.flags}`;
+    const refused = steps.filter((step) => step.change === 'refuse').map((step) => `\n  ${step.key}: ${step.detail}`);
+    if (refused.length > 0) return `flags at ${where} that are left as they are:${refused.join('')}`;
+    return made === 0 ? undefined : `made ${made} flags in ${where}`;
   } catch (error) {
-    return `the flag file is left as it is, and what cannot be read in it holds: ${error instanceof Error ? error.message : String(error)}`;
+    const what = wiring.name === 'file' ? 'the flag file is' : `the flags at ${where} are`;
+    return `${what} left as ${wiring.name === 'file' ? 'it is' : 'they are'}, and what cannot be read there holds: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
-export function openRuntime(options: Options): Promise<Runtime<Workflow>> {
+export async function openRuntime(options: Options, wiring: Wiring): Promise<Runtime<Workflow>> {
   return createRuntime({
     switches,
-    source: flagFile(options.flags, { switches }),
+    source: await wiring.open(),
     store: folderStore(options.state),
     ...(options.parkAfterMs === undefined ? {} : { parkAfterMs: options.parkAfterMs, holdForMs: options.parkAfterMs }),
     // The largest of these trees takes some eighty turns, its sub-agents' included, and costs a cent.
