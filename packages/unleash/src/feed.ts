@@ -3,9 +3,9 @@
 import type { FlagData } from './flag-data.ts';
 
 export interface FeedListener {
-  /** Flags arrived, asked for at `sentAt` (monotonic milliseconds). */
-  data(data: FlagData, sentAt: number): void;
-  /** Unleash says that nothing changed. */
+  /** Flags arrived, asked for at `sentAt` (monotonic milliseconds). False: they are older than what was seen, and were not taken. */
+  data(data: FlagData, sentAt: number): boolean;
+  /** Unleash says that nothing changed since the last data, taken or not. */
   same(sentAt: number): void;
   /** No answer, or none that can be believed; definite where waiting does not help. */
   fault(why: string, isDefinite: boolean): void;

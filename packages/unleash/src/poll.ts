@@ -41,6 +41,9 @@ class Refused extends Error {
   }
 }
 
+/** It answers, so it is not spared: what is wrong is in the answer. */
+class Garbage extends Refused {}
+
 export function poll(options: PollOptions, listener: FeedListener): Feed {
   const url = `${options.base}/api/client/features`;
   const identity = {
@@ -85,17 +88,17 @@ export function poll(options: PollOptions, listener: FeedListener): Feed {
     try {
       body = JSON.parse(text);
     } catch {
-      throw new Refused(`${url} answered 200 with ${text.length} characters that are no JSON`, false);
+      throw new Garbage(`${url} answered 200 with ${text.length} characters that are no JSON`, false);
     }
     const tag = response.headers.get('etag') ?? undefined;
     let data: ReturnType<typeof flagDataOf>;
     try {
       data = flagDataOf(body, tag);
     } catch (error) {
-      throw new Refused(`${url} answered something that is no set of flags: ${messageOf(error)}`, true);
+      throw new Garbage(`${url} answered something that is no set of flags: ${messageOf(error)}`, true);
     }
-    etag = tag;
-    listener.data(data, sentAt);
+    // Of what was not taken the ETag is not kept: "unchanged since then" would pass for "as we hold it".
+    if (listener.data(data, sentAt)) etag = tag;
   };
   const waitMs = (retryAfterMs: number): number => {
     const { pollMs } = options;
@@ -118,7 +121,7 @@ export function poll(options: PollOptions, listener: FeedListener): Feed {
       await ask(own.signal);
       failures = 0;
     } catch (error) {
-      failures++;
+      failures = error instanceof Garbage ? 0 : failures + 1;
       if (error instanceof Refused) retryAfterMs = error.retryAfterMs;
       if (!isClosed)
         listener.fault(

@@ -34,6 +34,9 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
   let data: FlagData | undefined;
   let position: Position = { series };
   let highest: number | undefined;
+  /** The last data was older than what was seen, and was not taken. */
+  let isBehind = false;
+  let behind = '';
   let opening: Promise<void> | undefined;
   let isClosed = false;
 
@@ -51,14 +54,13 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
 
   const listener: FeedListener = {
     data(next, sentAt) {
-      if (isClosed) return;
-      if (highest !== undefined && next.revision !== undefined && next.revision < highest) {
+      if (isClosed) return false;
+      isBehind = highest !== undefined && next.revision !== undefined && next.revision < highest;
+      if (isBehind) {
         // One server of several may be a second behind. If it stays so, the database was put back to an older state.
-        fresh.fault(
-          `${location} sent revision ${next.revision}, older than ${highest} already seen; if its database was restored, restart this process and release by hand what is still stopped`,
-          false,
-        );
-        return;
+        behind = `${location} sent revision ${next.revision}, older than ${highest} already seen; if its database was restored, restart this process and release by hand what is still stopped`;
+        fresh.fault(behind, false);
+        return false;
       }
       const before = data;
       data = next;
@@ -73,9 +75,12 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
         if (!flagsChanged) notify({});
         else if (flagsChanged.length > 0 || before.revision !== next.revision) notify({ flagsChanged });
       }
+      return true;
     },
     same(sentAt) {
-      if (!isClosed && data) fresh.contact(sentAt);
+      if (isClosed || !data) return;
+      if (isBehind) fresh.fault(behind, false);
+      else fresh.contact(sentAt);
     },
     fault(why, isDefinite) {
       if (!isClosed) fresh.fault(why, isDefinite);

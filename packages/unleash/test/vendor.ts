@@ -35,7 +35,7 @@ export function subjectOf(flag: SwitchFlag, target = 'nobody-in-particular') {
 }
 
 /** Quick, so that no test waits for a poll of production's length. */
-export const quick = { pollMs: 15, staleAfterMs: 250, requestTimeoutMs: 200, appName: 'contract' } as const;
+export const quick = { pollMs: 15, staleAfterMs: 1000, requestTimeoutMs: 600, appName: 'contract' } as const;
 
 export function flipper(source: UnleashSource, control: UnleashControl) {
   return async (action: 'engage' | 'release', flag: SwitchFlag, target?: string): Promise<void> => {
