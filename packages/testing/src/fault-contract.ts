@@ -11,7 +11,7 @@ import { contractSwitches } from './source-harness.ts';
 declare module 'vitest' {
   interface TaskMeta {
     /** How a source came through a fault; vitest's JSON reporter writes it out. */
-    offswitchFault?: FaultResult & { readonly source: string };
+    offswitchFault?: FaultResult & { readonly source: string; readonly isMeasured?: true };
   }
 }
 

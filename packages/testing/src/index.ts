@@ -1,6 +1,7 @@
 export { type Fault, type FaultKind, faultKinds, faults, faultUsers } from './fault.ts';
 export { describeSourceFaults } from './fault-contract.ts';
 export type { FaultContractOptions, FaultHarness } from './fault-harness.ts';
+export { measureSourceFaults } from './fault-measure.ts';
 export { type FaultProxy, type FaultProxyOptions, openFaultProxy, type ProxyMode } from './fault-proxy.ts';
 export type { FaultProblem, FaultProblemCode, FaultResult } from './fault-result.ts';
 export { runFault } from './fault-run.ts';
