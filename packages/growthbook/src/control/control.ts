@@ -19,10 +19,18 @@ import { provision } from './provision.ts';
 export function growthBookControl(options: GrowthBookControlOptions): SwitchControl {
   const settings = controlSettings(options);
 
+  // One flip of ours at a time: two at once would only be each other's conflict.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work, work);
+    last = next.catch(() => {});
+    return next;
+  };
   const make = async (action: Flip['action'], order: Order): Promise<Flip> => {
     const target = checkOrder(order);
     const { flag, reason, by } = order;
-    const changed = await flip(api(settings), settings, { action, flag, target, words: { action, reason, by } });
+    const asked = { action, flag, target, words: { action, reason, by } };
+    const changed = await inTurn(() => flip(api(settings), settings, asked));
     return {
       key: flag.key,
       action,

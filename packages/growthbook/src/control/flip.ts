@@ -11,8 +11,11 @@ import { type Feature, type Group, groupOf, isOnRule, type Rule, valueForEverybo
 import type { ControlSettings } from './options.ts';
 import { type Words, writeWords } from './words.ts';
 
-/** How often a flip starts over because somebody published meanwhile. */
-const attempts = 5;
+/** How often a flip starts over because somebody published meanwhile, and the longest pause before it does. Milliseconds. */
+const attempts = 6;
+const pauseMs = 200;
+const pause = (attempt: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, attempt === 0 ? 0 : Math.random() * pauseMs));
 
 export interface Flipping extends Asked {
   readonly words: Words;
@@ -50,6 +53,7 @@ async function flipEverybody(api: Api, settings: ControlSettings, asked: Flippin
   let base = before;
   let changed = false;
   for (let attempt = 0; attempt < attempts; attempt++) {
+    await pause(attempt);
     if (valueForEverybody(base, settings.environment) !== wanted || changed) {
       let written: Feature;
       try {
@@ -142,6 +146,7 @@ async function flipTarget(api: Api, settings: ControlSettings, asked: Flipping, 
   const path = `/v1/saved-groups/${encodeURIComponent(id)}`;
   const drafts = `/v1/saved-groups-revisions/${encodeURIComponent(id)}`;
   for (let attempt = 0; attempt < attempts; attempt++) {
+    await pause(attempt);
     const group = (await api.get(path)).savedGroup as Group;
     if ((group.values ?? []).includes(target.id) === (action === 'engage')) return attempt > 0;
     const verb = action === 'engage' ? 'add' : 'remove';
