@@ -17,12 +17,9 @@ export interface FleetProcess {
 }
 
 export function startFleetProcess(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): FleetProcess {
-  const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('OPENAI_') && !name.startsWith('OFFSWITCH_')),
-  );
   const child: ChildProcess = spawn(process.execPath, [program, '--plain', ...args], {
     cwd,
-    env: { ...inherited, ...env },
+    env: { ...ownEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';
@@ -57,4 +54,10 @@ export function startFleetProcess(args: readonly string[], cwd: string, env: Rea
       return exit;
     },
   };
+}
+
+/** Without what would reach the outside: nobody's model and nobody's switches are touched by an incident that is played. */
+export function ownEnvironment(): Record<string, string | undefined> {
+  const isOutside = (name: string): boolean => /^(OPENAI|OFFSWITCH|LAUNCHDARKLY|GROWTHBOOK|UNLEASH)_/.test(name);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOutside(name)));
 }

@@ -1,7 +1,7 @@
 // incident.ts: `npm start -- --scenario incident`: an evening on call, checked step by step against witnesses that no agent
 // can reach: the model's own log of requests, the outbox and the journals.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exampleResumes, loadAdverts, loadDocuments } from '../documents.ts';
@@ -16,6 +16,8 @@ import { engageEverybodysInstance, engageInstance } from './step-3-instance.ts';
 import { engageGlobal } from './step-4-global.ts';
 import { restartWithoutFlags } from './step-5-restart.ts';
 import { releaseAll } from './step-6-release.ts';
+import { fileSwitches } from './switches-file.ts';
+import { vendorSwitches } from './switches-vendor.ts';
 import { watchModel } from './watched-model.ts';
 
 /** Resolves with the exit code: 0 when every check held. */
@@ -26,15 +28,19 @@ export async function runIncident(options: Options): Promise<number> {
   const [{ documents }, adverts] = await Promise.all([loadDocuments(exampleResumes), loadAdverts()]);
   const model = await watchModel(options.seed, options.speed);
   const post = await openPost(model.brake);
-  const scene = new Scene({ checks, seed: options.seed, folder, documents, adverts, model, postUrl: post.url });
   const title = (text: string): void => checks.say(`\n# ${((Date.now() - began) / 1_000).toFixed(0)} s: ${text}`);
-  checks.say(`# an incident, seed ${options.seed}, in ${folder}`);
+  const { source, seed } = options;
+  checks.say(`# an incident, seed ${seed}, switches in ${source}, in ${folder}`);
+  let scene: Scene | undefined;
   try {
+    const switches =
+      source === 'file' ? fileSwitches(join(folder, 'studio', 'switches.flagd.json')) : await vendorSwitches(source);
+    scene = new Scene({ checks, seed, folder, documents, adverts, model, postUrl: post.url, switches });
     const letters = holdLetters(scene);
     const inDelivery = letters.map(({ conversation }) => conversation);
     scene.startFleet(documentsAtFirst);
     await scene.open();
-    const released = readFileSync(scene.flags, 'utf8');
+    switches.remember();
     title('1. engage feature batch-scoring');
     await engageFeature(scene);
     title('2. engage user u-ann');
@@ -48,13 +54,14 @@ export async function runIncident(options: Options): Promise<number> {
     title('4. engage global');
     await engageGlobal(scene);
     title('5. kill -9, and start again');
-    await restartWithoutFlags(scene, released);
+    await restartWithoutFlags(scene);
     title('6. release');
     await releaseAll(scene, letters, terminated);
   } catch (error) {
     checks.check('the incident runs to its end', false, error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
-    if (scene.fleet && scene.fleet.ended() === undefined) await scene.fleet.kill('SIGKILL');
+    if (scene?.fleet && scene.fleet.ended() === undefined) await scene.fleet.kill('SIGKILL');
+    await scene?.switches.close();
     await post.close();
     await model.close();
   }

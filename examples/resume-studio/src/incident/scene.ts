@@ -1,7 +1,7 @@
 // scene.ts: what every step of the incident has in hand: folders, the fleet, its model, the command, and ways to look.
 
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import type { ResumeDocument } from '../documents.ts';
 import type { Advert } from '../documents-schema.ts';
 import { type OutboxLine, readOutbox } from '../tools-files.ts';
 import type { Checks } from './checks.ts';
-import { type FleetProcess, startFleetProcess } from './fleet-process.ts';
+import { type FleetProcess, ownEnvironment, startFleetProcess } from './fleet-process.ts';
 import type { LoggedRequest, WatchedModel } from './watched-model.ts';
 
 export interface SceneOptions {
@@ -21,6 +21,34 @@ export interface SceneOptions {
   readonly adverts: readonly Advert[];
   readonly model: WatchedModel;
   readonly postUrl: string;
+  readonly switches: IncidentSwitches;
+}
+
+/** Where the switches of the incident live, and how they are lost. */
+export interface IncidentSwitches {
+  /** Of the fleet's process. */
+  readonly fleetArgs: readonly string[];
+  readonly fleetEnv: Readonly<Record<string, string>>;
+  /** What the command needs to flip them. */
+  readonly commandEnv: Readonly<Record<string, string>>;
+  /** Everything is released now: this is what an older state looks like. */
+  remember(): void;
+  /** A slip of the hand: the whole instance flag on for everybody, and off again. */
+  everybodysInstance(isOn: boolean): Promise<void>;
+  /** The fleet is down and something is engaged. */
+  losses(): readonly Loss[];
+  /** Looks at the fleet that was started under the loss. */
+  checkLoss(scene: Scene, loss: Loss): void;
+  /** Ends the last loss. */
+  heal(): void;
+  close(): Promise<void>;
+}
+
+/** One way to lose them. */
+export interface Loss {
+  /** As in "with <what> nothing runs". */
+  readonly what: string;
+  begin(): void;
 }
 
 /** Bound of every wait. Milliseconds. Nothing here takes a tenth of it on an idle machine. */
@@ -39,7 +67,7 @@ export class Scene {
   readonly seed: number;
   readonly folder: string;
   readonly state: string;
-  readonly flags: string;
+  readonly switches: IncidentSwitches;
   readonly documents: readonly ResumeDocument[];
   readonly adverts: readonly Advert[];
   readonly model: WatchedModel;
@@ -51,7 +79,7 @@ export class Scene {
     this.seed = options.seed;
     this.folder = options.folder;
     this.state = join(options.folder, 'state');
-    this.flags = join(options.folder, 'studio', 'switches.flagd.json');
+    this.switches = options.switches;
     this.documents = options.documents;
     this.adverts = options.adverts;
     this.model = options.model;
@@ -60,13 +88,15 @@ export class Scene {
 
   /** Starts the fleet's process over the first so many documents; what the last one left goes on from the folders. */
   startFleet(documents: number = this.documents.length): void {
-    this.fleet = this.spawn(this.folder, documents, { OPENAI_BASE_URL: this.model.url, STUDIO_PACE_URL: this.postUrl });
+    const { fleetArgs, fleetEnv } = this.switches;
+    const env = { OPENAI_BASE_URL: this.model.url, STUDIO_PACE_URL: this.postUrl, ...fleetEnv };
+    this.fleet = this.spawn(this.folder, documents, env, fleetArgs);
   }
 
-  /** A fleet in that folder. */
-  spawn(folder: string, documents: number, env: Readonly<Record<string, string>>): FleetProcess {
+  /** A fleet in that folder, with a flag file of its own unless `more` says otherwise. */
+  spawn(folder: string, documents: number, env: Readonly<Record<string, string>>, more: readonly string[] = []): FleetProcess {
     const args = ['--state', join(folder, 'state'), '--seed', String(this.seed), '--concurrency', '12', '--park-after', '1500'];
-    return startFleetProcess([...args, '--speed', '4', '--documents', String(documents)], folder, env);
+    return startFleetProcess([...args, ...more, '--speed', '4', '--documents', String(documents)], folder, env);
   }
 
   // --- the command ---------------------------------------------------------------------------------------------------
@@ -76,6 +106,7 @@ export class Scene {
     ...args: readonly string[]
   ): Promise<{ readonly code: number; readonly json: Readonly<Record<string, unknown>> }> {
     const child = spawn(process.execPath, [command, '--state', this.state, '--json', ...args], {
+      env: { ...ownEnvironment(), ...this.switches.commandEnv },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let out = '';
@@ -183,20 +214,8 @@ export class Scene {
       .sort();
   }
 
-  /** Changes the flag file as an editor does: a new file in the place of the old. */
-  editFlags(change: (file: FlagFile) => void): void {
-    const file = JSON.parse(readFileSync(this.flags, 'utf8')) as FlagFile;
-    change(file);
-    writeFileSync(`${this.flags}.edited`, `${JSON.stringify(file, undefined, 2)}\n`);
-    renameSync(`${this.flags}.edited`, this.flags);
-  }
-
   /** Holds every model reply, and with them the fleet, until the returned function is called. */
   standStill(): () => void {
     return this.model.brake.hold(({ kind }) => kind === 'model');
   }
-}
-
-interface FlagFile {
-  readonly flags: Record<string, { defaultVariant: string }>;
 }

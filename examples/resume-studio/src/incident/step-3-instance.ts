@@ -96,9 +96,7 @@ export async function engageEverybodysInstance(scene: Scene, inDelivery: readonl
   const { checks, model } = scene;
   const before = await terminated(scene);
   let goOn = scene.standStill();
-  scene.editFlags(({ flags }) => {
-    flags['killswitch.instance']!.defaultVariant = 'engaged';
-  });
+  await scene.switches.everybodysInstance(true);
   const status = await scene.until('the fleet says that the instance switch is on for everybody', async () => {
     const { switches } = await scene.status();
     return switches.find(({ flag, cause }) => flag.tier === 'instance' && cause === 'untargeted');
@@ -119,9 +117,7 @@ export async function engageEverybodysInstance(scene: Scene, inDelivery: readonl
     { status, printed: scene.fleet.printed().slice(-800) },
   );
   goOn = scene.standStill();
-  scene.editFlags(({ flags }) => {
-    flags['killswitch.instance']!.defaultVariant = 'released';
-  });
+  await scene.switches.everybodysInstance(false);
   await scene.until('somebody goes on', () => model.inFlight().length > 0);
   checks.check('turned off again, they go on', true);
   goOn();

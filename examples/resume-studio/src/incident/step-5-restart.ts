@@ -1,33 +1,29 @@
-// step-5-restart.ts: kill -9, and start again: with the stop still engaged, and with every way in which a flag file can be
-// lost. Nothing runs.
+// step-5-restart.ts: kill -9, and start again: with the stop still engaged, and with every way in which the switches can be lost.
+// Nothing runs.
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { restStates, type Scene } from './scene.ts';
+import { type Loss, restStates, type Scene } from './scene.ts';
 
-/** `released`: the flag file as it was before anything was engaged. Leaves the fleet killed and the engaged file in place. */
-export async function restartWithoutFlags(scene: Scene, released: string): Promise<void> {
-  const engaged = readFileSync(scene.flags, 'utf8');
+/** Leaves the fleet killed and the switches as they were, engaged. */
+export async function restartWithoutFlags(scene: Scene): Promise<void> {
   const count = (await scene.open()).length;
   await scene.fleet.kill('SIGKILL');
-  const states: readonly (readonly [string, () => void])[] = [
-    ['global still engaged', () => undefined],
-    ['the flag file missing', () => rmSync(scene.flags)],
-    ['the flag file empty', () => writeFileSync(scene.flags, '')],
-    ['the flag file corrupt', () => writeFileSync(scene.flags, engaged.slice(0, engaged.length / 2))],
-    ['the flag file older than before', () => writeFileSync(scene.flags, released)],
-  ];
-  for (const [state, change] of states) {
-    change();
-    await startAndSeeNothing(scene, state, count);
-    if (state.endsWith('missing')) {
-      const isTold = scene.fleet.printed().includes('is gone, and is not made anew');
-      scene.checks.check('the missing flag file is not made anew, and the fleet says so', isTold && !existsSync(scene.flags));
-    }
+  const { switches } = scene;
+  const none: Loss = { what: 'global still engaged', begin: () => undefined };
+  for (const loss of [none, ...switches.losses()]) {
+    loss.begin();
+    await startAndSeeNothing(
+      scene,
+      loss.what,
+      () => {
+        if (loss !== none) switches.checkLoss(scene, loss);
+      },
+      count,
+    );
   }
-  writeFileSync(scene.flags, engaged);
+  switches.heal();
 }
 
-async function startAndSeeNothing(scene: Scene, state: string, count: number): Promise<void> {
+async function startAndSeeNothing(scene: Scene, state: string, alsoLook: () => void, count: number): Promise<void> {
   const { checks, model } = scene;
   const look = () => ({ requests: model.log.length, letters: scene.outbox().length, files: scene.outputs().length });
   const before = look();
@@ -48,5 +44,6 @@ async function startAndSeeNothing(scene: Scene, state: string, count: number): P
   );
   const why = open.filter((view) => view.decision.action === 'run').map((view) => view.id);
   checks.check(`with ${state} each of them says what holds it`, why.length === 0, why);
+  alsoLook();
   await scene.fleet.kill('SIGKILL');
 }
