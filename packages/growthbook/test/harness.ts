@@ -217,7 +217,7 @@ export async function growthBookHarness(
       const silent = await startGrowthBookServer();
       others.push(silent);
       silent.intercept = () => 'hang';
-      return growthBook({ apiHost: silent.url, clientKey: silent.clientKey, ...quick });
+      return growthBook({ apiHost: silent.url, clientKey: silent.clientKey, ...quick, openWithinMs: 100 });
     },
     async elsewhere() {
       const other = await startGrowthBookServer();

@@ -32,7 +32,7 @@ export async function confirmAtSdk(settings: ControlSettings, asked: Asked): Pro
   );
 }
 
-async function look(settings: ControlSettings, { flag, target }: Asked): Promise<string> {
+async function look(settings: ControlSettings, { action, flag, target }: Asked): Promise<string> {
   try {
     const response = await fetch(`${settings.apiHost}/api/features/${encodeURIComponent(settings.clientKey ?? '')}`, {
       signal: AbortSignal.timeout(settings.timeoutMs),
@@ -41,9 +41,10 @@ async function look(settings: ControlSettings, { flag, target }: Asked): Promise
     if (response.status !== 200) return `status ${response.status}`;
     const parsed = parsePayload(text, settings.decryptionKey);
     if (!parsed.ok) return parsed.why;
+    const wanted = action === 'engage' ? flag.engagedWhen : !flag.engagedWhen;
     const { features, forSdk } = parsed.payload;
     if (!Object.hasOwn(features, flag.key)) return 'no such feature';
-    const value = saidFor(features[flag.key], isObject(forSdk.savedGroups) ? forSdk.savedGroups : {}, target);
+    const value = saidFor(features[flag.key], isObject(forSdk.savedGroups) ? forSdk.savedGroups : {}, target, wanted);
     return value === undefined
       ? 'something that depends on more than this switch'
       : value === flag.engagedWhen
@@ -54,23 +55,36 @@ async function look(settings: ControlSettings, { flag, target }: Asked): Promise
   }
 }
 
-/** The value for one target, or for everybody, as far as our own rules go; `undefined` where another rule comes first. */
-function saidFor(feature: unknown, groups: Readonly<Record<string, unknown>>, target: Asked['target']): unknown {
+/**
+ * The value for one target, or for everybody, as far as it follows from rules like ours; `undefined` where a rule that we cannot
+ * judge could give another than `wanted`.
+ */
+function saidFor(feature: unknown, groups: Groups, target: Asked['target'], wanted: boolean): unknown {
   if (!isObject(feature)) return undefined;
   for (const rule of Array.isArray(feature.rules) ? (feature.rules as unknown[]) : []) {
-    if (!isObject(rule) || !('force' in rule) || rule.parentConditions !== undefined || rule.coverage !== undefined)
-      return undefined;
-    if (rule.condition === undefined) return rule.force;
-    if (!isObject(rule.condition)) return undefined;
-    const asks = Object.entries(rule.condition);
-    const [field, condition] = asks[0] ?? [];
-    if (asks.length !== 1 || !isObject(condition) || Object.keys(condition).length !== 1) return undefined;
-    if (field !== target?.field) continue;
-    const ids = condition.$in ?? valuesOf(groups[String(condition.$inGroup)]);
-    if (!Array.isArray(ids)) return undefined;
-    if (target && ids.includes(target.id)) return rule.force;
+    const matches = isObject(rule) && 'force' in rule ? matchOf(rule, groups, target) : 'unknown';
+    if (matches === 'no') continue;
+    const force = isObject(rule) ? rule.force : undefined;
+    if (matches === 'yes') return force;
+    if (force !== wanted) return undefined;
   }
   return feature.defaultValue;
+}
+
+type Groups = Readonly<Record<string, unknown>>;
+
+function matchOf(rule: Record<string, unknown>, groups: Groups, target: Asked['target']): 'yes' | 'no' | 'unknown' {
+  if (rule.parentConditions !== undefined || rule.coverage !== undefined || rule.filters !== undefined) return 'unknown';
+  if (rule.condition === undefined) return 'yes';
+  if (!target || !isObject(rule.condition)) return 'unknown';
+  const asks = Object.entries(rule.condition);
+  const [field, condition] = asks[0] ?? [];
+  if (asks.length !== 1 || !isObject(condition) || Object.keys(condition).length !== 1) return 'unknown';
+  const ids = condition.$in ?? valuesOf(groups[String(condition.$inGroup)]);
+  if (!Array.isArray(ids)) return 'unknown';
+  // A list of another attribute: our rule for sessions beside the one for conversations.
+  if (field !== target.field) return 'no';
+  return ids.includes(target.id) ? 'yes' : 'no';
 }
 
 function valuesOf(group: unknown): unknown {

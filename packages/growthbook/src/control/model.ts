@@ -117,8 +117,12 @@ export function targetRule(flag: SwitchFlag, field: TargetField, group: string, 
 
 /** What a feature says for everybody in an environment; `undefined`: that depends on who asks, or cannot be told. */
 export function valueForEverybody(feature: Pick<Feature, 'rules' | 'defaultValue'>, environment: string): string | undefined {
-  const rules = feature.rules.filter((rule) => rule.enabled !== false && appliesTo(rule, environment));
-  const first = rules[0];
-  if (!first) return feature.defaultValue;
-  return isUnconditional(first) ? first.value : undefined;
+  const reachable = new Set<string | undefined>();
+  for (const rule of feature.rules) {
+    if (rule.enabled === false || !appliesTo(rule, environment)) continue;
+    reachable.add(rule.type === 'force' ? rule.value : undefined);
+    if (isUnconditional(rule)) return reachable.size === 1 ? rule.value : undefined;
+  }
+  reachable.add(feature.defaultValue);
+  return reachable.size === 1 ? feature.defaultValue : undefined;
 }
