@@ -50,7 +50,9 @@ export function clientSource(client: LdClient, settled: Settled): SwitchSource {
     if (typeof state.variation !== 'number')
       return unknown('error', `flag ${flag.key} serves nothing; if it is off, set its off variation in the dashboard`);
     if (typeof value !== 'boolean') return unknown('wrong-type', `flag ${flag.key} serves a ${typeof value}, not a boolean`);
-    const position = typeof state.version === 'number' ? { series, n: state.version } : { series };
+    // The instance switch moves with its segment, whose version is not shown here.
+    const { version } = state;
+    const position = version === undefined || flag.tier === 'instance' ? { series } : { series, n: version };
     return { state: value === flag.engagedWhen ? 'engaged' : 'released', origin: 'cached', position };
   };
 

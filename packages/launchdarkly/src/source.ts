@@ -12,6 +12,7 @@ import { closeQuietly, createFeed, feedUrl } from './feed.ts';
 import { createFreshness } from './freshness.ts';
 import { createListeners } from './listeners.ts';
 import { type LaunchDarklyOptions, type Settled, settle } from './options.ts';
+import { positionOf } from './position.ts';
 import { resolveWith } from './resolve.ts';
 import { answersAtOnce, type LaunchDarklySdk, type LdClient, type LdDetail, loadSdk, silent } from './sdk.ts';
 import { createStore } from './store.ts';
@@ -129,7 +130,7 @@ function connectedSource(sdkKey: string, options: LaunchDarklyOptions, settled: 
     if (fault) return fault;
     // Accepted and not yet with the SDK: what it answers is the state before.
     const isLive = health.state === 'fresh' && custody.versionOf('flags', flag.key) === item.version;
-    const position = { series, n: item.version };
+    const position = { series, n: positionOf(flag, item, store) };
     const origin = isLive ? 'live' : 'cached';
     const failed = (error: unknown): Reading =>
       unknown('error', `the evaluation of ${flag.key} failed: ${error instanceof Error ? error.message : String(error)}`);

@@ -74,7 +74,10 @@ export async function launchDarklyHarness(
       const reading = await source.read(flag, {});
       const n = server.flag(flag.key)?.config.version;
       if (reading.state === 'unknown') return reading.cause !== 'not-ready';
-      return n === undefined ? false : reading.position.n === n;
+      return (
+        n !== undefined &&
+        (reading.position.n === n || reading.position.n === n * 2 ** 26 + (server.segment('killswitch-sessions')?.version ?? 0))
+      );
     });
   };
   const flip = async (action: 'engage' | 'release', flag: SwitchFlag, target?: string): Promise<void> => {

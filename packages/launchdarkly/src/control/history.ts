@@ -5,6 +5,7 @@ import type { Api } from './api.ts';
 import { readComment } from './words.ts';
 
 interface Entry {
+  readonly _id: string;
   readonly date: number;
   readonly kind: string;
   readonly comment?: string;
@@ -27,12 +28,15 @@ export async function readHistory(
   const limit = query.limit ?? 50;
   const flips: Flip[] = [];
   const prefix = `proj/${place.project}:env/${place.environment}:`;
+  const seen = new Set<string>();
   let before: number | undefined;
   for (let page = 0; page < mostPages && flips.length < limit; page++) {
     const spec = encodeURIComponent(`proj/${place.project}:env/${place.environment}:*/*`);
     const path = `auditlog?limit=${pageSize}&spec=${spec}${before === undefined ? '' : `&before=${before}`}`;
     const { items = [] } = (await api.find<{ readonly items?: readonly Entry[] }>(path)) ?? {};
-    for (const entry of items) {
+    const fresh = items.filter((entry) => !seen.has(entry._id));
+    for (const entry of fresh) {
+      seen.add(entry._id);
       const words = readComment(entry.comment);
       const resource = entry.accesses?.find((one) => one.resource?.startsWith(prefix))?.resource?.slice(prefix.length);
       const [kind, name] = resource?.split(/[/;]/) ?? [entry.kind, entry.name];
@@ -42,8 +46,9 @@ export async function readHistory(
       flips.push({ key, action, ...(target ? { target: target.id } : {}), reason, by, at: entry.date, changed: true });
     }
     const last = items.at(-1);
-    if (!last || items.length < pageSize) break;
-    before = last.date;
+    if (!last || items.length < pageSize || fresh.length === 0) break;
+    // Entries of the same millisecond may be on both pages.
+    before = last.date + 1;
   }
   return flips;
 }
