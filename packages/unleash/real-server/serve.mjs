@@ -142,6 +142,10 @@ try {
     logLevel: 'fatal',
     getLogger: () => ({ debug() {}, info() {}, warn() {}, error() {}, fatal() {} }),
   });
+  // A flag that is deleted right after it was archived makes a background write of the server fail, which nobody there catches,
+  // and its migration library ends the process for that. A supervisor would start it again; here it goes on.
+  process.removeAllListeners('unhandledRejection');
+  process.on('unhandledRejection', (error) => process.stderr.write(`unhandled in the server: ${error?.message ?? error}\n`));
   // The server makes changes visible to clients once a second. A test that waits for a hundred of them may ask for more.
   if (order.revisionEveryMs)
     setInterval(() => unleash.services.configurationRevisionService.updateMaxRevisionId().catch(() => {}), order.revisionEveryMs);
