@@ -142,7 +142,11 @@ function main(args) {
     from ? { report: JSON.parse(readFileSync(from, 'utf8')), isGreen: true } : run(testFiles(mention), pattern, env);
   const kinds = kindsOf();
   if (args.includes('--measure')) {
-    const { report } = take('measureSourceFaults', 'measured in trouble', { OFFSWITCH_MEASURE: '1' });
+    const { report } = take('measureSourceFaults', 'measured in trouble', {
+      OFFSWITCH_MEASURE: '1',
+      // GrowthBook's SDK streams only where there is an EventSource, and Node 20 has one behind this switch.
+      NODE_OPTIONS: '--experimental-eventsource',
+    });
     const plain = [...resultsOf(report, true)].map(([source, byFault]) => [
       source,
       Object.fromEntries(

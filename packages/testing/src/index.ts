@@ -1,7 +1,7 @@
 export { type Fault, type FaultKind, faultKinds, faults, faultUsers } from './fault.ts';
 export { describeSourceFaults } from './fault-contract.ts';
 export type { FaultContractOptions, FaultHarness } from './fault-harness.ts';
-export { measureSourceFaults } from './fault-measure.ts';
+export { measureSourceFaults, withSource } from './fault-measure.ts';
 export { type FaultProxy, type FaultProxyOptions, openFaultProxy, type ProxyMode } from './fault-proxy.ts';
 export type { FaultProblem, FaultProblemCode, FaultResult } from './fault-result.ts';
 export { runFault } from './fault-run.ts';
@@ -9,6 +9,7 @@ export { blockPath, flipByte, readOnly, truncateTail, type Undo } from './folder
 export { type HostWatch, watchHost } from './host-watch.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type FlipWords, type MemorySource, type MemorySourceOptions, memorySource } from './memory-source.ts';
+export { type PlainSdk, plainSource } from './plain-source.ts';
 export { type ReadingLatch, readingLatch } from './reading-latch.ts';
 export { describeSwitchSource } from './source-contract.ts';
 export { contractSwitches, type OtherFlag, type SourceContractOptions, type SourceHarness } from './source-harness.ts';

@@ -51,10 +51,7 @@ describe.runIf(process.env.OFFSWITCH_MEASURE)('Unleash’s SDK alone', () => {
     'Unleash SDK 6.12.1',
     async (switches) => {
       const harness = await scriptedHarness(switches);
-      return withSource(
-        harness,
-        plainSource('unleash', plain(harness.source.location!, 'default:development.offswitch-client')),
-      );
+      return withSource(harness, plainSource('unleash', plain(harness.source.location!, 'default:development.offswitch-client')));
     },
     { staleWithinMs: 5000, recoverWithinMs: 10_000, positions: false },
   );
