@@ -11,7 +11,7 @@ export async function turnInstanceOn(vendor: VendorName, env: Env, isOn: boolean
     case 'launchdarkly':
       return inLaunchDarkly(env, isOn);
     case 'growthbook':
-      await ask('POST', `${env.GROWTHBOOK_API_HOST}/v2/features/${key}`, `Bearer ${env.GROWTHBOOK_API_KEY}`, {
+      await ask('POST', `${env.GROWTHBOOK_API_HOST}/api/v2/features/${key}`, `Bearer ${env.GROWTHBOOK_API_KEY}`, {
         defaultValue: String(isOn),
       });
       return;
