@@ -17,14 +17,21 @@ const kinds = [
 
 /** A multi-kind context of every id that is known, never an empty one. What is no id (not a string, or empty) is left out. */
 export function contextOf(subject: Subject | null | undefined): LdContext {
-  const found: [string, { key: string }][] = [];
+  let only: string | undefined;
+  let multi: Record<string, unknown> | undefined;
   for (const [kind, field] of kinds) {
     const key: unknown = subject?.[field];
-    if (typeof key === 'string' && key !== '') found.push([kind, { key }]);
+    if (typeof key !== 'string' || key === '') continue;
+    if (only === undefined) {
+      only = kind;
+      multi = { kind: 'multi', [kind]: { key } };
+    } else {
+      multi![kind] = { key };
+      only = '';
+    }
   }
-  const [first] = found;
-  if (!first) return serviceContext;
-  return found.length === 1 ? { kind: first[0], ...first[1] } : { kind: 'multi', ...Object.fromEntries(found) };
+  if (only === undefined || !multi) return serviceContext;
+  return only === '' ? (multi as LdContext) : { kind: only, ...(multi[only] as { key: string }) };
 }
 
 type Fields = Readonly<Record<string, unknown>>;

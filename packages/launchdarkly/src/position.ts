@@ -12,30 +12,29 @@ const segmentRange = 2 ** 26;
 
 export function positionOf(flag: SwitchFlag, item: StoreItem, store: SharedStore): number {
   if (flag.tier !== 'instance') return item.version;
-  let sum = 0;
   const seen = new Set<string>();
-  const visit = (rules: unknown): void => {
-    for (const key of segmentsIn(rules)) {
-      if (seen.has(key)) continue;
-      seen.add(key);
-      const segment = store.item('segments', key);
-      sum += segment?.version ?? 0;
-      visit(segment?.rules);
-    }
-  };
-  visit(item.rules);
+  visit(item.rules, store, seen);
+  let sum = 0;
+  for (const key of seen) sum += store.item('segments', key)?.version ?? 0;
   return item.version * segmentRange + Math.min(sum, segmentRange - 1);
+}
+
+/** Collects the segments that rules ask for, and those that these segments' own rules ask for. */
+function visit(rules: unknown, store: SharedStore, seen: Set<string>): void {
+  if (!Array.isArray(rules)) return;
+  for (const rule of rules as readonly ({ readonly clauses?: readonly Clause[] } | null)[]) {
+    for (const { op, values } of rule?.clauses ?? []) {
+      if (op !== 'segmentMatch' || !Array.isArray(values)) continue;
+      for (const key of values as readonly unknown[]) {
+        if (typeof key !== 'string' || seen.has(key)) continue;
+        seen.add(key);
+        visit(store.item('segments', key)?.rules, store, seen);
+      }
+    }
+  }
 }
 
 interface Clause {
   readonly op?: unknown;
   readonly values?: unknown;
-}
-
-function segmentsIn(rules: unknown): readonly string[] {
-  if (!Array.isArray(rules)) return [];
-  return rules
-    .flatMap((rule: { readonly clauses?: readonly Clause[] } | null) => rule?.clauses ?? [])
-    .filter((clause) => clause.op === 'segmentMatch' && Array.isArray(clause.values))
-    .flatMap((clause) => (clause.values as readonly unknown[]).filter((key): key is string => typeof key === 'string'));
 }
