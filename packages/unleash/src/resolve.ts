@@ -53,6 +53,8 @@ export function resolveFlag(
       return { value, reason: value ? 'TARGETING_MATCH' : isOff ? 'DISABLED' : 'DEFAULT', flagMetadata };
     }
     const variant = client.getVariant(flagKey, context);
+    if (!hasVariants(definition) && !isOff)
+      return { ...failed('TYPE_MISMATCH', `flag ${JSON.stringify(flagKey)} has no variants, so it is a boolean`), flagMetadata };
     // No value, and no error: the caller's own default counts.
     if (!variant.enabled) return { reason: isOff ? 'DISABLED' : 'DEFAULT', flagMetadata };
     const { payload, name } = variant;
@@ -72,6 +74,10 @@ export function resolveFlag(
   } catch (error) {
     return failed('GENERAL', `the client failed to evaluate ${JSON.stringify(flagKey)}: ${String(error)}`);
   }
+}
+
+function hasVariants({ variants, strategies }: NonNullable<ReturnType<ResolvingClient['getFeatureToggleDefinition']>>): boolean {
+  return (variants?.length ?? 0) > 0 || (strategies ?? []).some((one) => (one.variants?.length ?? 0) > 0);
 }
 
 type Wrong = { readonly errorCode: 'TYPE_MISMATCH' | 'PARSE_ERROR'; readonly why: string };

@@ -26,13 +26,13 @@ import { type ResolvingClient, resolveFlag } from './resolve.ts';
  */
 export function unleash(options: UnleashOptions | UnleashClientOptions): UnleashSource {
   const settings = settingsOf(options);
-  const { location, series, staleAfterMs, openWithinMs } = settings;
+  const { location, staleAfterMs, openWithinMs } = settings;
   const held = new HeldFlags();
   const evaluate = switchEvaluator(held, options.strategies);
   const custom = new Set(options.strategies?.map((one) => one.name));
   const listeners = new Set<(change: SourceChange) => void>();
   let data: FlagData | undefined;
-  let position: Position = { series };
+  let position: Position = { series: location };
   let highest: number | undefined;
   /** The last data was older than what was seen, and was not taken. */
   let isBehind = false;
@@ -65,6 +65,7 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
       const before = data;
       data = next;
       if (next.revision !== undefined) highest = next.revision;
+      const series = settings.series();
       position = next.revision === undefined ? { series } : { series, n: next.revision };
       held.hold(next);
       const { state } = fresh.health;
@@ -138,7 +139,8 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
 
 interface Settings {
   readonly location: string;
-  readonly series: string;
+  /** Known once data came: the token says what it is of. */
+  series(): string;
   readonly staleAfterMs: number;
   readonly openWithinMs: number;
   feed(listener: FeedListener): Feed;
@@ -162,7 +164,7 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
     const staleAfterMs = positive('staleAfterMs', options.staleAfterMs ?? (pollMs ?? 15_000) * 2 + 5000);
     return {
       location,
-      series,
+      series: () => series,
       staleAfterMs,
       openWithinMs,
       feed: (listener) => clientFeed(client, Math.min(1000, staleAfterMs), listener),
@@ -182,13 +184,17 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
       'bad_configuration',
       `staleAfterMs ${staleAfterMs} is less than two polls of ${pollMs} ms: nothing would ever be fresh for long`,
     );
-  const token = typeof given === 'function' ? given : () => given;
+  let scope: string | undefined;
+  const token = async (): Promise<string> => {
+    const value = typeof given === 'function' ? await given() : given;
+    scope ??= scopeOf(value) ?? hash(value);
+    return value;
+  };
   const requestTimeoutMs = positive('requestTimeoutMs', options.requestTimeoutMs ?? 5000);
   const host = base.replace(/^\w+:\/\//, '');
-  const scope = typeof given === 'string' ? (scopeOf(given) ?? hash(given)) : appName;
   return {
     location: base,
-    series: options.series ?? `unleash:${host}:${scope}`,
+    series: () => options.series ?? `unleash:${host}:${scope ?? appName}`,
     staleAfterMs,
     openWithinMs,
     feed: (listener) =>
