@@ -193,7 +193,13 @@ export class Kernel {
 
   /** What another process engaged may have been released at the source since: then nobody else tells us. */
   private learn(stored: readonly StoredStop[]): void {
-    if (this.stops.learn(stored) && this.isReady) this.switchboard.lookAgain();
+    let isNews = this.stops.learn(stored);
+    // A stop's words may be read after its name was, and they say whose switch to read on for.
+    for (const { key } of stored) {
+      const entry = this.stops.find(key);
+      if (entry && this.switchboard.follow(entry)) isNews = true;
+    }
+    if (isNews && this.isReady) this.switchboard.lookAgain();
   }
 
   /** Looks at the store's health: `failed` holds everything until it is over. */

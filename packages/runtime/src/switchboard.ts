@@ -66,13 +66,17 @@ export class Switchboard {
     this.states.keepSoon();
   }
 
-  /** Reads on for a user's stop that was learned from the store, while it is in force, whether or not a session of that user lives here. */
-  follow(entry: StopEntry): void {
+  /**
+   * Reads on for a user's stop that was learned from the store, while it is in force, whether or not a session of that user lives
+   * here. True when that is new.
+   */
+  follow(entry: StopEntry): boolean {
     const { user } = this.options.switches;
     const id = entry.details?.subject;
-    if (!user || id === undefined || entry.key.kind !== 'switch' || entry.key.tier !== 'user') return;
-    if (!isEngaged(entry.marks) || this.tracked.user.has(id)) return;
+    if (!user || id === undefined || entry.key.kind !== 'switch' || entry.key.tier !== 'user') return false;
+    if (!isEngaged(entry.marks) || this.tracked.user.has(id)) return false;
     this.tracked.user.set(id, { flag: user, id, subject: { userId: id }, count: 0, last: undefined, node: undefined });
+    return true;
   }
 
   get flags(): Iterable<FlagState> {

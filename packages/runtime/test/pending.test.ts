@@ -71,6 +71,21 @@ describe('a flip latched before any process has read it (S3)', () => {
     await settle(w.clock);
     expect(inForce(w)).toEqual([]);
   });
+  test('of a user whose id is written down after the stop itself is read for as soon as it is', async () => {
+    const w = await world();
+    const key = pending('user', 'U 1');
+    const { stops } = w.store;
+    w.store.stops = async () => (await stops.call(w.store)).map(({ engaged: _, ...nameless }) => nameless);
+    await latch(w, key, 'U 1');
+    w.source.engage('killswitch.user', 'U 1');
+    await settle(w.clock);
+    expect(inForce(w)).toEqual([key]);
+    w.store.stops = stops;
+    await w.runtime.refresh();
+    await settle(w.clock);
+    expect(inForce(w)).not.toContain(key);
+    expect(inForce(w)).toHaveLength(1);
+  });
   test('is not taken over by a reading of another series, whose release would then lift it', async () => {
     const w = await world({ source: memorySource(switches as KillSwitches, { series: 'other' }) as never });
     await latch(w, pending('global'));
