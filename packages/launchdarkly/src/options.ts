@@ -76,7 +76,10 @@ export function settle(options: LaunchDarklyOptions): Settled {
       'there is neither an sdkKey nor a client; give the SDK key of the environment',
     );
   if (sdkKey !== undefined && (typeof sdkKey !== 'string' || sdkKey.trim() === ''))
-    throw new LaunchDarklyError('bad_configuration', 'the sdkKey is empty; LAUNCHDARKLY_SDK_KEY is where it usually comes from');
+    throw new LaunchDarklyError(
+      'bad_configuration',
+      'the sdkKey is empty; give the one of the environment (LAUNCHDARKLY_SDK_KEY, as a rule)',
+    );
   if (client !== undefined && typeof client.variationDetail !== 'function')
     throw new LaunchDarklyError('bad_configuration', 'the client is no LaunchDarkly server client: it has no variationDetail');
   if (options.series === '') throw new LaunchDarklyError('bad_configuration', 'series is empty; leave it out for the default');

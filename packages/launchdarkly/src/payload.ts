@@ -49,13 +49,17 @@ export function parseMessage(event: string, text: string): Message {
 /** The body of `/sdk/latest-all`, or of a put. */
 export function parseEverything(data: unknown): Everything {
   const all = object(data, 'the flag data');
-  const items = (namespace: Namespace): Map<string, Item> =>
-    new Map(
-      // An environment without segments may leave them out; one without flags says so.
-      Object.entries(object(all[namespace] ?? (namespace === 'segments' ? {} : undefined), namespace)).map(
-        ([key, item]) => [key, parseItem(namespace, key, item)] as const,
-      ),
-    );
+  const items = (namespace: Namespace): Map<string, Item> => {
+    // An environment without segments may leave them out; one without flags says so.
+    const found = object(all[namespace] ?? (namespace === 'segments' ? {} : undefined), namespace);
+    const kept = new Map<string, Item>();
+    for (const [key, data] of Object.entries(found)) {
+      const item = parseItem(namespace, key, data);
+      // A store may show what was deleted; to whoever asks for everything it is as good as absent.
+      if (item.deleted !== true) kept.set(key, item);
+    }
+    return kept;
+  };
   return { flags: items('flags'), segments: items('segments') };
 }
 

@@ -10,6 +10,8 @@ import { latch } from './latch.ts';
 import { peerAgt } from './peer-agt.ts';
 import { peerOpenFeature } from './peer-openfeature.ts';
 import { sessionBytes } from './session-bytes.ts';
+import { vendorGrowthBook } from './vendor-growthbook.ts';
+import { vendorLaunchDarkly } from './vendor-launchdarkly.ts';
 
 export const cases: Readonly<Record<string, Case>> = {
   'peer-openfeature': peerOpenFeature,
@@ -22,4 +24,6 @@ export const cases: Readonly<Record<string, Case>> = {
   fence,
   block,
   latch,
+  'vendor-launchdarkly': vendorLaunchDarkly,
+  'vendor-growthbook': vendorGrowthBook,
 };
