@@ -202,6 +202,14 @@ describe('an order that cannot be carried out', () => {
     expect([error.code, error.message]).toEqual(['flag_missing', expect.stringContaining('provision')]);
   });
 
+  test('for a flag that was archived while it was on is refused, although its environment still says on', async () => {
+    await vendor.control.engage({ flag: global, ...words });
+    vendor.server.edit(global.key, (stored) => {
+      stored.archived = true;
+    });
+    expect((await refusal(vendor.control.engage({ flag: global, ...words }))).code).toBe('flag_missing');
+  });
+
   test('for a user switch that is on for everybody is refused, and nobody is added', async () => {
     vendor.server.edit(user.key, () => {
       strategies(user.key)[0]!.parameters.rollout = '100';
@@ -265,7 +273,7 @@ describe('an Unleash in trouble', () => {
     ['a login page', { status: 200, body: '<html>sign in</html>' }],
     ['a 404 of a proxy', { status: 404, body: 'nothing here' }],
     ['a 500', { status: 500, body: { message: 'oops' } }],
-    ['JSON of another shape', { status: 200, body: { enabled: 'yes' } }],
+    ['JSON of another shape', { status: 200, body: { environments: [{ name: 'development', enabled: 'yes' }] } }],
   ])('that answers with %s is unreachable, not a success', async (_, answer) => {
     vendor.server.intercept = (request) => (request.parts[1] === 'admin' ? answer : undefined);
     expect(code(await refusal(control().engage({ flag: global, ...words })))).toBe('unreachable');

@@ -48,7 +48,10 @@ function featuresApi(context: AdminContext, request: UnleashRequest, rest: reado
   const [name, what, environment, ...more] = rest;
   const flag = stored.flags.get(name!);
   if (!flag) return refusal(404, 'NotFoundError', `There's no feature named "${name}" in project "${stored.project}".`);
-  if (flag.archived) return refusal(404, 'NotFoundError', `Could not find feature flag with name ${name}`);
+  // Of an archived flag the environment alone is still shown, as it was, and changes are refused (unleash-server 7.5.1).
+  if (flag.archived && what === undefined) return refusal(404, 'NotFoundError', `Could not find feature flag with name ${name}`);
+  if (flag.archived && request.method !== 'GET')
+    return refusal(400, 'ArchivedFeatureError', 'Cannot perform this operation on archived features');
   if (what === 'environments' && environment !== undefined) return environmentApi(context, request, flag, environment, more);
   if (what !== undefined) return undefined;
   switch (request.method) {

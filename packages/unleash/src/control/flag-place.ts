@@ -27,26 +27,35 @@ export const featuresPath = ({ project }: Place): string => `/api/admin/projects
 const environmentPath = (place: Place, key: string): string =>
   `${featuresPath(place)}/${part(key)}/environments/${part(place.environment)}`;
 
-/** Throws `flag_missing`, `flag_invalid`. */
+/**
+ * Throws `flag_missing`. The flag as a whole is asked for: of an archived one, the environment alone still answers that it is on.
+ */
 export async function readPlace(place: Place, key: string): Promise<FlagPlace> {
-  const answer = await place.api.request('GET', environmentPath(place, key));
-  if (answer.status !== 200) throw missing(place, key, answer);
-  const { enabled, strategies } = answer.body as { enabled?: unknown; strategies?: unknown };
+  const answer = await place.api.request('GET', `${featuresPath(place)}/${part(key)}`);
+  if (answer.status !== 200) throw missing(place, key, answer.message);
+  const { environments } = answer.body as { environments?: unknown };
+  if (!Array.isArray(environments))
+    throw new UnleashSwitchError('unreachable', `${place.base} answered something that is no flag; check url`);
+  const here = (environments as { name?: unknown; enabled?: unknown; strategies?: unknown }[]).find(
+    (one) => one.name === place.environment,
+  );
+  if (!here) throw missing(place, key, `it has no environment ${place.environment}`);
+  const { enabled, strategies } = here;
   if (typeof enabled !== 'boolean' || !Array.isArray(strategies))
     throw new UnleashSwitchError('unreachable', `${place.base} answered something that is no environment of a flag; check url`);
   return { enabled, strategies: strategies as readonly StoredStrategy[] };
 }
 
-export function missing(place: Place, key: string, answer: Answer): UnleashSwitchError {
+function missing(place: Place, key: string, why: string): UnleashSwitchError {
   return new UnleashSwitchError(
     'flag_missing',
-    `there is no flag ${JSON.stringify(key)} in project ${place.project}, environment ${place.environment} of ${place.base} (${answer.message}); provision it, or revive it if it was archived`,
+    `there is no flag ${JSON.stringify(key)} in project ${place.project}, environment ${place.environment} of ${place.base} (${why}); provision it, or revive it if it was archived`,
   );
 }
 
 export async function turn(place: Place, key: string, to: 'on' | 'off'): Promise<void> {
   const answer = await place.api.request('POST', `${environmentPath(place, key)}/${to}`);
-  if (answer.status >= 300) throw answer.status === 404 ? missing(place, key, answer) : invalid(place, key, answer);
+  if (answer.status >= 300) throw refused(place, key, answer);
 }
 
 export interface NewStrategy {
@@ -68,13 +77,12 @@ export async function addStrategy(place: Place, key: string, added: NewStrategy)
     variants: [],
   });
   if (answer.status < 300) return answer.body as StoredStrategy;
-  if (answer.status === 404) throw missing(place, key, answer);
   if ((answer.body as { name?: unknown }).name === 'ExceedsLimitError')
     throw new UnleashSwitchError(
       'limit_reached',
       `${JSON.stringify(key)} holds as many strategies as Unleash allows (${place.strategyLimit} by default), and each stop is one. Release the stops of sessions that have ended (inspect lists them), raise UNLEASH_FEATURE_ENVIRONMENT_STRATEGIES_LIMIT, or stop the whole workflow; the runtime's own stop needs no vendor. Unleash said: ${answer.message}`,
     );
-  throw invalid(place, key, answer);
+  throw refused(place, key, answer);
 }
 
 /** False when somebody took it away meanwhile. */
@@ -82,7 +90,7 @@ export async function removeStrategy(place: Place, key: string, id: string): Pro
   const answer = await place.api.request('DELETE', `${environmentPath(place, key)}/strategies/${part(id)}`);
   if (answer.status < 300) return true;
   if (answer.status === 404) return false;
-  throw invalid(place, key, answer);
+  throw refused(place, key, answer);
 }
 
 /** A JSON patch of one strategy; false when a `test` of it failed or the strategy is gone. */
@@ -90,9 +98,11 @@ export async function patchStrategy(place: Place, key: string, id: string, patch
   const answer = await place.api.request('PATCH', `${environmentPath(place, key)}/strategies/${part(id)}`, patch);
   if (answer.status < 300) return true;
   if (answer.status === 404 || answer.status === 500) return false;
-  throw invalid(place, key, answer);
+  throw refused(place, key, answer);
 }
 
-function invalid(place: Place, key: string, answer: Answer): UnleashSwitchError {
+function refused(place: Place, key: string, answer: Answer): UnleashSwitchError {
+  const { name } = answer.body as { name?: unknown };
+  if (answer.status === 404 || name === 'ArchivedFeatureError') return missing(place, key, answer.message);
   return new UnleashSwitchError('flag_invalid', `${place.base} refuses the change of ${JSON.stringify(key)}: ${answer.message}`);
 }
