@@ -51,9 +51,9 @@ export class FakeVendor {
   }
 
   private control(): SwitchControl {
-    const flip = (action: Flip['action'], { flag, target, reason, by }: Order): Flip => {
+    const flip = (action: Flip['action'], { flag, target, targetKind, reason, by }: Order): Flip => {
       if (this.failure) throw this.failure;
-      const words = { reason, by };
+      const words = { reason, by, ...(targetKind === undefined ? {} : { targetKind }) };
       this.unread.push(() => this.memory[action](flag.key, target, words));
       const made = {
         key: flag.key,

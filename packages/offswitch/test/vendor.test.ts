@@ -103,6 +103,20 @@ describe('a flip of a switch that is read from a vendor', () => {
     expect(await bench.cli([...release, '--json'])).toMatchObject({ code: 0, json: { confirmed: true } });
     expect(runtime.stops()).toEqual([]);
   });
+  test('of a conversation ends the runs there are and those to come, until it is released (S6)', async () => {
+    const runtime = await start();
+    const agent = bench.agentOn(runtime, 'resume-rewrite');
+    const mine = agent.start(undefined, { conversationId: 'c-1' });
+    const other = agent.start(undefined, { conversationId: 'c-2' });
+    const target = ['instance', 'c-1', '--conversation'];
+    expect((await bench.cli(['engage', ...target, '--reason', 'runaway', '--yes'])).code).toBe(0);
+    expect((await mine.outcome).status).toBe('terminated');
+    expect((await agent.start(undefined, { conversationId: 'c-1' }).outcome).status).toBe('terminated');
+    expect((await bench.cli(['release', ...target, '--reason', 'over', '--yes'])).code).toBe(0);
+    const again = agent.start(undefined, { conversationId: 'c-1' });
+    expect(runtime.session(again.id)?.decision.action).toBe('run');
+    expect(runtime.session(other.id)?.state).toBe('running');
+  });
   test('leaves no credential in the state folder', async () => {
     await start();
     await bench.cli(engage);

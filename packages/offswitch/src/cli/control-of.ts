@@ -29,9 +29,14 @@ const timeoutMs = 5_000;
 
 /**
  * The control of the declared source, or of `kind` where another is asked for. Rejects with `no_control`, `control_not_installed`
- * or `credentials_missing`, each with the way out.
+ * or `credentials_missing`, each with the way out. `isEnded`: for a look at the targets; of a session that nobody knows it is false.
  */
-export async function controlOf(command: Command, declared: Declared, kind: string = declared.source.kind): Promise<Wired> {
+export async function controlOf(
+  command: Command,
+  declared: Declared,
+  kind: string = declared.source.kind,
+  isEnded: (session: string) => boolean = () => false,
+): Promise<Wired> {
   const { location, series } = declared.source;
   if (kind === 'flag-file' && kind === declared.source.kind && location !== undefined) {
     const file = command.place.control(location, series);
@@ -49,9 +54,11 @@ export async function controlOf(command: Command, declared: Declared, kind: stri
       `to flip switches in ${vendor.title}, set ${names} in the environment, or name a file with --env-file`,
     );
   }
+  const instanceKey = declared.switches.instance?.key;
+  const named = vendor.name === 'launchdarkly' && instanceKey !== undefined ? { instanceKey } : {};
   let control: SwitchControl;
   try {
-    control = make({ ...options, timeoutMs, warn: (text: string) => warn(command, text) });
+    control = make({ ...options, timeoutMs, isEnded, ...named, warn: (text: string) => warn(command, text) });
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^\[[\w-]+\] /, '') : String(error);
     throw new CommandError('bad_configuration', `the control of ${vendor.title} cannot be made: ${clean(why)}`, undefined, {

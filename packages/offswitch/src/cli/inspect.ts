@@ -6,6 +6,7 @@ import { controlOf } from './control-of.ts';
 import { needDeclared } from './declared.ts';
 import { exit } from './failure.ts';
 import { clean, count, paint } from './print.ts';
+import { askAll, isEnded, sessionsIn } from './wire.ts';
 
 const states: Readonly<Record<Inspection['engaged'], string>> = {
   everybody: 'engaged',
@@ -20,7 +21,8 @@ const shownTargets = 10;
 export async function inspect(command: Command, kind: string | undefined): Promise<Done> {
   const { io } = command;
   const declared = await needDeclared(command.place);
-  const wired = await controlOf(command, declared, kind);
+  const ended = await endedSessions(command);
+  const wired = await controlOf(command, declared, kind, (session) => ended.has(session));
   const inspections = await wired.control.inspect(declared.switches);
   command.say(`switches in ${clean(wired.location)}`);
   const widest = Math.max(0, ...inspections.map((one) => one.key.length));
@@ -38,4 +40,11 @@ export async function inspect(command: Command, kind: string | undefined): Promi
   const errors = findings.filter((one) => one.severity === 'error').length;
   command.say(`${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}`);
   return done({ inspections }, errors > 0 ? exit.failed : exit.ok);
+}
+
+/** What the running processes know to have ended: a target that stops nobody any more. */
+async function endedSessions(command: Command): Promise<ReadonlySet<string>> {
+  const { answered } = await askAll(command.place, 'sessions', {}, sessionsIn);
+  const all = answered.flatMap((one) => one.value);
+  return new Set(all.filter(isEnded).map(({ id }) => id));
 }
