@@ -5,7 +5,7 @@
 
 import { type Reading, type SourceChange, type SourceHealth, type Subject, type SwitchFlag, unknown } from '@offswitch/core';
 import { changedKeys, type DataSet, dataSet, sameContent } from './data-set.ts';
-import { fetchFeatures } from './fetch-features.ts';
+import { type Fetched, fetchFeatures } from './fetch-features.ts';
 import { followStream } from './follow-stream.ts';
 import { type GrowthBookOptions, type GrowthBookSource, settingsOf } from './options.ts';
 import { parsePayload } from './payload.ts';
@@ -136,7 +136,11 @@ export function growthBook(options: GrowthBookOptions): GrowthBookSource {
       );
       return false;
     }
-    const set = dataSet(payload, settings.canaryKey, settings.application);
+    const set = tried(() => dataSet(payload, settings.canaryKey, settings.application));
+    if (!set) {
+      doubt(`the SDK cannot evaluate the feature ${settings.canaryKey}; its rules are malformed`);
+      return false;
+    }
     if (Object.keys(set.features).length > 0) ofApplication = set;
     if (!set.hasCanary) {
       doubt(
@@ -166,25 +170,7 @@ export function growthBook(options: GrowthBookOptions): GrowthBookSource {
       signal: closing.signal,
     });
     if (closing.signal.aborted) return;
-    let isSound = false;
-    let pauseMs: number | undefined;
-    switch (fetched.kind) {
-      case 'payload': {
-        isSound = apply(fetched.text, askedAt, askedN);
-        etag = isSound && fetched.etag !== undefined && good ? { tag: fetched.etag, n: good.n } : undefined;
-        break;
-      }
-      case 'unchanged':
-        isSound = good !== undefined && etag?.n === good.n;
-        if (isSound) prove(askedAt, [], false);
-        // What the server still has is older than what the stream gave: ask for it whole.
-        else etag = undefined;
-        break;
-      case 'failed':
-        doubt(fetched.why);
-        pauseMs = fetched.retryAfterMs;
-        break;
-    }
+    const isSound = take(fetched, askedAt, askedN);
     if (
       fetched.kind !== 'failed' &&
       !stream &&
@@ -193,7 +179,29 @@ export function growthBook(options: GrowthBookOptions): GrowthBookSource {
       openStream();
     failures = isSound ? 0 : failures + 1;
     const waitMs = isSound ? settings.reconcileMs : Math.min(firstRetryMs * 2 ** (failures - 1), settings.reconcileMs);
-    nextFetch = setTimeout(() => void fetchNow(), Math.max(waitMs, pauseMs ?? 0)).unref();
+    const askedToWaitMs = fetched.kind === 'failed' ? (fetched.retryAfterMs ?? 0) : 0;
+    nextFetch = setTimeout(() => void fetchNow(), Math.max(waitMs, askedToWaitMs)).unref();
+  };
+  /** True when it proved our data. Never throws: whatever came, there is a next fetch. */
+  const take = (fetched: Fetched, askedAt: number, askedN: number): boolean => {
+    switch (fetched.kind) {
+      case 'payload': {
+        const isTaken = apply(fetched.text, askedAt, askedN);
+        etag = isTaken && fetched.etag !== undefined && good ? { tag: fetched.etag, n: good.n } : undefined;
+        return isTaken;
+      }
+      case 'unchanged':
+        if (good && etag?.n === good.n) {
+          prove(askedAt, [], false);
+          return true;
+        }
+        // What the server still has is older than what the stream gave: ask for it whole.
+        etag = undefined;
+        return false;
+      case 'failed':
+        doubt(fetched.why);
+        return false;
+    }
   };
   /** Fetches now. One at a time; a trigger during one makes one more after it, for what changed meanwhile. */
   const fetchNow = (): Promise<void> => {
@@ -305,5 +313,14 @@ function saidOf(set: DataSet, flag: SwitchFlag): ReturnType<DataSet['says']> {
     return set.says(flag, {});
   } catch (error) {
     return unknown('error', `${flag.key} cannot be evaluated: ${String(error)}`) as Extract<Reading, { state: 'unknown' }>;
+  }
+}
+
+/** The SDK throws on rules that are none. */
+function tried<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
   }
 }

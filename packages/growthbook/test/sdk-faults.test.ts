@@ -244,6 +244,10 @@ describe('a kill that was seen', () => {
     ['features: null', '{"features":null,"dateUpdated":"2099-01-01T00:00:00.000Z"}'],
     ['features: {}', '{"features":{},"dateUpdated":"2099-01-01T00:00:00.000Z"}'],
     ['a feature that is no object', '{"features":{"killswitch.canary":true},"dateUpdated":"2099-01-01T00:00:00.000Z"}'],
+    [
+      'a canary whose rules are none',
+      '{"features":{"killswitch.canary":{"rules":"x"}},"dateUpdated":"2099-01-01T00:00:00.000Z"}',
+    ],
     ['no dateUpdated', '{"features":{"killswitch.canary":{"defaultValue":true}}}'],
     [
       'a canary that is false',
