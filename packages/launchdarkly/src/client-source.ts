@@ -5,10 +5,11 @@
 
 import { type Reading, type SourceHealth, type Subject, type SwitchFlag, type SwitchSource, unknown } from '@offswitch/core';
 import { contextOf } from './context.ts';
+import { readingOf } from './evaluate.ts';
 import { createListeners } from './listeners.ts';
 import type { Settled } from './options.ts';
 import { resolveWith } from './resolve.ts';
-import type { LdClient } from './sdk.ts';
+import type { LdClient, LdReason } from './sdk.ts';
 import { createUsage } from './usage.ts';
 
 const unobserved =
@@ -16,6 +17,12 @@ const unobserved =
 
 /** How often a client that is not ready is looked at again. Milliseconds. */
 const lookAgainMs = 50;
+
+interface FlagState {
+  readonly version?: number;
+  readonly variation?: number;
+  readonly reason?: LdReason;
+}
 
 export function clientSource(client: LdClient, settled: Settled): SwitchSource {
   const { series, location, now } = settled;
@@ -39,21 +46,17 @@ export function clientSource(client: LdClient, settled: Settled): SwitchSource {
   };
   const answer = async (flag: SwitchFlag, subject: Subject): Promise<Reading> => {
     // The one call of both SDKs that evaluates and reports nothing, and that shows a flag's version.
-    const all = await client.allFlagsState(contextOf(subject));
+    const all = await client.allFlagsState(contextOf(subject), { withReasons: true });
     const json = all.toJSON() as Readonly<Record<string, unknown>>;
-    const states = json.$flagsState as Readonly<Record<string, { version?: number; variation?: number }>> | undefined;
+    const states = json.$flagsState as Readonly<Record<string, FlagState>> | undefined;
     const state = states && Object.hasOwn(states, flag.key) ? states[flag.key] : undefined;
     if (!all.valid) return unknown('not-ready', `${location}: the client has no data`);
     if (!state) return unknown('not-found', `${location} has no flag ${flag.key}, or it is archived`);
     usage.note(flag.key);
-    const value = json[flag.key];
-    if (typeof state.variation !== 'number')
-      return unknown('error', `flag ${flag.key} serves nothing; if it is off, set its off variation in the dashboard`);
-    if (typeof value !== 'boolean') return unknown('wrong-type', `flag ${flag.key} serves a ${typeof value}, not a boolean`);
     // The instance switch moves with its segment, whose version is not shown here.
     const { version } = state;
     const position = version === undefined || flag.tier === 'instance' ? { series } : { series, n: version };
-    return { state: value === flag.engagedWhen ? 'engaged' : 'released', origin: 'cached', position };
+    return readingOf(flag, { value: json[flag.key], variationIndex: state.variation, reason: state.reason }, 'cached', position);
   };
 
   return {

@@ -47,7 +47,15 @@ export function readingOf(flag: SwitchFlag, detail: LdDetail, origin: Origin, po
   }
   if (typeof value !== 'boolean')
     return unknown('wrong-type', `flag ${flag.key} serves ${kindOf(value)}; a switch is a boolean flag`);
-  return { state: value === flag.engagedWhen ? 'engaged' : 'released', origin, position };
+  const isEngaged = value === flag.engagedWhen;
+  const segments = reason?.bigSegmentsStatus;
+  if (segments === undefined || segments === 'HEALTHY') return { state: isEngaged ? 'engaged' : 'released', origin, position };
+  // The list itself was not to be had, and LaunchDarkly then takes everybody for no member of it.
+  if (isEngaged) return { state: 'engaged', origin: 'cached', position };
+  return unknown(
+    'stale',
+    `flag ${flag.key} asks a big segment that is ${segments}; give its store as sdkOptions.bigSegments, or keep the list under 15,000`,
+  );
 }
 
 function kindOf(value: unknown): string {

@@ -47,7 +47,7 @@ export function openPoll(options: PollOptions): Poll {
       }
       if (response.statusCode !== 200) {
         response.resume();
-        options.trouble(statusText(response.statusCode));
+        options.trouble(statusText(response.statusCode, 'poll'));
         return waitOf(response);
       }
       const body = await textOf(response, options.answerWithinMs);
@@ -68,7 +68,7 @@ export function openPoll(options: PollOptions): Poll {
     });
     return asking;
   };
-  void now();
+  if (Number.isFinite(options.everyMs)) void now();
 
   return {
     get isAsking() {

@@ -56,14 +56,16 @@ export function textOf(response: IncomingMessage, withinMs: number): Promise<str
 }
 
 /** What a status means for a person, with the way out. */
-export function statusText(status: number | undefined): string {
+export function statusText(status: number | undefined, what: 'stream' | 'poll'): string {
   switch (status) {
     case 401:
       return 'LaunchDarkly refuses the SDK key (401); put in a key of this environment. It is tried again by itself';
     case 403:
       return 'LaunchDarkly forbids this SDK key (403); look at the environment it belongs to. It is tried again by itself';
     case 404:
-      return 'there is no LaunchDarkly at this address (404); look at streamUri and baseUri. It is tried again by itself';
+      return what === 'stream'
+        ? 'there is no LaunchDarkly at this address (404); look at streamUri. It is tried again by itself'
+        : 'there is nothing to poll at this address (404); look at baseUri. A Relay Proxy has no such endpoint: with one, set pollMs to Infinity and its HEARTBEAT_INTERVAL below staleAfterMs';
     case 429:
       return 'LaunchDarkly asks to wait (429); it is tried again after that';
     default:

@@ -6,6 +6,8 @@ export interface LdReason {
   readonly kind: string;
   readonly errorKind?: string | undefined;
   readonly inExperiment?: boolean | undefined;
+  /** Present where a big segment was asked: HEALTHY, STALE, NOT_CONFIGURED or STORE_ERROR. */
+  readonly bigSegmentsStatus?: string | undefined;
 }
 
 export interface LdDetail {

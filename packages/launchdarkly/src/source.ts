@@ -75,6 +75,7 @@ function connectedSource(sdkKey: string, options: LaunchDarklyOptions, settled: 
       proxyAgent: feed.agent,
       featureStore: store,
       sendEvents: false,
+      ...(options.sdkOptions?.bigSegments === undefined ? {} : { bigSegments: options.sdkOptions.bigSegments }),
       diagnosticOptOut: true,
       logger: silent,
     });

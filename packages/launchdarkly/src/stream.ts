@@ -70,7 +70,7 @@ export function openStream(options: StreamOptions): Stream {
       }
       if (response.statusCode !== 200) {
         response.resume();
-        ended(statusText(response.statusCode), waitOf(response));
+        ended(statusText(response.statusCode, 'stream'), waitOf(response));
         return;
       }
       isOpen = true;

@@ -127,6 +127,17 @@ describe('a flip', () => {
     expect([server.flag(user.key)?.config.on, server.flag(instance.key)?.config.on]).toEqual([true, true]);
   });
 
+  test('of a scoped flag that is off and still lists others is refused: it would stop them too (I7)', async () => {
+    server.setFlag({
+      key: user.key,
+      on: false,
+      fallthrough: 1,
+      targets: [{ contextKind: 'user', values: ['u-2'], variation: 0 }],
+    });
+    expect(await codeOf(control().engage({ flag: user, target: 'u-1', ...words }))).toBe('flag_invalid');
+    expect(server.flag(user.key)?.config.on).toBe(false);
+  });
+
   test('waits out a conflict and a rate limit, and goes through', async () => {
     const made = await provisioned();
     server.refuse('conflict', 2);

@@ -1,6 +1,6 @@
 // dashboard.test.ts: what a person does by hand in LaunchDarkly's dashboard means what they expect.
 
-import { defineKillSwitches, type SwitchSource } from '@offswitch/core';
+import { defineKillSwitches, type Reading, type SwitchSource } from '@offswitch/core';
 import { launchDarkly } from '@offswitch/launchdarkly';
 import { waitUntil } from '@offswitch/testing';
 import { type LaunchDarklyServer, type LdFlagSeed, openLaunchDarklyServer } from '@offswitch/testing/launchdarkly';
@@ -42,6 +42,30 @@ const turn = (on: boolean) => (flag: Parameters<Parameters<LaunchDarklyServer['c
 });
 
 describe('a flag switched by hand', () => {
+  test('a list that became a big segment whose store is not here is unknown, never released', async () => {
+    const { server, source } = await dashboard({
+      key: instance.key,
+      on: true,
+      fallthrough: 1,
+      rules: [{ variation: 0, clauses: [{ attribute: '', op: 'segmentMatch', values: ['big'] }] }],
+    });
+    const big = {
+      key: 'big',
+      version: 9,
+      salt: 's',
+      unbounded: true,
+      unboundedContextKind: 'session',
+      generation: 1,
+      included: [],
+      excluded: [],
+      rules: [],
+    };
+    server.send(`event: patch\ndata: ${JSON.stringify({ path: '/segments/big', data: big })}\n\n`);
+    const read = async (): Promise<Reading> => source.read(instance, { sessionId: 's-1' });
+    expect(await waitUntil(source, 5000, async () => (await read()).state === 'unknown')).toBe(true);
+    expect(await read()).toMatchObject({ cause: 'stale' });
+  });
+
   test('off means its off variation: released where off is false, engaged where off is the engaged value', async () => {
     const { source } = await dashboard({ key: global.key, on: false }, { key: template.key, on: false });
     expect(source.read(global, {})).toMatchObject({ state: 'released', origin: 'live' });

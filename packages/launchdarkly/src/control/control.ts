@@ -3,7 +3,7 @@
 import type { Flip, Order, SwitchControl } from '@offswitch/core';
 import { LaunchDarklyError } from '../error.ts';
 import { createApi } from './api.ts';
-import { everybodyFails, forEverybody, forTarget, type Instruction, targetFails, untargeted } from './flip.ts';
+import { everybodyFails, forEverybody, forTarget, type Instruction, targetFails, untargeted, wouldStopOthers } from './flip.ts';
 import { readHistory } from './history.ts';
 import { inspectFlags } from './inspect.ts';
 import { checkOrder, type Target } from './order.ts';
@@ -59,10 +59,13 @@ export function launchDarklyControl(options: LaunchDarklyControlOptions): Switch
     segment,
   };
   const flagPath = (key: string): string => `flags/${place.project}/${encodeURIComponent(key)}`;
+  // A stop goes before a scheduled change or a request for approval that is pending; a release does not.
+  const patchPath = (key: string, action: Flip['action']): string =>
+    action === 'engage' ? `${flagPath(key)}?ignoreConflicts=true` : flagPath(key);
   const segmentPath = (key: string): string => `segments/${place.project}/${place.environment}/${encodeURIComponent(key)}`;
 
   const load = async ({ flag }: Order): Promise<SwitchView> => {
-    const rest = await api.find<RestFlag>(flagPath(flag.key));
+    const rest = await api.find<RestFlag>(`${flagPath(flag.key)}?env=${place.environment}`);
     if (!rest)
       throw new LaunchDarklyError('flag_missing', `project ${options.project} has no flag ${flag.key}; provision it first`);
     return viewOf(flag, rest, options.environment);
@@ -79,7 +82,7 @@ export function launchDarklyControl(options: LaunchDarklyControlOptions): Switch
 
   const flipEverybody = async (action: Flip['action'], order: Order): Promise<boolean> => {
     const comment = commentOf({ action, by: order.by, reason: order.reason });
-    const changed = await patch(flagPath(order.flag.key), comment, forEverybody(await load(order), action));
+    const changed = await patch(patchPath(order.flag.key, action), comment, forEverybody(await load(order), action));
     const fails = everybodyFails(await load(order), action);
     if (fails !== undefined)
       throw new LaunchDarklyError('not_confirmed', `${order.flag.key} does not ${action} everybody: ${fails}`);
@@ -92,6 +95,8 @@ export function launchDarklyControl(options: LaunchDarklyControlOptions): Switch
     const why = untargeted(before);
     if (why !== undefined) throw new LaunchDarklyError('flag_invalid', `${flag.key}: ${why}`);
     const listed = await loadSegment(before);
+    const others = action === 'engage' ? wouldStopOthers(before, target, listed) : undefined;
+    if (others !== undefined) throw new LaunchDarklyError('flag_invalid', `${flag.key}: ${others}`);
     const isMember = listed !== undefined && membersOf(listed, target.kind).includes(target.id);
     let changed = false;
     if (listed && isMember !== (action === 'engage')) {
@@ -100,7 +105,7 @@ export function launchDarklyControl(options: LaunchDarklyControlOptions): Switch
     }
     // With a segment the flag itself is touched only where it is off, or lists the id as well.
     const own = forTarget(before, action, target).filter((one) => !listed || one.kind !== 'addTargets');
-    changed = (await patch(flagPath(flag.key), comment, own)) || changed;
+    changed = (await patch(patchPath(flag.key, action), comment, own)) || changed;
     const after = await load(order);
     const fails = targetFails(after, action, target, await loadSegment(after));
     if (fails !== undefined)

@@ -64,6 +64,20 @@ export function targetFails(
   return (view.config.prerequisites ?? []).length > 0 ? 'a prerequisite stands before its targets' : undefined;
 }
 
+/** Turned on for one target, does an off flag stop others who are still listed? Answers how many, for a person. */
+export function wouldStopOthers(view: SwitchView, target: Target, segment: RestSegment | undefined): string | undefined {
+  const { config, engaged } = view;
+  if (config.on) return undefined;
+  const kinds = ['user', 'session', 'conversation'] as const;
+  const others = kinds.flatMap((kind) =>
+    [...targetsOf(config, kind, engaged.index), ...(segment ? membersOf(segment, kind) : [])].filter(
+      (id) => kind !== target.kind || id !== target.id,
+    ),
+  );
+  if (others.length === 0) return undefined;
+  return `it is off and still lists ${others.length} others (${others.slice(0, 3).join(', ')}), who would be stopped with it turned on; take them out, or turn it on yourself`;
+}
+
 /** Would turning the flag on, or its default rule, engage whom nobody named? Then a targeted order means nothing. */
 export function untargeted(view: SwitchView): string | undefined {
   const { config, engaged } = view;

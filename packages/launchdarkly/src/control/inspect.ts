@@ -41,7 +41,7 @@ async function inspectFlag(
   isEnded: ((session: string) => boolean) | undefined,
 ): Promise<Inspection> {
   const { key } = flag;
-  const rest = await api.find<RestFlag>(`flags/${project}/${encodeURIComponent(key)}`);
+  const rest = await api.find<RestFlag>(`flags/${project}/${encodeURIComponent(key)}?env=${environment}`);
   const broken = (code: string, message: string): Inspection => ({
     key,
     flag,

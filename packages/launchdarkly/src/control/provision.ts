@@ -18,7 +18,7 @@ export interface Place {
 export async function provisionFlags(api: Api, place: Place, switches: KillSwitches, apply: boolean): Promise<Plan> {
   const steps: PlanStep[] = [];
   for (const flag of switches.flags) {
-    const existing = await api.find<RestFlag>(`flags/${place.project}/${encodeURIComponent(flag.key)}`);
+    const existing = await api.find<RestFlag>(`flags/${place.project}/${encodeURIComponent(flag.key)}?env=${place.environment}`);
     if (existing) {
       steps.push(await completed(api, place, flag, existing, apply));
       continue;
