@@ -1,19 +1,20 @@
 // studio.process.test.ts: the program as people start it: in a process of its own, on real folders.
 
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { exampleResumes, loadAdverts, loadDocuments } from '../src/documents.ts';
 import { expectedOutputs } from '../src/planner-expect.ts';
 import { readOutbox } from '../src/tools-files.ts';
+import { type Ended, type OnText, runProgram } from './program.ts';
 
-const program = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 /** `npm test` runs two; CI runs the others: `STUDIO_SEEDS=3,4,5,6,7,8,9,10`. */
 const seeds = (process.env.STUDIO_SEEDS ?? '1,2').split(',').map(Number);
+/** A minute each, so `npm test` runs the flag file; CI runs `STUDIO_SOURCES=launchdarkly,growthbook,unleash` as well. */
+const sources = (process.env.STUDIO_SOURCES ?? 'file').split(',');
+const evenings = sources.flatMap((source) => seeds.map((seed) => [source, seed] as const));
 
 let folder: string;
 beforeEach(async () => {
@@ -21,27 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-interface Ended {
-  readonly code: number | null;
-  readonly text: string;
-}
-
-/** Runs to its end; `onText` sees everything printed so far, and may end it. */
-function run(args: readonly string[], onText?: (text: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
-  const { OPENAI_BASE_URL: _, OPENAI_API_KEY: __, OFFSWITCH_STATE: ___, ...env } = process.env;
-  const child = spawn(process.execPath, [program, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  const take = (part: string): void => {
-    text += part;
-    onText?.(text, (signal) => void child.kill(signal));
-  };
-  child.stdout.setEncoding('utf8').on('data', take);
-  child.stderr.setEncoding('utf8').on('data', take);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, text }));
-  });
-}
+const run = (args: readonly string[], onText?: OnText): Promise<Ended> => runProgram(folder, args, onText);
 
 const few = ['--documents', '3', '--speed', '6'];
 
@@ -128,8 +109,8 @@ describe('npm start -- --compare', () => {
 });
 
 describe('npm start -- --scenario incident', () => {
-  test.each(seeds)('holds every check with seed %i', { timeout: 170_000 }, async (seed) => {
-    const { code, text } = await run(['--scenario', 'incident', '--seed', String(seed)]);
+  test.each(evenings)('holds every check with switches in %s and seed %i', { timeout: 240_000 }, async (source, seed) => {
+    const { code, text } = await run(['--scenario', 'incident', '--source', source, '--seed', String(seed)]);
     expect(text.split('\n').filter((line) => line.startsWith('not ok'))).toEqual([]);
     expect(text).toMatch(/\n\d{2} passed, 0 failed\n$/);
     expect(code).toBe(0);
