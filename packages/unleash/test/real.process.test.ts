@@ -25,10 +25,25 @@ describe('the real Unleash server', () => {
 });
 
 describe.skipIf(why !== undefined)(`over the real Unleash server${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
-  test('starts and answers, installed first where it was not', { timeout: 600_000 }, async () => {
-    const { url, source } = await server();
-    const response = await fetch(`${source.url}/client/features`, { headers: { authorization: source.token } });
-    expect([response.status, url]).toEqual([200, expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/)]);
+  test('is started, provisioned and read by six lines, and installed first where it was not', { timeout: 600_000 }, async () => {
+    // #region local
+    const local = await startLocalUnleash({ revisionEveryMs: 25 }); // `url`, and options for source and control
+    await unleashControl(local.control).provision(contractSwitches, { apply: true });
+    const source = unleash(local.source);
+    await source.open();
+    const reading = source.read(contractSwitches.global, {}); // released, live
+    await source.close();
+    await local.close();
+    // #endregion
+    expect(reading).toMatchObject({ state: 'released', origin: 'live' });
+    const isAlive = (pid: number) => {
+      try {
+        return process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+    };
+    expect(local.pids.filter(isAlive)).toEqual([]);
   });
 
   describeSwitchSource('unleash, against the real server', async (switches) => realHarness(await server(), switches));
