@@ -1,6 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { flagFileControl, folderStore, formatStopKey, isEngaged, subjectKey } from 'offswitch';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Io } from '../src/cli/io.ts';
 import { main } from '../src/cli/main.ts';
 import { folderPlace, type Place } from '../src/cli/place.ts';
@@ -181,6 +181,62 @@ describe('sessions with no process alive', () => {
     const ran = await bench.cli(['sessions', '--json']);
     expect(ran.code).toBe(0);
     expect(ran.json).toMatchObject({ sessions: [{ agent: 'resume-rewrite', user: 'u-1', state: 'parked' }] });
+  });
+});
+
+describe('sessions that were left in a folder that cannot be written', () => {
+  const full = (): never => {
+    throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  };
+  /** A full disk: what is there can be read, and nothing can be made. */
+  async function onFullDisk<T>(work: () => Promise<T>): Promise<T> {
+    const { openSync } = fs;
+    const spies = [
+      vi.spyOn(fs, 'mkdirSync').mockImplementation(full),
+      vi.spyOn(fs, 'openSync').mockImplementation((...args) => (args[1] === 'r' ? openSync(...args) : full())),
+    ];
+    try {
+      return await work();
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+  }
+
+  test('are told as ever, by sessions and by status: not written is not the same as none (S10)', async () => {
+    const runtime = await bench.start();
+    bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    await runtime.close();
+    const [ran, status] = await onFullDisk(async () => [
+      await bench.cli(['sessions', '--json']),
+      await bench.cli(['status', '--json']),
+    ]);
+    expect(ran).toMatchObject({ code: 0, json: { sessions: [{ agent: 'resume-rewrite', state: 'parked' }] } });
+    expect(status).toMatchObject({ code: 0, json: { sessions: { parked: 1 }, problems: [] } });
+  });
+  test('are told to be unknown, with exit code 1, where they cannot be read either (S10)', async () => {
+    await bench.visit();
+    rmSync(`${bench.folder}/journal`, { recursive: true });
+    writeFileSync(`${bench.folder}/journal`, '');
+    expect(await bench.cli(['sessions', '--json'])).toMatchObject({ code: 1, json: { error: { code: 'store_failed' } } });
+    const status = await bench.cli(['status']);
+    expect(status.code).toBe(1);
+    expect(status.out).toContain('sessions: not known');
+    expect(status.out).not.toContain('sessions: none');
+  });
+  test('are told not to be all there are where a journal is damaged', async () => {
+    const runtime = await bench.start();
+    const { processId } = runtime.store;
+    bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    await runtime.close();
+    const path = `${bench.folder}/journal/${processId}.0.log`;
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"session"', '"sessiom"'));
+    const ran = await bench.cli(['sessions', '--json']);
+    expect(ran).toMatchObject({ code: 1, json: { problems: [expect.stringContaining('is damaged')] } });
+    expect(await bench.cli(['status', '--json'])).toMatchObject({ code: 1 });
+  });
+  test('are only looked at: the command makes nothing in a folder that is not there', async () => {
+    expect((await bench.cli(['sessions', '--json'])).json).toMatchObject({ sessions: [] });
+    expect(() => readFileSync(bench.folder)).toThrow('ENOENT');
   });
 });
 

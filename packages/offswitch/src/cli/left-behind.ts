@@ -4,26 +4,37 @@ import { foldJournals, unknownCalls } from '@offswitch/runtime';
 import type { Place } from './place.ts';
 import type { SessionLine } from './wire.ts';
 
-/** Graphs whose root has not ended, with everything in them. */
-export async function leftBehind(place: Place): Promise<readonly SessionLine[]> {
-  const folded = [...foldJournals(await place.journals()).values()].map(({ saved }) => saved);
+export interface LeftBehind {
+  /** Graphs whose root has not ended, with everything in them. */
+  readonly sessions: readonly SessionLine[];
+  /** What could not be read; then `sessions` are not all there are. */
+  readonly damage?: string;
+}
+
+/** Throws where the journals cannot be listed: that is not the same as no sessions (S10). */
+export async function leftBehind(place: Place): Promise<LeftBehind> {
+  const { journals, damage } = await place.journals();
+  const folded = [...foldJournals(journals).values()].map(({ saved }) => saved);
   const open = new Set(folded.filter((one) => one.record.s === one.record.root && !one.settled).map((one) => one.record.s));
-  return folded
+  const sessions = folded
     .filter((one) => open.has(one.record.root))
-    .map((one) => ({
-      id: one.record.s,
-      path: one.record.path,
-      agent: one.record.agent,
-      workflow: one.record.workflow,
-      ...(one.record.user === undefined ? {} : { user: one.record.user }),
-      ...(one.record.conversation === undefined ? {} : { conversation: one.record.conversation }),
-      state: one.settled?.status ?? 'parked',
-      turn: one.turns.at(-1)?.number ?? one.checkpointTurn,
-      costMicros: one.costMicros,
-      action: 'run',
-      reason: 'no process is running',
-      unknownCalls: one.settled
-        ? []
-        : unknownCalls(one).map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey })),
-    }));
+    .map(
+      (one): SessionLine => ({
+        id: one.record.s,
+        path: one.record.path,
+        agent: one.record.agent,
+        workflow: one.record.workflow,
+        ...(one.record.user === undefined ? {} : { user: one.record.user }),
+        ...(one.record.conversation === undefined ? {} : { conversation: one.record.conversation }),
+        state: one.settled?.status ?? 'parked',
+        turn: one.turns.at(-1)?.number ?? one.checkpointTurn,
+        costMicros: one.costMicros,
+        action: 'run',
+        reason: 'no process is running',
+        unknownCalls: one.settled
+          ? []
+          : unknownCalls(one).map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey })),
+      }),
+    );
+  return { sessions, ...(damage === undefined ? {} : { damage }) };
 }

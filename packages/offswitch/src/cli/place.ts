@@ -7,13 +7,14 @@ import { type FlagFileControl, flagFileControl, type LintFinding, lintFlagFile }
 import {
   type ControlAnswer,
   folderStore,
+  type Journals,
   type Receipt,
   type Resolution,
+  readFolderJournals,
   requestControl,
   type StateStore,
   type StopDetails,
   type StoredStop,
-  type StoreOpening,
 } from '@offswitch/runtime';
 import { loadFrom } from './control-of.ts';
 import { CommandError } from './failure.ts';
@@ -29,8 +30,8 @@ export interface Place {
   mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void>;
   receipts(): Promise<readonly Receipt[]>;
   resolve(resolution: Resolution): Promise<boolean>;
-  /** What processes that are gone left of their sessions. */
-  journals(): Promise<StoreOpening['journals']>;
+  /** What processes that are gone left of their sessions. Writes nothing, so that a full or read-only disk hides none of them. */
+  journals(): Promise<Journals>;
   /** What the application declared, as its runtime wrote it down. */
   document(): Promise<unknown>;
   control(path: string, series: string | undefined): FlagFileControl;
@@ -69,15 +70,7 @@ export function folderPlace(folder: string): Place {
     mark: (key, side, n, details) => writing((store) => store.mark(key, side, n, details)),
     receipts: async () => (existsSync(folder) ? reader.receipts() : []),
     resolve: (resolution) => writing((store) => store.resolve(resolution)),
-    journals: async () => {
-      if (!existsSync(folder)) return [];
-      const store = folderStore(folder);
-      try {
-        return (await store.open()).journals;
-      } finally {
-        await store.close();
-      }
-    },
+    journals: async () => (existsSync(folder) ? readFolderJournals(folder) : { journals: [] }),
     document: () => reader.readDocument('switches'),
     control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),
     load: (specifier) => loadFrom(process.cwd(), specifier),

@@ -16,7 +16,9 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
   }
   if (isNobody)
     command.say(`no process is running on ${clean(command.place.folder)}; these were left, and go on at the next start`);
-  const all = isNobody ? await leftBehind(command.place) : mergeSessions(answers.answered);
+  const left = isNobody ? await leftBehind(command.place) : undefined;
+  const all = left?.sessions ?? mergeSessions(answers.answered);
+  if (left?.damage !== undefined) command.say(paint(command.io, 'red', `! not all of them: ${clean(left.damage)}`));
   const shown = inTreeOrder(all.filter((one) => isAll || !isEnded(one)));
   for (const one of silent) command.say(paint(command.io, 'yellow', `! ${one}`));
   const rows = shown.map((one) => [
@@ -39,6 +41,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
   }
   const hidden = all.length - shown.length;
   if (hidden > 0) command.say(`${hidden} ended; --all shows them`);
+  if (left?.damage !== undefined) return done({ sessions: shown, silent, problems: [left.damage] }, exit.failed);
   return done({ sessions: shown, silent });
 }
 

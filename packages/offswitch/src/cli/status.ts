@@ -5,7 +5,7 @@ import { awaitedSeries, parseStopKey, type StoredStop } from '@offswitch/runtime
 import { type Command, type Done, done, stopOf } from './command.ts';
 import { controlOf, type Wired } from './control-of.ts';
 import { type Declared, readDeclared } from './declared.ts';
-import { CommandError, failureOf } from './failure.ts';
+import { CommandError, exit, failureOf } from './failure.ts';
 import { wordsOf } from './flip.ts';
 import { leftBehind } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
@@ -41,7 +41,7 @@ export async function status(command: Command): Promise<Done> {
     }
   };
   const declared = await attempt(() => readDeclared(place), undefined);
-  const stored = await attempt(() => place.stops(), []);
+  const stored = await attempt(() => place.stops(), undefined);
   let blind: string | undefined;
   const wired =
     declared &&
@@ -55,9 +55,9 @@ export async function status(command: Command): Promise<Done> {
     declared && control ? attempt(() => control.inspect(declared.switches), []) : [],
     control ? attempt(() => control.history({ limit: wired.file ? 10_000 : 100 }), []) : [],
   ]);
-  const switches = (declared?.switches.flags ?? []).map((flag) => lineOf(flag, running, inspections, stored, history));
+  const switches = (declared?.switches.flags ?? []).map((flag) => lineOf(flag, running, inspections, stored ?? [], history));
   const stops = new Map<string, Stop>();
-  for (const one of stored) {
+  for (const one of stored ?? []) {
     const stop = isEngaged(one.marks) ? stopOf(one) : undefined;
     if (stop) stops.set(stop.id, stop);
   }
@@ -65,12 +65,25 @@ export async function status(command: Command): Promise<Done> {
   const sessions: Record<string, number> = {};
   for (const { value } of running)
     for (const [state, n] of Object.entries(value.sessions)) sessions[state] = (sessions[state] ?? 0) + n;
-  if (running.length === 0) {
-    for (const { state } of await attempt(() => leftBehind(place), [])) sessions[state] = (sessions[state] ?? 0) + 1;
-  }
+  const left = running.length === 0 ? await attempt(() => leftBehind(place), undefined) : undefined;
+  for (const { state } of left?.sessions ?? []) sessions[state] = (sessions[state] ?? 0) + 1;
+  if (left?.damage !== undefined) problems.push(clean(left.damage));
+  // What is not known is not called none (S10).
+  const isSure = stored !== undefined && (running.length > 0 || (left !== undefined && left.damage === undefined));
 
-  show(command, { declared, wired, blind, running, switches, stops: [...stops.values()], sessions, problems });
-  return done({
+  show(command, {
+    declared,
+    wired,
+    blind,
+    running,
+    switches,
+    stops: [...stops.values()],
+    areStopsKnown: stored !== undefined,
+    sessions,
+    areSessionsKnown: running.length > 0 || left !== undefined,
+    problems,
+  });
+  const told = {
     folder: place.folder,
     processes: running.map((one) => ({ process: one.process, pid: one.pid, source: one.value.source, store: one.value.store })),
     source: declared?.source,
@@ -81,7 +94,8 @@ export async function status(command: Command): Promise<Done> {
     problems,
     ...(blind === undefined ? {} : { unseen: blind }),
     at: io.now(),
-  });
+  };
+  return done(told, isSure ? exit.ok : exit.failed);
 }
 
 function lineOf(
@@ -134,10 +148,13 @@ interface Shown {
   readonly switches: readonly SwitchLine[];
   readonly stops: readonly Stop[];
   readonly sessions: Readonly<Record<string, number>>;
+  readonly areStopsKnown: boolean;
   readonly problems: readonly string[];
+  readonly areSessionsKnown: boolean;
 }
 
-function show(command: Command, { declared, wired, blind, running, switches, stops, sessions, problems }: Shown): void {
+function show(command: Command, shown: Shown): void {
+  const { declared, wired, blind, running, switches, stops, sessions, problems } = shown;
   const { io, place } = command;
   const now = io.now();
   command.say(`state folder ${clean(place.folder)}`);
@@ -172,7 +189,9 @@ function show(command: Command, { declared, wired, blind, running, switches, sto
     command.say(`${paint(io, colour, line)}${targets}${drill}`);
     for (const fault of new Set(one.faults)) command.say(paint(io, 'yellow', `      ! ${clean(fault)}`));
   }
-  command.say(`\nstops in force${stops.length === 0 ? ': none' : ''}`);
+  command.say(
+    `\nstops in force${shown.areStopsKnown ? (stops.length === 0 ? ': none' : '') : ': not known, for the reason above'}`,
+  );
   if (stops.length > 0) {
     const rows = stops.map((one) => [
       one.tier,
@@ -197,7 +216,9 @@ function show(command: Command, { declared, wired, blind, running, switches, sto
     }
   }
   const states = Object.entries(sessions).filter(([, n]) => n > 0);
-  command.say(`\nsessions: ${states.length === 0 ? 'none' : states.map(([state, n]) => `${n} ${clean(state)}`).join(', ')}`);
+  command.say(
+    `\nsessions: ${!shown.areSessionsKnown ? 'not known, for the reason above' : states.length === 0 ? 'none' : states.map(([state, n]) => `${n} ${clean(state)}`).join(', ')}`,
+  );
   const ungoverned = [...new Set(running.flatMap((one) => one.value.ungoverned))];
   if (ungoverned.length > 0) command.say(`not governed: ${ungoverned.map(clean).join('; ')}`);
 }
