@@ -13,12 +13,15 @@ import {
   type SwitchSource,
 } from '@offswitch/core';
 import type { Clock } from './clock.ts';
+import { Floors } from './floors.ts';
 import { healthOf } from './guarded-source.ts';
 import type { StopSet } from './stop-set.ts';
 import type { KeptReading } from './store.ts';
 
 /** Last readings are kept on disk this often while they are fresh. Milliseconds. */
 const keepEveryMs = 60_000;
+/** And this soon after one of them changed, so that the next process knows of it. Milliseconds. */
+const changedKeepMs = 1_000;
 
 export interface FlagState {
   readonly flag: SwitchFlag;
@@ -26,6 +29,8 @@ export interface FlagState {
   isKnown: boolean;
   /** Why it is unknown, or reads engaged for everybody. */
   trouble: Extract<Reading, { state: 'unknown' }> | undefined;
+  /** It reads from an older copy than was read before. For people. */
+  older: string | undefined;
   /** The last definite reading for nobody in particular. */
   last: Exclude<Reading, { state: 'unknown' }> | undefined;
   /** Monotonic and epoch milliseconds of the last live definite reading. */
@@ -45,17 +50,24 @@ export interface FlagStatesOptions {
   readonly bootstrapMaxAgeMs: number;
   /** A flag's hold began, changed or ended; `message` is for people. */
   readonly onTrouble: (state: FlagState) => void;
+  /** The first flag reads from an older copy, or the last one no longer does. */
+  readonly onOlder: (state: FlagState) => void;
   readonly keep: (readings: readonly KeptReading[]) => void;
 }
 
 export class FlagStates {
   private readonly options: FlagStatesOptions;
   private readonly states = new Map<string, FlagState>();
+  private readonly floors: Floors;
   private isClosed = false;
   private keepTimer: unknown;
+  /** Monotonic milliseconds. */
+  private keepAt = Number.POSITIVE_INFINITY;
+  private isKeeping = false;
 
   constructor(options: FlagStatesOptions) {
     this.options = options;
+    this.floors = new Floors(options.kept);
     const now = options.clock.now();
     for (const flag of options.switches.flags) {
       const kept = options.kept.find(
@@ -64,6 +76,7 @@ export class FlagStates {
       this.states.set(flag.key, {
         flag,
         isKnown: kept !== undefined,
+        older: undefined,
         trouble: kept ? undefined : { state: 'unknown', cause: 'not-ready', message: `${flag.key} has not been read yet` },
         last: kept && {
           state: kept.state,
@@ -114,10 +127,15 @@ export class FlagStates {
       // The last known state stays; only an alarm about everybody being engaged is not ended by not knowing.
       if (state.trouble?.cause !== 'untargeted') state.trouble = reading;
     } else {
+      const { last } = state;
       state.trouble = undefined;
       state.last = reading;
       state.isKnown = true;
-      if (reading.origin === 'live') state.lastLiveAt = this.options.clock.now();
+      if (reading.origin === 'live') {
+        state.lastLiveAt = this.options.clock.now();
+        this.look(state, reading);
+        if (last?.state !== reading.state || last.position.n !== reading.position.n) this.keepWithin(changedKeepMs);
+      }
     }
     if (before?.cause === state.trouble?.cause && before?.message === state.trouble?.message) return;
     state.since = this.options.clock.now();
@@ -128,8 +146,19 @@ export class FlagStates {
     if (isNews) this.options.onTrouble(state);
   }
 
+  private look(state: FlagState, { position }: Exclude<Reading, { state: 'unknown' }>): void {
+    const older = this.floors.below(state.flag, position);
+    if (older === state.older) return;
+    const others = [...this.states.values()].some((one) => one !== state && one.older !== undefined);
+    const isNews = !others && (older === undefined) !== (state.older === undefined);
+    state.older = older;
+    // Told once for all of them: it is one copy that they are read from.
+    if (isNews) this.options.onOlder(state);
+  }
+
   /** Keeps the last readings now and then; also those that every sweep has confirmed. */
   keepSoon(): void {
+    this.isKeeping = true;
     if (this.isClosed) return;
     const readings: KeptReading[] = [];
     for (const { flag, last, lastLiveAt, trouble } of this.states.values()) {
@@ -141,7 +170,18 @@ export class FlagStates {
       readings.push({ key: flag.key, state: last.state, series, ...(n === undefined ? {} : { n }), at });
     }
     if (readings.length > 0) this.options.keep(readings);
-    this.keepTimer = this.options.clock.setTimeout(() => this.keepSoon(), keepEveryMs);
+    this.keepWithin(keepEveryMs);
+  }
+
+  private keepWithin(ms: number): void {
+    const { clock } = this.options;
+    if (this.isClosed || !this.isKeeping || clock.monotonic() + ms >= this.keepAt) return;
+    clock.clearTimeout(this.keepTimer);
+    this.keepAt = clock.monotonic() + ms;
+    this.keepTimer = clock.setTimeout(() => {
+      this.keepAt = Number.POSITIVE_INFINITY;
+      this.keepSoon();
+    }, ms);
     // Keeping readings fresh on disk is no reason to stay alive.
     if (typeof this.keepTimer === 'object') (this.keepTimer as { unref?: () => void } | null)?.unref?.();
   }

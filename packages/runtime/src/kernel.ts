@@ -113,6 +113,13 @@ export class Kernel {
       kept: opening.readings,
       bootstrapMaxAgeMs: options.bootstrapMaxAgeMs,
       onTrouble: (state) => options.onAlarm(troubleAlarm(state, options.clock.now())),
+      onOlder: ({ flag, older }) =>
+        options.onAlarm({
+          kind: 'source',
+          message: older === undefined ? `${flag.key} reads from the newest copy again` : `${flag.key} ${older}`,
+          isActive: older !== undefined,
+          at: options.clock.now(),
+        }),
       onSwept: () => {
         if (!this.isReady) return;
         // A source that came up after us names its history late, and the command line asks for it.
@@ -120,9 +127,8 @@ export class Kernel {
         options.onChange();
       },
       keep: (readings) => {
-        options.store
-          .keepReadings(readings)
-          .catch((error) => this.storeFailed(`the last readings could not be kept: ${String(error)}`));
+        const kept = async (): Promise<void> => options.store.keepReadings(readings);
+        kept().catch((error) => this.storeFailed(`the last readings could not be kept: ${String(error)}`));
       },
     });
     this.context = { switches: options.switches, stops: this.stops, switchboard: this.switchboard, holdOnAll: run };

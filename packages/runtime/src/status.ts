@@ -25,10 +25,10 @@ export function statusOf(kernel: Kernel, sessions: Readonly<Record<string, numbe
       ...(store.location === undefined ? {} : { location: store.location }),
       health: { ...store.health },
     },
-    switches: [...kernel.switchboard.flags].map(({ flag, trouble, last, lastLiveAt, isKnown }) => ({
+    switches: [...kernel.switchboard.flags].map(({ flag, trouble, older, last, lastLiveAt, isKnown }) => ({
       flag,
       state: trouble ? ('unknown' as const) : (last?.state ?? ('unknown' as const)),
-      ...(trouble ? { cause: trouble.cause, message: trouble.message } : {}),
+      ...(trouble ? { cause: trouble.cause, message: trouble.message } : older === undefined ? {} : { message: older }),
       ...(lastLiveAt === undefined ? {} : { readAt: lastLiveAt }),
       ...(last === undefined ? {} : { position: last.position }),
       isKnown,

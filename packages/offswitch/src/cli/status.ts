@@ -116,6 +116,7 @@ function lineOf(
   const state = lost ? 'unknown' : reads.length === 0 || (isScoped && inspection) ? said : engaged ? 'engaged' : 'released';
   const faults = [
     ...(lost ? [`${lost.cause ?? 'unknown'}: ${lost.message ?? 'no process can read it'}`] : []),
+    ...new Set(reads.flatMap((one) => (one.state !== 'unknown' && one.message !== undefined ? [`older: ${one.message}`] : []))),
     ...(inspection?.findings ?? []).map((one) => `${one.code}: ${one.message}`),
     ...(flag.whenUnknown === 'run' ? ['runs while it cannot be read (whenUnknown: run)'] : []),
   ];
@@ -147,10 +148,10 @@ interface Shown {
   readonly running: readonly Answered<Status>[];
   readonly switches: readonly SwitchLine[];
   readonly stops: readonly Stop[];
-  readonly sessions: Readonly<Record<string, number>>;
   readonly areStopsKnown: boolean;
-  readonly problems: readonly string[];
+  readonly sessions: Readonly<Record<string, number>>;
   readonly areSessionsKnown: boolean;
+  readonly problems: readonly string[];
 }
 
 function show(command: Command, shown: Shown): void {
