@@ -209,6 +209,14 @@ describe('a flip', () => {
     expect(served(server, global.key)).toEqual({ defaultValue: false });
   });
 
+  test('leaves alone a rule that a person made for more environments than its own', async () => {
+    const { server, control } = await setup();
+    const wide: StoredRule = { id: 'wide', type: 'force', value: 'true', enabled: true, environments: ['production', 'staging'] };
+    server.edit(() => feature(server, global).rules.push(wide));
+    expect((await rejected(control.release({ flag: global, ...words }))).code).toBe('flag_invalid');
+    expect(feature(server, global).rules.find((rule) => rule.id === 'wide')).toEqual(wide);
+  });
+
   test('says so when a rule made by hand still engages after a release', async () => {
     const { server, control } = await setup();
     server.edit(() => feature(server, global).rules.push({ type: 'force', value: 'true', allEnvironments: true, enabled: true }));
@@ -488,6 +496,23 @@ describe('history', () => {
       [global.key, 'engage', undefined, 'fire (in the hall)', 'ada'],
     ]);
     expect((await control.history({ key: user.key, limit: 1 })).map((flip) => flip.action)).toEqual(['release']);
+  });
+
+  test('tells of targets that somebody added by hand, and nothing of the one that is nobody', async () => {
+    const { server, control } = await setup();
+    const group = groupNamed(server, 'userId');
+    const path = `${server.url}/api/v1/saved-groups-revisions/${group.id}`;
+    const post = async (url: string, body: unknown): Promise<void> => {
+      const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+      expect((await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })).status).toBe(200);
+    };
+    await post(`${path}/new/items/add`, { items: ['u-7'], revisionTitle: 'ticket 12' });
+    await post(`${path}/1/items/remove`, { items: ['offswitch:nobody'] });
+    await post(`${path}/1/publish`, {});
+    expect(await control.history()).toMatchObject([
+      { key: user.key, action: 'engage', target: 'u-7', reason: 'ticket 12', by: 'api_key' },
+    ]);
+    expect(await control.history()).toHaveLength(1);
   });
 
   test('tells of a flip made by hand, and that nobody gave a reason', async () => {

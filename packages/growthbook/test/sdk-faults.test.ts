@@ -268,6 +268,18 @@ describe('a kill that was seen', () => {
     expect(new Set(seen)).toEqual(new Set(['engaged, cached', 'engaged, live']));
   });
 
+  test('is proven again at once after garbage on the stream, not only with the next periodic fetch', async () => {
+    const server = await scripted();
+    const source = await opened(server, streamOnly);
+    await streamed(server, source);
+    server.setFeature(key, on);
+    await until1(source, 'engaged, live');
+    const doubted = until(source, () => source.health.state === 'stale');
+    server.push('{}');
+    await doubted;
+    await until1(source, 'engaged, live');
+  });
+
   test('grows old by our own clock when nothing proves it any more', async () => {
     const server = await scripted();
     let ahead = 0;
