@@ -19,8 +19,8 @@ export class FakeVendor {
   inspections: readonly Inspection[] = [];
   isProvisioned = false;
 
-  constructor(switches: KillSwitches, { withoutPositions = false } = {}) {
-    this.memory = memorySource(switches, { name: 'unleash', series: 'unleash:test', withoutPositions });
+  constructor(switches: KillSwitches, { withoutPositions = false, series = 'unleash:test' } = {}) {
+    this.memory = memorySource(switches, { name: 'unleash', series, withoutPositions });
     this.source = Object.create(this.memory, {
       refresh: {
         value: async () => {

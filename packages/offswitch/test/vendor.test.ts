@@ -80,6 +80,21 @@ describe('a flip of a switch that is read from a vendor', () => {
     expect(ran.out).toContain('released by act');
     expect(runtime.stops()).toEqual([]);
   });
+  test('that awaits the history of a server that was swapped is not released with the switch of the new one (S1, S3)', async () => {
+    vendor.isHeardOnRefresh = false;
+    const before = await start();
+    await bench.cli(engage);
+    await before.close();
+    vendor = new FakeVendor(switches, { series: 'unleash:other' });
+    bench.installed.set('@offswitch/unleash/control', vendor.module);
+    const runtime = await start();
+    const ran = await bench.cli(release);
+    expect(ran).toMatchObject({ code: 4, out: expect.stringContaining('offswitch release --stop') });
+    expect(isPending(runtime)).toBe(true);
+    const id = runtime.stops()[0]!.id;
+    expect((await bench.cli(['release', '--stop', id, '--reason', 'moved', '--yes'])).code).toBe(0);
+    expect(runtime.stops()).toEqual([]);
+  });
   test('with no process alive is in force at the next start, however late the vendor is heard (S4)', async () => {
     await (await start()).close();
     vendor = new FakeVendor(switches);

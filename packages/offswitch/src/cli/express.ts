@@ -84,12 +84,14 @@ export async function unlatchConversation(command: Command, target: FlipTarget, 
 
 /**
  * Releases by act what the express lane left pending for this target, once the control has confirmed that the vendor says
- * released: no reading will do it, since none has said engaged yet. The ids of those that were released.
+ * released: no reading will do it, since none has said engaged yet. What awaits another history, of a vendor that was swapped, is
+ * not meant. The ids of those that were released.
  */
 export async function releasePending(command: Command, plan: FlipPlan, who: Who): Promise<readonly string[]> {
   const released: string[] = [];
+  const series = await seriesOf(command, plan);
   for (const one of await command.place.stops()) {
-    if (!isPendingOf(one, plan.target)) continue;
+    if (!isPendingOf(one, plan.target, series)) continue;
     await command.place.mark(one.key, 'released', one.marks.engaged, {
       ...who,
       at: command.io.now(),
@@ -100,12 +102,13 @@ export async function releasePending(command: Command, plan: FlipPlan, who: Who)
   return released;
 }
 
-function isPendingOf({ key: name, marks }: StoredStop, target: FlipTarget): boolean {
+function isPendingOf({ key: name, marks }: StoredStop, target: FlipTarget, series: string): boolean {
   const key = parseStopKey(name);
   if (key?.kind !== 'switch' || key.tier !== target.tier || !isEngaged(marks)) return false;
   // A session that was ended stays ended; a conversation's latch lets new runs start.
   if (key.tier === 'instance' && !target.isConversation) return false;
-  return key.subject === targetKey(target) && awaitedSeries(key.series) !== undefined;
+  const awaited = awaitedSeries(key.series);
+  return key.subject === targetKey(target) && (awaited === '' || (series !== '' && awaited === seriesKey(series)));
 }
 
 /** The series that the application reads: as it wrote it down, else as a running process says; '' where nothing was read yet. */

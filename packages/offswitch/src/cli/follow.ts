@@ -1,7 +1,7 @@
 // follow.ts: waits until the running processes say that it is so, and says nothing sooner (S10).
 
 import type { Stop } from '@offswitch/core';
-import { type Receipt, type Stage, stageNames, stages } from '@offswitch/runtime';
+import { awaitedSeries, parseStopKey, type Receipt, type Stage, seriesKey, stageNames, stages } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
 import { silentOnes } from './preview.ts';
 import { clean, count, paint } from './print.ts';
@@ -89,7 +89,7 @@ async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: S
 export async function followRelease(
   command: Command,
   isIt: (stop: Stop) => boolean,
-  flipped?: { readonly key: string; readonly who: Who },
+  flipped?: { readonly key: string; readonly who: Who; readonly series: string | undefined },
 ): Promise<{ readonly held: readonly Stop[]; readonly processes: number; readonly silent: readonly string[] }> {
   const { io, place } = command;
   const until = io.now() + confirmWithinMs;
@@ -97,7 +97,9 @@ export async function followRelease(
     const statuses = await askAll(place, 'status', {}, statusIn);
     const held = statuses.answered.flatMap((one) => one.value.stops.filter(isIt));
     const silent = silentOnes(statuses);
-    if ((held.length === 0 && silent.length === 0) || io.now() >= until)
+    // Nothing that is read at the source releases what another history engaged.
+    const awaited = held.filter((stop) => !isForeign(stop, flipped?.series));
+    if ((awaited.length === 0 && silent.length === 0) || io.now() >= until)
       return { held, processes: statuses.answered.length, silent };
     if (flipped) {
       for (const one of statuses.answered) {
@@ -110,6 +112,11 @@ export async function followRelease(
     }
     await io.sleep(pollMs);
   }
+}
+
+function isForeign({ id }: Stop, series: string | undefined): boolean {
+  const key = parseStopKey(id);
+  return series !== undefined && key?.kind === 'switch' && (awaitedSeries(key.series) ?? key.series) !== seriesKey(series);
 }
 
 /** The last lines of a stop: what is known, and what is not. */

@@ -45,7 +45,11 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
   if (target.tier === 'instance') return done({ flip });
-  const after = await followRelease(command, isStopOf(target, new Set()), { key: plan.flag.key, who });
+  const after = await followRelease(command, isStopOf(target, new Set()), {
+    key: plan.flag.key,
+    who,
+    series: plan.declared.source.series,
+  });
   tellHeld(command, after);
   const isConfirmed = after.held.length === 0 && after.silent.length === 0;
   await tellOthers(command, target);
