@@ -22,16 +22,25 @@ export interface VendorUnderTest {
   close(): Promise<void>;
 }
 
+/** How often, for vendors whose every flip takes a second: a benchmark must end within two minutes. */
+export interface VendorCaseOptions {
+  /** Default 40. */
+  readonly flips?: number;
+  /** Rounds over 10,000 sessions. Default 20. */
+  readonly rounds?: number;
+  /** Flips come at a random point of this time: the vendor's polling interval, or each would meet the same moment of it. Milliseconds. Default 0. */
+  readonly pollMs?: number;
+}
+
 const batch = switches.feature('batch');
 const callers = 1_000;
-const flips = 40;
 /** Longest call. They take from half of it at random, or a fleet that was released at once calls in step. */
 const callMs = 60;
 const idle = 10_000;
-const rounds = 20;
 
 /** The case of one vendor; `open` gives a vendor of its own each time. */
-export function vendorCase(name: string, open: () => Promise<VendorUnderTest>): Case {
+export function vendorCase(name: string, open: () => Promise<VendorUnderTest>, options: VendorCaseOptions = {}): Case {
+  const { flips = 40, rounds = 20, pollMs = 0 } = options;
   const prefix = `vendor.${name}`;
   const sizes = [1, 100, 10_000] as const;
   return {
@@ -44,9 +53,9 @@ export function vendorCase(name: string, open: () => Promise<VendorUnderTest>): 
       ...sizes.map((size) => `${prefix}.eval.${size}.us`),
     ],
     async run() {
-      const sdk = median(await sdkAlone(await open()));
-      const last = await lastCalls(await open());
-      const { closed, swept } = await gates(await open());
+      const sdk = median(await sdkAlone(await open(), flips, pollMs));
+      const last = await lastCalls(await open(), flips, pollMs);
+      const { closed, swept } = await gates(await open(), rounds);
       const beside = { what: 'the SDK alone', value: sdk };
       const figures: Figure[] = [
         { name: `${prefix}.sdk.p50.ms`, value: sdk, unit: 'ms', note: `${flips} flips, the SDK alone` },
@@ -86,7 +95,7 @@ export function vendorCase(name: string, open: () => Promise<VendorUnderTest>): 
 }
 
 /** From the flip to the SDK's own word of it. */
-async function sdkAlone(vendor: VendorUnderTest): Promise<number[]> {
+async function sdkAlone(vendor: VendorUnderTest, flips: number, pollMs: number): Promise<number[]> {
   let toldAt = 0;
   const sdk = await vendor.bare(() => {
     toldAt = performance.now();
@@ -99,7 +108,7 @@ async function sdkAlone(vendor: VendorUnderTest): Promise<number[]> {
     await vendor.flip(batch, i % 2 === 0);
     await until('the SDK telling of a flip', () => toldAt > 0, 30_000);
     if (i >= 0) samples.push(toldAt - start);
-    await quiet(20);
+    await quiet(20 + Math.random() * pollMs);
   }
   await sdk.close();
   await vendor.close();
@@ -107,7 +116,7 @@ async function sdkAlone(vendor: VendorUnderTest): Promise<number[]> {
 }
 
 /** From the flip to the start of the last call that any of the sessions still made. */
-async function lastCalls(vendor: VendorUnderTest): Promise<number[]> {
+async function lastCalls(vendor: VendorUnderTest, flips: number, pollMs: number): Promise<number[]> {
   const runtime = await createRuntime({ switches, source: vendor.source, store: memoryStore() });
   const live = new Set<Session>();
   let lastCallAt = 0;
@@ -135,7 +144,7 @@ async function lastCalls(vendor: VendorUnderTest): Promise<number[]> {
   const all = (action: string): boolean => [...live].every((session) => session.decision.action === action);
   const samples: number[] = [];
   for (let i = -2; i < flips; i++) {
-    await quiet(300);
+    await quiet(300 + Math.random() * pollMs);
     const start = performance.now();
     await vendor.flip(batch, true);
     await until('every session paused', () => all('pause'), 30_000);
@@ -154,7 +163,7 @@ async function lastCalls(vendor: VendorUnderTest): Promise<number[]> {
 }
 
 /** From the source's word to the closed gate, and to the last of all sessions being read anew. */
-async function gates(vendor: VendorUnderTest): Promise<{ closed: number[]; swept: number[] }> {
+async function gates(vendor: VendorUnderTest, rounds: number): Promise<{ closed: number[]; swept: number[] }> {
   let toldAt = 0;
   let reads = 0;
   let lastReadAt = 0;

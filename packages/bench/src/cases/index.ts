@@ -12,6 +12,7 @@ import { peerOpenFeature } from './peer-openfeature.ts';
 import { sessionBytes } from './session-bytes.ts';
 import { vendorGrowthBook } from './vendor-growthbook.ts';
 import { vendorLaunchDarkly } from './vendor-launchdarkly.ts';
+import { vendorUnleash } from './vendor-unleash.ts';
 
 export const cases: Readonly<Record<string, Case>> = {
   'peer-openfeature': peerOpenFeature,
@@ -26,4 +27,5 @@ export const cases: Readonly<Record<string, Case>> = {
   latch,
   'vendor-launchdarkly': vendorLaunchDarkly,
   'vendor-growthbook': vendorGrowthBook,
+  'vendor-unleash': vendorUnleash,
 };

@@ -1,7 +1,7 @@
 // control.ts: flips in Unleash, as people ask for them: through its admin API, with the operator's own token, read back before
 // they are confirmed.
 
-import type { Flip, KillSwitches, Order, SwitchControl, SwitchFlag } from '@offswitch/core';
+import type { Flip, Inspection, KillSwitches, Order, SwitchControl, SwitchFlag } from '@offswitch/core';
 import { UnleashSwitchError } from '../error.ts';
 import { baseOf } from '../place.ts';
 import { adminApi } from './admin-api.ts';
@@ -13,6 +13,8 @@ import { inspectFlag } from './inspect.ts';
 import type { UnleashControlOptions } from './options.ts';
 import { targetOf } from './order.ts';
 import { provisionFlags } from './provision.ts';
+
+const atOnce = 8;
 
 export interface UnleashControl extends SwitchControl {
   readonly location: string;
@@ -60,9 +62,15 @@ export function unleashControl(options: UnleashControlOptions): UnleashControl {
       meet(switches);
       return provisionFlags(place, switches, apply);
     },
-    inspect(switches) {
+    async inspect(switches) {
       meet(switches);
-      return Promise.all(switches.flags.map((flag) => inspectFlag(place, flag, options.isEnded)));
+      const inspections: Inspection[] = [];
+      // A few at once: each is three requests, and a declaration may have hundreds of workflows.
+      for (let at = 0; at < switches.flags.length; at += atOnce) {
+        const some = switches.flags.slice(at, at + atOnce);
+        inspections.push(...(await Promise.all(some.map((flag) => inspectFlag(place, flag, options.isEnded)))));
+      }
+      return inspections;
     },
     history: (query = {}) => readHistory(place, query, known),
   };
