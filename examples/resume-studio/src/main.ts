@@ -4,7 +4,11 @@ import { runCompare } from './compare.ts';
 import { StudioError } from './documents-error.ts';
 import { runIncident } from './incident/incident.ts';
 import { readOptions } from './options.ts';
+import { openOutput } from './output.ts';
 import { runFleet } from './run.ts';
+
+/** A demonstration that nobody reads any more is over; nothing of it is kept. */
+const endWhenUnread = (): void => void openOutput().unread.then(() => process.exit(1));
 
 try {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -14,9 +18,11 @@ try {
       process.exit(await runFleet(options));
       break;
     case 'compare':
+      endWhenUnread();
       process.exitCode = await runCompare(options);
       break;
     case 'incident':
+      endWhenUnread();
       process.exitCode = await runIncident(options);
       break;
   }

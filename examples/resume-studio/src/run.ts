@@ -6,6 +6,7 @@ import { crewFor } from './agents.ts';
 import { openEndpoint } from './endpoint.ts';
 import { type FleetEnd, startFleet } from './fleet.ts';
 import { type Options, stateFlag } from './options.ts';
+import { openOutput } from './output.ts';
 import { paceFrom } from './pace.ts';
 import { jobsOf, openPlan } from './plan.ts';
 import { openScreen, type Screen } from './screen.ts';
@@ -14,9 +15,10 @@ import { createTools } from './tools.ts';
 import { readOutbox } from './tools-files.ts';
 import { wire } from './wiring.ts';
 
-/** Resolves with the exit code. */
+/** Resolves with the exit code. Ctrl-C, a closed terminal and a pipe that nobody reads any more all park the fleet. */
 export async function runFleet(options: Options): Promise<number> {
-  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const printed = openOutput();
+  const { say } = printed;
   const { documents, library, adverts, warnings } = await loadMaterial(options);
   for (const warning of warnings) say(warning);
   await refuseSecond(options);
@@ -66,6 +68,7 @@ export async function runFleet(options: Options): Promise<number> {
   screen = openScreen({
     runtime,
     output: process.stdout,
+    isRead: printed.isRead,
     isPlain: options.isPlain,
     jobs: jobs.length,
     ended: fleet.ended,
@@ -82,15 +85,18 @@ export async function runFleet(options: Options): Promise<number> {
     if (++signals > 1) process.exit(130);
     interrupted();
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  // The terminal was closed. A shell passes that on to what the kernel has told already, so twice is no haste of anybody's.
+  const onHangUp = (): void => interrupted();
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
   try {
-    const end = await Promise.race([fleet.done, interruption]);
-    if (end !== 'interrupted') {
+    const end = await Promise.race([fleet.done, interruption, printed.unread]);
+    if (end !== 'interrupted' && end !== 'unread') {
       screen.close();
       for (const line of summary(end, options)) say(line);
       return end.failed.length > 0 || end.lost.length > 0 ? 1 : 0;
     }
     fleet.halt();
+    if (end === 'unread') say('nobody reads what is printed here any more, so the fleet parks');
     screen.say('parking: each agent comes to its next turn boundary first; Ctrl-C again quits at once');
     const left = await runtime.park();
     screen.close();
@@ -99,7 +105,7 @@ export async function runFleet(options: Options): Promise<number> {
     for (const id of left) say(`${id} did not come to rest in time; it is taken up from its journal`);
     return 0;
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangUp);
     screen.close();
     await runtime.close();
     await endpoint.close();

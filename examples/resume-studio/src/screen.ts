@@ -15,6 +15,8 @@ export interface Screen {
 export interface ScreenOptions {
   readonly runtime: Runtime;
   readonly output: NodeJS.WriteStream;
+  /** False once nobody reads what is printed: then nothing is. */
+  readonly isRead: () => boolean;
   readonly isPlain: boolean;
   readonly jobs: number;
   readonly ended: () => number;
@@ -24,9 +26,11 @@ export interface ScreenOptions {
 /** How often the table is drawn anew. Milliseconds. Four times a second is live for an eye and nothing for a processor. */
 const drawEveryMs = 250;
 
-export function openScreen({ runtime, output, isPlain, jobs, ended, footer }: ScreenOptions): Screen {
+export function openScreen({ runtime, output, isRead, isPlain, jobs, ended, footer }: ScreenOptions): Screen {
   if (isPlain || output.isTTY !== true) {
-    const say = (line: string): void => void output.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
+    const say = (line: string): void => {
+      if (isRead()) output.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
+    };
     const end = printLines(runtime, say);
     return { say, close: end };
   }
@@ -34,6 +38,7 @@ export function openScreen({ runtime, output, isPlain, jobs, ended, footer }: Sc
   const news: string[] = [];
   let isClosed = false;
   const draw = (): void => {
+    if (!isRead()) return;
     const size = { columns: output.columns || 80, rows: output.rows || 24 };
     update(renderTable({ views: runtime.sessions(), jobs, ended: ended(), footer, news }, size));
   };
@@ -49,6 +54,7 @@ export function openScreen({ runtime, output, isPlain, jobs, ended, footer }: Sc
   draw();
   return {
     say: (line) => {
+      if (!isRead()) return;
       update.clear();
       output.write(`${line}\n`);
       draw();
@@ -60,7 +66,7 @@ export function openScreen({ runtime, output, isPlain, jobs, ended, footer }: Sc
       output.off('resize', draw);
       end();
       draw();
-      update.done();
+      if (isRead()) update.done();
     },
   };
 }

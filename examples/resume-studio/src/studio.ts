@@ -8,7 +8,7 @@ import { createRuntime, folderStore, listProcesses, type Runtime } from 'offswit
 import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts';
 import { StudioError, writeFailed } from './documents-error.ts';
 import type { Advert } from './documents-schema.ts';
-import { hasRunBefore, type Options } from './options.ts';
+import { hasRunBefore, type Options, stateFlag } from './options.ts';
 import type { Workflow } from './planner-roles.ts';
 import { switches } from './switches.ts';
 import type { Wiring } from './wiring.ts';
@@ -72,10 +72,14 @@ export async function provisionFlags(options: Options, wiring: Wiring): Promise<
   const where = wiring.name === 'file' ? options.flags : wiring.name;
   if (!wiring.control) return `the flags at ${where} are taken as they are: no management token is in the environment`;
   try {
-    const { steps } = await wiring.control.provision(switches, { apply: true });
+    // In an account of yours nothing is made unasked.
+    const isOurs = wiring.name === 'file' || wiring.local !== undefined || options.isYes;
+    const { steps } = await wiring.control.provision(switches, { apply: isOurs });
     const made = steps.filter((step) => step.change === 'create').length;
     const refused = steps.filter((step) => step.change === 'refuse').map((step) => `\n  ${step.key}: ${step.detail}`);
     if (refused.length > 0) return `flags at ${where} that are left as they are:${refused.join('')}`;
+    if (made > 0 && !isOurs)
+      return `${made} flags are missing at ${where}, and what cannot be read holds: npx offswitch${stateFlag(options, process.cwd())} provision --apply, or start with --yes`;
     return made === 0 ? undefined : `made ${made} flags in ${where}`;
   } catch (error) {
     const what = wiring.name === 'file' ? 'the flag file is' : `the flags at ${where} are`;

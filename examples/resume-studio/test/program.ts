@@ -10,9 +10,9 @@ export interface Ended {
   readonly code: number | null;
   readonly text: string;
 }
-export type OnText = (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+export type OnText = (text: string, kill: (signal: NodeJS.Signals) => void, hangUp: () => void) => void;
 
-/** Runs to its end; `onText` sees everything printed so far, and may end it. */
+/** Runs to its end; `onText` sees everything printed so far, and may end it, or read no further as `head` does. */
 export function runProgram(
   cwd: string,
   args: readonly string[],
@@ -27,7 +27,11 @@ export function runProgram(
   let text = '';
   const take = (part: string): void => {
     text += part;
-    onText?.(text, (signal) => void child.kill(signal));
+    onText?.(
+      text,
+      (signal) => void child.kill(signal),
+      () => child.stdout.destroy(),
+    );
   };
   child.stdout.setEncoding('utf8').on('data', take);
   child.stderr.setEncoding('utf8').on('data', take);

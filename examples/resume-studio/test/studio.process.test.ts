@@ -90,6 +90,24 @@ describe('npm start', () => {
     expect(fourth).toMatchObject({ code: 1, text: expect.stringContaining('add --yes') });
   });
 
+  test.each(['a pipe that is closed', 'SIGHUP'])(
+    'parks on %s, as on Ctrl-C, and the next start goes on from there',
+    { timeout: 60_000 },
+    async (how) => {
+      let isOver = false;
+      const first = await run(few, (text, kill, hangUp) => {
+        if (isOver || !/ completed\n/.test(text)) return;
+        isOver = true;
+        if (how === 'SIGHUP') kill('SIGHUP');
+        else hangUp();
+      });
+      expect(first).toMatchObject({ code: 0, text: expect.stringMatching(/parked \d+ trees of agents/) });
+      const second = await run(few);
+      expect(second).toMatchObject({ code: 0, text: expect.stringContaining('9 jobs have ended: 9 completed') });
+      expect(second.text).toMatch(/\d+ go on from where the last process left them/);
+    },
+  );
+
   test('refuses a folder without resumes, and an option it does not know, in one sentence', async () => {
     expect(await run(['--input', folder])).toMatchObject({
       code: 1,

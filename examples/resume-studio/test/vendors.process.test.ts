@@ -3,6 +3,7 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startLocalLaunchDarkly } from '@offswitch/testing/launchdarkly';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runProgram } from './program.ts';
 
@@ -51,6 +52,44 @@ describe.each([
         { timeout: 20_000 },
       )
       .toBe('gone');
+  });
+});
+
+describe('npm start on an account, with the credentials of the environment', () => {
+  test('makes nothing there unasked: it holds, and says how to make the flags; with --yes it makes them and runs', {
+    timeout: 60_000,
+  }, async () => {
+    const { server, source, control, close } = await startLocalLaunchDarkly();
+    const env = {
+      LAUNCHDARKLY_SDK_KEY: source.sdkKey,
+      LAUNCHDARKLY_BASE_URL: source.baseUri,
+      LAUNCHDARKLY_STREAM_URL: source.streamUri,
+      LAUNCHDARKLY_EVENTS_URL: source.eventsUri,
+      LAUNCHDARKLY_API_URL: control.baseUrl,
+      LAUNCHDARKLY_ACCESS_TOKEN: control.token,
+      LAUNCHDARKLY_PROJECT: control.project,
+    };
+    const args = ['--source', 'launchdarkly', ...few];
+    try {
+      const first = await runProgram(
+        folder,
+        args,
+        (text, kill) => {
+          if (/paused - held|ALARM/.test(text)) kill('SIGKILL');
+        },
+        env,
+      );
+      expect(first.text).toContain('6 flags are missing at launchdarkly');
+      expect(first.text).toContain('npx offswitch provision --apply');
+      await rm(join(folder, '.offswitch'), { recursive: true });
+      await rm(join(folder, 'studio'), { recursive: true });
+      const second = await runProgram(folder, [...args, '--yes'], undefined, env);
+      expect(second).toMatchObject({ code: 0, text: expect.stringContaining('3 jobs have ended: 3 completed') });
+      expect(second.text).toContain('made 6 flags in launchdarkly');
+      expect(server.unknown).toEqual([]);
+    } finally {
+      await close();
+    }
   });
 });
 

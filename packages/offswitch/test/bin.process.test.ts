@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,17 @@ function run(program: string, args: readonly string[]): Promise<{ code: number; 
 describe('the offswitch program', () => {
   test('stops a session with nothing but a folder, and status shows it', async () => {
     expect(await run(bin, ['stop', 's-1', '--reason', 'x', '--yes'])).toMatchObject({ code: 0 });
+    const status = await run(bin, ['status', '--json']);
+    expect(JSON.parse(status.out).stops).toMatchObject([{ subject: { sessionId: 's-1' }, reason: 'x' }]);
+  });
+  test('makes the stop whole where nobody reads what it prints (| head)', async () => {
+    const child = spawn(process.execPath, [bin, 'stop', 's-1', '--reason', 'x', '--yes'], {
+      cwd: place,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.destroy();
+    const code = await new Promise((resolve) => child.once('exit', resolve));
+    expect(code).toBe(0);
     const status = await run(bin, ['status', '--json']);
     expect(JSON.parse(status.out).stops).toMatchObject([{ subject: { sessionId: 's-1' }, reason: 'x' }]);
   });

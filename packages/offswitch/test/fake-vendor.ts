@@ -16,6 +16,8 @@ export class FakeVendor {
   isHeardOnRefresh = true;
   /** Flips are answered when this is. */
   answered: Promise<void> = Promise.resolve();
+  /** Never resolves: the vendor takes what is asked and says nothing. */
+  isSilent = false;
   inspections: readonly Inspection[] = [];
   isProvisioned = false;
 
@@ -84,7 +86,8 @@ export class FakeVendor {
           if (apply) this.isProvisioned = true;
           return { applied: apply, steps: switches.flags.map(({ key }) => ({ key, change, detail: 'a kill-switch flag' })) };
         }),
-      inspect: async () => guarded(() => this.inspections),
+      inspect: () =>
+        this.isSilent ? new Promise(() => undefined) : Promise.resolve().then(() => guarded(() => this.inspections)),
       history: async ({ key, limit = 50 } = {}) =>
         guarded(() => this.flips.filter((one) => key === undefined || one.key === key).slice(0, limit)),
     };

@@ -166,6 +166,16 @@ describe('an engage that the vendor does not take', () => {
     expect(letGo.code).toBe(0);
     expect(runtime.stops()).toEqual([]);
   });
+  test('is not kept waiting by a vendor that does not say how the switch is set', async () => {
+    const runtime = await start();
+    vendor.isSilent = true;
+    const ran = await bench.cli(engage);
+    expect(ran).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('could not be asked about the switch: no answer within 2 s'),
+    });
+    expect(causes(runtime)).toEqual(['switch']);
+  });
   test('for want of credentials names the variables, stops as an operator, and a release is refused', async () => {
     const runtime = await start();
     bench.env = {};

@@ -29,6 +29,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
     if (!plan.wired) throw plan.refusal;
     if (!plan.wired.file) {
       pending = await latchPending(command, plan, who, sessions);
+      if (pending.length > 0) command.say(`  ✓ written to ${clean(place.folder)}; ${plan.wired.title} is being asked`);
       // The vendor is asked meanwhile.
       told = place.ask('reread');
     }

@@ -52,7 +52,8 @@ export async function planFlip(command: Command, target: FlipTarget): Promise<Fl
   let inspection: Inspection | undefined;
   let warning: string | undefined;
   try {
-    inspection = (await wired.control.inspect(declared.switches)).find((one) => one.key === flag.key);
+    const looked = wired.control.inspect(declared.switches);
+    inspection = (await (wired.file ? looked : inTime(looked))).find((one) => one.key === flag.key);
   } catch (error) {
     // A vendor that does not answer must not keep a stop from being made.
     if (wired.file) throw error;
@@ -60,6 +61,23 @@ export async function planFlip(command: Command, target: FlipTarget): Promise<Fl
   }
   const above = wired.file ? await highestSeen(command, target, declared.source.series) : undefined;
   return { target, flag, wired, refusal: undefined, inspection, warning, above, declared };
+}
+
+/** How long a vendor may take to say how the switch is set, before anybody is asked to confirm. Milliseconds. A stop must not wait for it. */
+const lookWithinMs = 2_000;
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${lookWithinMs / 1000} s`)), lookWithinMs);
+  });
+  // Whatever becomes of it later is of no interest.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Any thrown thing, as words for a terminal. */

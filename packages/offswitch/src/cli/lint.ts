@@ -12,7 +12,7 @@ export async function lint(command: Command, file: string | undefined): Promise<
   if (path === undefined)
     throw new CommandError(
       'no_file',
-      `name the flag file: offswitch lint <file> (none is known from ${command.place.folder})`,
+      `name the flag file: offswitch lint <file> (none is known from ${command.place.folder}). What a vendor has: offswitch inspect`,
       exit.usage,
     );
   let findings: Awaited<ReturnType<typeof command.place.lint>>;
