@@ -5,11 +5,12 @@ import { existsSync } from 'node:fs';
 const program = new URL('../dist/cli/main.js', import.meta.url);
 if (existsSync(program)) {
   const { main, processIo } = await import(program.href);
-  // Whoever reads us may close the pipe (`| head`): that is no error of ours.
-  process.stdout.on('error', (error) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit();
-  });
+  // Whoever reads us may close the pipe (`| head`): that is no error of ours, and no reason to leave a stop half made.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    });
+  }
   process.exitCode = await main(process.argv.slice(2), processIo());
 } else {
   process.stderr.write(

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Bench } from './bench.ts';
 
 const bin = new URL('../bin/offswitch.js', import.meta.url).pathname;
 let place: string;
@@ -26,15 +27,18 @@ describe('the offswitch program', () => {
     expect(JSON.parse(status.out).stops).toMatchObject([{ subject: { sessionId: 's-1' }, reason: 'x' }]);
   });
   test('makes the stop whole where nobody reads what it prints (| head)', async () => {
-    const child = spawn(process.execPath, [bin, 'stop', 's-1', '--reason', 'x', '--yes'], {
-      cwd: place,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    child.stdout.destroy();
-    const code = await new Promise((resolve) => child.once('exit', resolve));
-    expect(code).toBe(0);
-    const status = await run(bin, ['status', '--json']);
-    expect(JSON.parse(status.out).stops).toMatchObject([{ subject: { sessionId: 's-1' }, reason: 'x' }]);
+    const bench = new Bench();
+    try {
+      await bench.provision();
+      await bench.visit();
+      const args = [bin, '--state', bench.folder, 'engage', 'global', '--reason', 'incident', '--yes'];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      child.stdout.destroy();
+      expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
+      expect((await bench.start()).stops()).toMatchObject([{ tier: 'global', reason: 'incident' }]);
+    } finally {
+      await bench.close();
+    }
   });
   test('refuses a flip without a terminal, with exit code 3', async () => {
     expect((await run(bin, ['stop', 's-1', '--reason', 'x'])).code).toBe(3);
