@@ -196,13 +196,20 @@ describe('history', () => {
     expect(one.map(({ action, target }) => [action, target])).toEqual([['release', 'u-1']]);
   });
 
-  test('knows what was done by hand, by the name Unleash has', async () => {
+  test('knows what was done by hand, by the name Unleash has, and lends it no words of an older flip', async () => {
     const { url, adminToken } = vendor.server;
-    await fetch(`${url}/api/admin/projects/default/features/${global.key}/environments/development/on`, {
-      method: 'POST',
-      headers: { authorization: adminToken },
-    });
-    const [flip] = await vendor.control.history({ key: global.key });
-    expect(flip).toMatchObject({ key: global.key, action: 'engage', reason: 'by hand in Unleash', by: 'admin' });
+    const byHand = async (to: 'on' | 'off') => {
+      const path = `projects/default/features/${global.key}/environments/development/${to}`;
+      await fetch(`${url}/api/admin/${path}`, { method: 'POST', headers: { authorization: adminToken } });
+    };
+    await vendor.control.engage({ flag: global, ...words });
+    await byHand('off');
+    await byHand('on');
+    const flips = await vendor.control.history({ key: global.key });
+    expect(flips.map(({ action, reason, by }) => [action, reason, by])).toEqual([
+      ['engage', 'by hand in Unleash', 'admin'],
+      ['release', 'by hand in Unleash', 'admin'],
+      ['engage', 'runaway drafts', 'ada'],
+    ]);
   });
 });

@@ -115,6 +115,19 @@ describe('a source over Unleash', () => {
     await until(source, () => source.read(global, {}).state === 'engaged');
   });
 
+  test('is fresh no longer than its own clock says, whatever nobody told it (S5)', async () => {
+    let at = 1_000_000;
+    const source = vendor.source({ pollMs: 60_000, staleAfterMs: 120_000, now: () => at });
+    await source.open();
+    expect([source.health.state, source.read(global, {})]).toMatchObject(['fresh', { origin: 'live' }]);
+    // As after a night's sleep of the machine: no timer ran.
+    at += 120_001;
+    expect(source.read(global, {})).toMatchObject({ state: 'released', origin: 'cached' });
+    expect(source.health).toMatchObject({ state: 'stale', since: at, why: expect.stringContaining('120000 ms') });
+    await source.refresh();
+    expect(source.read(global, {})).toMatchObject({ origin: 'live' });
+  });
+
   test('opens with an empty project, and then knows nothing of any switch', async () => {
     vendor.server.fault('empty-set');
     const source = vendor.source();
