@@ -18,9 +18,14 @@ export function width(text: string): number {
   return columns;
 }
 
+/** One line: what would move the cursor, start an escape sequence or turn the direction of text around becomes a blank. */
+export function oneLine(text: string): string {
+  return text.replace(control, ' ');
+}
+
 /** Exactly `columns` wide: padded, or cut with an ellipsis. Characters that would move the cursor become blanks. */
 export function cell(text: string, columns: number): string {
-  const clean = text.replace(control, ' ');
+  const clean = oneLine(text);
   if (columns <= 0) return '';
   let used = 0;
   let shown = '';

@@ -22,7 +22,11 @@ async function start(vendor: VendorName): Promise<Local> {
 
 const vendor = process.argv[2] ?? '';
 if (!isVendor(vendor)) throw new Error(`no local server for ${JSON.stringify(vendor)}`);
-const local = await start(vendor);
+const local = await start(vendor).catch((error: unknown) => {
+  // The studio passes it on to a person.
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});
 // A signal at the whole group (Ctrl-C in a terminal) is the studio's to answer: it parks its agents first, and reads while it does.
 process.on('SIGINT', () => undefined).on('SIGTERM', () => undefined);
 const env: Record<string, string> = {};

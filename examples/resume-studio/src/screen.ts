@@ -2,6 +2,7 @@
 
 import { createLogUpdate } from 'log-update';
 import type { Runtime } from 'offswitch';
+import { oneLine } from './cells.ts';
 import { newsOf, printLines } from './lines.ts';
 import { renderTable } from './table.ts';
 
@@ -29,7 +30,7 @@ const drawEveryMs = 250;
 export function openScreen({ runtime, output, isRead, isPlain, jobs, ended, footer }: ScreenOptions): Screen {
   if (isPlain || output.isTTY !== true) {
     const say = (line: string): void => {
-      if (isRead()) output.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
+      if (isRead()) output.write(`${new Date().toISOString().slice(11, 19)} ${oneLine(line)}\n`);
     };
     const end = printLines(runtime, say);
     return { say, close: end };
@@ -56,7 +57,7 @@ export function openScreen({ runtime, output, isRead, isPlain, jobs, ended, foot
     say: (line) => {
       if (!isRead()) return;
       update.clear();
-      output.write(`${line}\n`);
+      output.write(`${oneLine(line)}\n`);
       draw();
     },
     close: () => {

@@ -31,7 +31,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
       pending = await latchPending(command, plan, who, sessions);
       if (pending.length > 0) command.say(`  ✓ written to ${clean(place.folder)}; ${plan.wired.title} is being asked`);
       // The vendor is asked meanwhile.
-      told = place.ask('reread');
+      told = place.ask('reread').catch(() => undefined);
     }
     flip = await flipThrough(command, plan, plan.wired, 'engage', who);
     tellFlip(command, plan.wired, flip);
