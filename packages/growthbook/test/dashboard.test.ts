@@ -6,6 +6,7 @@ import { contractSwitches } from '@offswitch/testing';
 import type { Stored, StoredFeature, StoredGroup, StoredRule } from '@offswitch/testing/growthbook';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type GrowthBookHarness, growthBookHarness } from './harness.ts';
+import { until } from './until.ts';
 
 const { global } = contractSwitches;
 const user = contractSwitches.user!;
@@ -174,9 +175,7 @@ describe('in the dashboard', () => {
     await harness.source.open();
     await harness.engage(global);
     const { source, server } = harness;
-    const told = new Promise<void>((resolve) => {
-      source.subscribe(() => source.health.state === 'stale' && resolve());
-    });
+    const told = until(source, () => source.health.state === 'stale');
     server.edit(
       ({ features }) => void Object.assign(features.get('killswitch.canary')!.environments, { production: { enabled: false } }),
     );
@@ -221,12 +220,11 @@ describe('in the dashboard', () => {
     harness = await growthBookHarness(contractSwitches, { source: { switches: contractSwitches } });
     await harness.source.open();
     expect(harness.source.health.state).toBe('fresh');
-    const told = new Promise<void>((resolve) => {
-      harness!.source.subscribe(() => harness!.source.health.state === 'stale' && resolve());
-    });
-    harness.server.edit(({ features }) => void features.delete(user.key));
+    const { source, server } = harness;
+    const told = until(source, () => source.health.state === 'stale');
+    server.edit(({ features }) => void features.delete(user.key));
     await told;
-    expect(harness.source.health.why).toContain(user.key);
+    expect(source.health.why).toContain(user.key);
     // One that is missing leaves the others live.
     expect(shown(harness.source.read(global, {}))).toBe('released, live');
   });

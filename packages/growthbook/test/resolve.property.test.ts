@@ -124,6 +124,7 @@ describe('a flag that is no switch', () => {
         server.override(payload);
         await source.refresh();
         server.override(undefined);
+        expect(source.health.state).toBe('fresh');
         const sdk = new GrowthBookClient().initSync({ payload: JSON.parse(JSON.stringify(payload)) });
         for (const person of people) {
           for (const key of keys) {
