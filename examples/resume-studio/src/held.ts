@@ -2,10 +2,10 @@
 
 import type { SessionView } from 'offswitch';
 
-/** '' for a session that nothing holds. */
-export function heldBy(view: SessionView): string {
+/** '' for a session that nothing holds. `command`: how the command is called here, with the options it needs. */
+export function heldBy(view: SessionView, command: string): string {
   const [call] = view.unknownCalls;
-  if (call) return `${call.name} happened? npx offswitch resolve ${view.id} ${call.id} --happened | --did-not`;
+  if (call) return `${call.name} happened? ${command} resolve ${view.id} ${call.id} --happened | --did-not`;
   const { decision } = view;
   if (decision.action === 'run') return view.state === 'paused' ? 'waits on a sub-agent at rest' : '';
   const who = decision.by === undefined ? '' : ` (${decision.by})`;

@@ -2,12 +2,13 @@
 
 import type { Runtime, RuntimeEvent, SessionView } from 'offswitch';
 import { heldBy, money } from './held.ts';
+import { nameOf } from './standing.ts';
 
 /** Sub-agents are told of when they are stopped, not when they come and go as they should. */
 const ordinary: readonly SessionView['state'][] = ['running', 'completed'];
 
-/** Prints what changes until the returned function is called. */
-export function printLines(runtime: Runtime, print: (line: string) => void): () => void {
+/** Prints what changes until the returned function is called. `command`: how the command is called here. */
+export function printLines(runtime: Runtime, print: (line: string) => void, command: string): () => void {
   const known = new Map<string, { readonly text: string; readonly state: SessionView['state'] }>();
   let changed = new Set<string>();
   let isScheduled = false;
@@ -23,7 +24,7 @@ export function printLines(runtime: Runtime, print: (line: string) => void): () 
         continue;
       }
       const before = known.get(id);
-      const held = heldBy(view);
+      const held = heldBy(view, command);
       const text = `${view.state}${held && ` - ${held}`}`;
       if (text === before?.text) continue;
       known.set(id, { text, state: view.state });
@@ -50,9 +51,8 @@ export function newsOf(event: RuntimeEvent): string | undefined {
   switch (event.type) {
     case 'stop': {
       const { stop } = event;
-      const subject = stop.subject.workflow ?? stop.subject.userId ?? stop.subject.sessionId ?? '';
       const by = stop.by === undefined ? '' : ` (${stop.by})`;
-      return `${event.engaged ? 'STOP' : 'released'} ${stop.tier}${subject && ` ${subject}`}: ${stop.reason}${by}`;
+      return `${event.engaged ? 'STOP' : 'released'} ${nameOf(stop)}: ${stop.reason}${by}`;
     }
     case 'alarm':
       return `${event.isActive ? 'ALARM' : 'over'}: ${event.message}`;

@@ -10,6 +10,7 @@ import { openOutput } from './output.ts';
 import { paceFrom } from './pace.ts';
 import { jobsOf, openPlan } from './plan.ts';
 import { openScreen, type Screen } from './screen.ts';
+import { standing } from './standing.ts';
 import { loadMaterial, mustBeWritable, openRuntime, provisionFlags, refuseSecond, startOver } from './studio.ts';
 import { createTools } from './tools.ts';
 import { readOutbox } from './tools-files.ts';
@@ -60,13 +61,16 @@ export async function runFleet(options: Options): Promise<number> {
     onEnd: (job, session, status) => screen?.say(`${job.key} ${session} ${status}`),
   });
 
-  const footer = howToStop(options, runtime.status().source.location);
+  const command = commandHere(options);
+  const footer = howToStop(options, command, runtime.status().source.location);
   say(`${jobs.length} jobs over ${documents.length} documents, model: ${endpoint.description}`);
   if (fleet.resumed > 0) say(`${fleet.resumed} go on from where the last process left them`);
   if (fleet.ended() > 0) say(`${fleet.ended()} had ended before`);
   for (const line of footer) say(line);
+  for (const line of standing(runtime.stops(), runtime.sessions(), command)) say(line);
   screen = openScreen({
     runtime,
+    command,
     output: process.stdout,
     isRead: printed.isRead,
     isPlain: options.isPlain,
@@ -119,23 +123,27 @@ async function writeEnvFile(path: string, env: Readonly<Record<string, string>>)
   await writeFile(path, `${lines.join('\n')}\n`, { mode: 0o600 });
 }
 
-function howToStop(options: Options, location: string | undefined): readonly string[] {
-  const here = (path: string): string => relative(process.cwd(), path) || path;
-  const flag = `${stateFlag(options, process.cwd())}${options.isLocal ? ` --env-file ${here(options.envFile)}` : ''}`;
+const here = (path: string): string => relative(process.cwd(), path) || path;
+
+/** The command with what it needs to find this fleet from here. */
+function commandHere(options: Options): string {
+  return `npx offswitch${stateFlag(options, process.cwd())}${options.isLocal ? ` --env-file ${here(options.envFile)}` : ''}`;
+}
+
+function howToStop(options: Options, command: string, location: string | undefined): readonly string[] {
   return [
     options.source === 'file'
       ? `flag file: ${here(options.flags)} (edit it by hand, or in a second terminal:)`
       : `switches: ${options.source}${location === undefined ? '' : `, ${location}`} (flip them there, or in a second terminal:)`,
-    `npx offswitch${flag} engage global --reason "..."     stop everything; release global lets it go on`,
-    `npx offswitch${flag} engage feature batch-scoring | user u-ann | instance <session> --reason "..."`,
-    `npx offswitch${flag} status | sessions | receipts | stop <session> --reason "..."`,
+    `${command} engage global --reason "..."     stop everything; release global lets it go on`,
+    `${command} engage feature batch-scoring | user u-ann | instance <session> --reason "..."`,
+    `${command} status | sessions | receipts | stop <session> --reason "..."`,
   ];
 }
 
 function summary(end: FleetEnd, options: Options): readonly string[] {
   const total = end.completed.length + end.terminated.length + end.failed.length + end.lost.length;
   const letters = readOutbox(options.outbox).length;
-  const here = (path: string): string => relative(process.cwd(), path) || path;
   const lines = [
     `${total} jobs have ended: ${end.completed.length} completed, ${end.terminated.length} terminated, ${end.failed.length} failed`,
     `drafts and scores: ${here(options.output)}; ${letters} letters sent: ${here(options.outbox)}`,

@@ -19,6 +19,8 @@ export interface ScreenOptions {
   /** False once nobody reads what is printed: then nothing is. */
   readonly isRead: () => boolean;
   readonly isPlain: boolean;
+  /** How the `offswitch` command is called here, with the options it needs. */
+  readonly command: string;
   readonly jobs: number;
   readonly ended: () => number;
   readonly footer: readonly string[];
@@ -27,12 +29,12 @@ export interface ScreenOptions {
 /** How often the table is drawn anew. Milliseconds. Four times a second is live for an eye and nothing for a processor. */
 const drawEveryMs = 250;
 
-export function openScreen({ runtime, output, isRead, isPlain, jobs, ended, footer }: ScreenOptions): Screen {
+export function openScreen({ runtime, output, isRead, isPlain, command, jobs, ended, footer }: ScreenOptions): Screen {
   if (isPlain || output.isTTY !== true) {
     const say = (line: string): void => {
       if (isRead()) output.write(`${new Date().toISOString().slice(11, 19)} ${oneLine(line)}\n`);
     };
-    const end = printLines(runtime, say);
+    const end = printLines(runtime, say, command);
     return { say, close: end };
   }
   const update = createLogUpdate(output);
@@ -41,7 +43,7 @@ export function openScreen({ runtime, output, isRead, isPlain, jobs, ended, foot
   const draw = (): void => {
     if (!isRead()) return;
     const size = { columns: output.columns || 80, rows: output.rows || 24 };
-    update(renderTable({ views: runtime.sessions(), jobs, ended: ended(), footer, news }, size));
+    update(renderTable({ views: runtime.sessions(), jobs, ended: ended(), command, footer, news }, size));
   };
   const end = runtime.subscribe((event) => {
     const line = newsOf(event);

@@ -8,6 +8,8 @@ export interface TableInput {
   readonly views: readonly SessionView[];
   readonly jobs: number;
   readonly ended: number;
+  /** How the command is called here, with the options it needs. */
+  readonly command: string;
   /** Lines under the table: where the flag file is and how to stop things. The first are the most important. */
   readonly footer: readonly string[];
   /** The last news: alarms, stops. Newest last. */
@@ -32,8 +34,9 @@ export function renderTable(input: TableInput, { columns, rows }: Size): string 
   if (room > 0) {
     lines.push(row(headings, columns));
     const shown = live.length <= room ? live : live.slice(0, room - 1);
-    lines.push(...shown.map((view) => row(cellsOf(view), columns)));
-    if (shown.length < live.length) lines.push(cell(`… and ${live.length - shown.length} more: npx offswitch sessions`, columns));
+    lines.push(...shown.map((view) => row(cellsOf(view, input.command), columns)));
+    if (shown.length < live.length)
+      lines.push(cell(`… and ${live.length - shown.length} more: ${input.command} sessions`, columns));
   }
   lines.push(...news.map((line) => cell(line, columns)), ...footer.map((line) => cell(line, columns)));
   return lines
@@ -68,7 +71,7 @@ const layout: readonly Column[] = [
 ];
 const headings = ['session', 'workflow', 'user', 'turn', 'cost', 'state', 'held by'];
 
-function cellsOf(view: SessionView): readonly string[] {
+function cellsOf(view: SessionView, command: string): readonly string[] {
   const depth = view.path.length - 1;
   const name = depth === 0 ? (view.conversation ?? view.agent) : view.agent;
   return [
@@ -79,7 +82,7 @@ function cellsOf(view: SessionView): readonly string[] {
     String(view.turn),
     money(view.costMicros),
     view.state,
-    heldBy(view),
+    heldBy(view, command),
   ];
 }
 

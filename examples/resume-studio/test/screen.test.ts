@@ -26,7 +26,16 @@ function plain(isRead = true) {
       return () => undefined;
     },
   } as unknown as Parameters<typeof openScreen>[0]['runtime'];
-  const screen = openScreen({ runtime, output, isRead: () => isRead, isPlain: true, jobs: 1, ended: () => 0, footer: [] });
+  const screen = openScreen({
+    runtime,
+    output,
+    isRead: () => isRead,
+    isPlain: true,
+    command: 'offswitch',
+    jobs: 1,
+    ended: () => 0,
+    footer: [],
+  });
   return {
     screen,
     tell: (event: RuntimeEvent) => {

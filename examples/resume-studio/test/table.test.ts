@@ -45,6 +45,7 @@ const table = (views: readonly SessionView[], more: Partial<TableInput> = {}): T
   views,
   jobs: 39,
   ended: 7,
+  command: 'npx offswitch --state there',
   footer,
   news: [],
   ...more,
@@ -64,7 +65,7 @@ describe('the table', () => {
   test('names the command that settles a call of unknown outcome', () => {
     const unknownCalls = [{ id: 't5-2', name: 'send_letter', idempotencyKey: 'k' }];
     const text = renderTable(table([view({ state: 'parked', unknownCalls })]), { columns: 240, rows: 30 });
-    expect(text).toContain('send_letter happened? npx offswitch resolve s-1 t5-2 --happened | --did-not');
+    expect(text).toContain('send_letter happened? npx offswitch --state there resolve s-1 t5-2 --happened | --did-not');
   });
 
   test('leaves out what has ended', () => {

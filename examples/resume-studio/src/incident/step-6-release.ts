@@ -23,9 +23,7 @@ export async function releaseAll(scene: Scene, letters: readonly StuckLetter[], 
   );
   checks.check(
     'and say how to settle it',
-    left.every((view) =>
-      scene.fleet.printed().includes(`offswitch resolve ${view.id} ${view.unknownCalls[0]?.id} --happened | --did-not`),
-    ),
+    left.every((view) => scene.fleet.printed().includes(`resolve ${view.id} ${view.unknownCalls[0]?.id} --happened | --did-not`)),
     scene.fleet.printed().slice(-1_000),
   );
   checkOutbox(scene, [terminated, ...conversations], 'at most');
