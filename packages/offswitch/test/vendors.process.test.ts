@@ -63,7 +63,7 @@ const locals: Readonly<Record<VendorName, () => Promise<Local>>> = {
 
 describe.each(Object.keys(locals) as VendorName[])('the offswitch program with switches in %s', (vendor) => {
   const why = vendor === 'unleash' ? whyNoLocalUnleash() : undefined;
-  if (why !== undefined && process.env.CI === undefined) {
+  if (why !== undefined && process.env.OFFSWITCH_REQUIRE_UNLEASH === undefined) {
     test.skip(`cannot run here: ${why}`, () => undefined);
     return;
   }

@@ -8,6 +8,7 @@ import type { Command, Who } from './command.ts';
 import { controlOf, type Wired } from './control-of.ts';
 import { type Declared, flagFor, needDeclared } from './declared.ts';
 import { CommandError } from './failure.ts';
+import { inTime } from './in-time.ts';
 import { clean, paint } from './print.ts';
 import { askAll, statusIn } from './wire.ts';
 
@@ -53,7 +54,7 @@ export async function planFlip(command: Command, target: FlipTarget): Promise<Fl
   let warning: string | undefined;
   try {
     const looked = wired.control.inspect(declared.switches);
-    inspection = (await (wired.file ? looked : inTime(looked))).find((one) => one.key === flag.key);
+    inspection = (await (wired.file ? looked : inTime(lookWithinMs, looked))).find((one) => one.key === flag.key);
   } catch (error) {
     // A vendor that does not answer must not keep a stop from being made.
     if (wired.file) throw error;
@@ -65,20 +66,6 @@ export async function planFlip(command: Command, target: FlipTarget): Promise<Fl
 
 /** How long a vendor may take to say how the switch is set, before anybody is asked to confirm. Milliseconds. A stop must not wait for it. */
 const lookWithinMs = 2_000;
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${lookWithinMs / 1000} s`)), lookWithinMs);
-  });
-  // Whatever becomes of it later is of no interest.
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** Any thrown thing, as words for a terminal. */
 export function wordsOf(error: unknown): string {

@@ -7,10 +7,14 @@ import { controlOf, type Wired } from './control-of.ts';
 import { type Declared, readDeclared } from './declared.ts';
 import { CommandError, exit, failureOf } from './failure.ts';
 import { wordsOf } from './flip.ts';
+import { inTime } from './in-time.ts';
 import { leftBehind } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { age, clean, paint, table } from './print.ts';
 import { type Answered, askAll, type Status, statusIn, subjectName } from './wire.ts';
+
+/** How long the source's management may take to answer, before the rest is shown without it. Milliseconds. */
+const lookWithinMs = 4_000;
 
 interface SwitchLine {
   readonly key: string;
@@ -52,8 +56,8 @@ export async function status(command: Command): Promise<Done> {
     }));
   const control = wired?.control;
   const [inspections, history] = await Promise.all([
-    declared && control ? attempt(() => control.inspect(declared.switches), []) : [],
-    control ? attempt(() => control.history({ limit: wired.file ? 10_000 : 100 }), []) : [],
+    declared && control ? attempt(() => inTime(lookWithinMs, control.inspect(declared.switches)), []) : [],
+    control ? attempt(() => inTime(lookWithinMs, control.history({ limit: wired.file ? 10_000 : 100 })), []) : [],
   ]);
   const switches = (declared?.switches.flags ?? []).map((flag) => lineOf(flag, running, inspections, stored ?? [], history));
   const stops = new Map<string, Stop>();
