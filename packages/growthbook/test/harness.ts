@@ -14,9 +14,9 @@ import { until } from './until.ts';
 
 /** Limits so short that a suite is quick; what they are relative to each other is as in the defaults. */
 export const quick = {
-  staleAfterMs: 450,
+  staleAfterMs: 600,
   reconcileMs: 100,
-  requestTimeoutMs: 150,
+  requestTimeoutMs: 400,
   heartbeatMs: 400,
   reconnectWithinMs: 100,
   openWithinMs: 1000,

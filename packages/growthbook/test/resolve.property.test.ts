@@ -21,6 +21,7 @@ beforeAll(async () => {
     ...quick,
     reconcileMs: 500_000,
     staleAfterMs: 1_000_000,
+    requestTimeoutMs: 60_000,
   });
   await source.open();
 });
