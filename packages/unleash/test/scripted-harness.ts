@@ -1,13 +1,45 @@
 // scripted-harness.ts: the scripted Unleash behind a fault proxy, as both contracts drive it.
 
 import type { KillSwitches, SwitchFlag } from '@offswitch/core';
-import { type Fault, type FaultHarness, faultUsers, openFaultProxy, waitUntil } from '@offswitch/testing';
-import type { StoredFlag, UnleashPayload } from '@offswitch/testing/unleash';
+import { type Fault, type FaultHarness, faultUsers, type OtherFlag, openFaultProxy, waitUntil } from '@offswitch/testing';
+import type {
+  StoredConstraint,
+  StoredFlag,
+  StoredStrategy,
+  UnleashPayload,
+  UnleashServerOptions,
+} from '@offswitch/testing/unleash';
 import { unleash } from '@offswitch/unleash';
 import { by, flipper, quick, reason, scripted, subjectOf, until } from './vendor.ts';
 
-export async function scriptedHarness(switches: KillSwitches): Promise<FaultHarness> {
-  const vendor = await scripted(switches);
+/** A flag of the application as Unleash holds one: booleans are on or off, anything else is the payload of a variant. */
+function strategiesOf({ value, targeted }: OtherFlag): StoredStrategy[] {
+  const one = (id: string, given: OtherFlag['value'], constraints: StoredConstraint[]): StoredStrategy => {
+    const type = typeof given === 'object' ? 'json' : typeof given;
+    const payload = { type, value: typeof given === 'object' ? JSON.stringify(given) : String(given) };
+    return {
+      id,
+      name: 'flexibleRollout',
+      title: null,
+      disabled: false,
+      sortOrder: 0,
+      parameters: { rollout: '100', stickiness: 'default', groupId: id },
+      constraints,
+      segments: [],
+      variants: typeof given === 'boolean' ? [] : [{ name: id, weight: 1000, stickiness: 'default', payload }],
+    };
+  };
+  const to = (operator: 'IN' | 'NOT_IN'): StoredConstraint[] =>
+    targeted ? [{ contextName: 'userId', operator, values: [targeted.targetingKey] }] : [];
+  const all = [
+    ...(targeted && targeted.value !== false ? [one('targeted', targeted.value, to('IN'))] : []),
+    ...(value === false ? [] : [one('everybody', value, to('NOT_IN'))]),
+  ];
+  return all;
+}
+
+export async function scriptedHarness(switches: KillSwitches, options: UnleashServerOptions = {}): Promise<FaultHarness> {
+  const vendor = await scripted(switches, options);
   const { server, control } = vendor;
   const proxy = await openFaultProxy({ port: server.port });
   const source = vendor.source({ url: proxy.url });
@@ -153,6 +185,19 @@ export async function scriptedHarness(switches: KillSwitches): Promise<FaultHarn
     async engageMany(flag, targets) {
       nameMany(flag, targets);
       await until(source, () => source.read(flag, subjectOf(flag, targets[0])).state === 'engaged');
+    },
+    async putFlag(key, flag) {
+      await fetch(`${server.url}/api/admin/projects/default/features`, {
+        method: 'POST',
+        headers: { authorization: server.adminToken, 'content-type': 'application/json' },
+        body: JSON.stringify({ name: key, type: 'release' }),
+      });
+      server.edit(key, (stored) => {
+        const place = stored.environments.get(server.environment)!;
+        place.strategies = strategiesOf(flag);
+        place.enabled = place.strategies.length > 0;
+      });
+      await polled();
     },
     async unanswered() {
       const hole = await openFaultProxy({ port: server.port });

@@ -2,7 +2,7 @@
 
 import type { KillSwitches, SwitchFlag, SwitchSource } from '@offswitch/core';
 import { contractSwitches, openFaultProxy, type SourceHarness, waitUntil } from '@offswitch/testing';
-import { startUnleashServer, type UnleashServer } from '@offswitch/testing/unleash';
+import { startUnleashServer, type UnleashServer, type UnleashServerOptions } from '@offswitch/testing/unleash';
 import { type UnleashOptions, type UnleashSource, unleash } from '@offswitch/unleash';
 import { type UnleashControl, unleashControl } from '@offswitch/unleash/control';
 
@@ -56,8 +56,8 @@ export interface Scripted {
 }
 
 /** A scripted server, provisioned by our control. */
-export async function scripted(switches: KillSwitches = contractSwitches): Promise<Scripted> {
-  const server = await startUnleashServer();
+export async function scripted(switches: KillSwitches = contractSwitches, options: UnleashServerOptions = {}): Promise<Scripted> {
+  const server = await startUnleashServer(options);
   const { url, token, adminToken, environment } = server;
   const control = unleashControl({ url, token: adminToken, environment });
   await control.provision(switches, { apply: true });

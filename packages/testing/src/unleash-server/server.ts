@@ -31,6 +31,8 @@ export interface UnleashServerOptions {
   readonly strategyLimit?: number;
   /** Values that one constraint may hold. Default 250, as delivered. */
   readonly valueLimit?: number;
+  /** The ETag of what clients get, by revision. Default Unleash's own; a cache in front (Unleash Edge) sends one of another shape. */
+  readonly etagOf?: (revision: number) => string;
   /** Time source of events. Default `Date.now`. */
   readonly now?: () => number;
 }
@@ -96,7 +98,7 @@ export async function startUnleashServer(options: UnleashServerOptions = {}): Pr
       : { status: 200, body: payload.text, headers: payload.etag === undefined ? {} : { etag: payload.etag } };
   const featuresAnswer = (request: UnleashRequest): UnleashAnswer => {
     const [next, ...later] = queued;
-    const payload = next ?? overridden ?? clientPayload(stored, environment);
+    const payload = next ?? overridden ?? server.payload();
     // The revision of now under another hash, as another set has: what follows is neither older nor the same.
     const etag = `"00000000:${stored.revision}:v1"`;
     switch (faulty) {
@@ -199,7 +201,10 @@ export async function startUnleashServer(options: UnleashServerOptions = {}): Pr
       change(flag);
       record(stored, 'admin', { type: 'feature-updated', featureName: name });
     },
-    payload: () => clientPayload(stored, environment),
+    payload() {
+      const { etag, text } = clientPayload(stored, environment);
+      return { etag: options.etagOf?.(stored.revision) ?? etag, text };
+    },
     queue(payloads) {
       queued = [...queued, ...payloads];
     },
