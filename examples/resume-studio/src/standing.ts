@@ -4,9 +4,12 @@
 import type { SessionView, Stop } from 'offswitch';
 import { oneLine } from './cells.ts';
 
+const over: readonly SessionView['state'][] = ['completed', 'failed', 'terminated'];
+
 /** `command`: how the command is called here, with the options it needs. Nothing where no stop is in force. */
 export function standing(stops: readonly Stop[], views: readonly SessionView[], command: string): readonly string[] {
-  const resting = views.filter((view) => view.decision.action !== 'run');
+  const open = views.filter((view) => !over.includes(view.state));
+  const resting = open.filter((view) => view.decision.action !== 'run');
   const pauses = stops.filter((stop) => stop.action === 'pause');
   const ended = stops.length - pauses.length;
   const lines = pauses.map(
@@ -17,7 +20,7 @@ export function standing(stops: readonly Stop[], views: readonly SessionView[], 
     lines.push(`in force: ${ended === 1 ? 'a session that was' : `${ended} sessions that were`} ended for good, and stay so`);
   if (resting.length > 0)
     lines.push(
-      `${resting.length} of ${views.length} agents rest, and why: ${command} sessions; new ones are born at rest where a stop covers them`,
+      `${resting.length} of ${open.length} agents rest, and why: ${command} sessions; new ones are born at rest where a stop covers them`,
     );
   return lines.map(oneLine);
 }

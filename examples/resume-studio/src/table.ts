@@ -30,7 +30,7 @@ export function renderTable(input: TableInput, { columns, rows }: Size): string 
   const footer = input.footer.slice(0, Math.max(1, Math.min(input.footer.length, Math.floor(height / 3))));
   const news = input.news.slice(-Math.min(3, Math.max(0, Math.floor(height / 6))));
   const room = height - footer.length - news.length - 2;
-  const lines = [cell(summary(input, live), columns)];
+  const lines = [cell(summary(input, live, columns), columns)];
   if (room > 0) {
     lines.push(row(headings, columns));
     const shown = live.length <= room ? live : live.slice(0, room - 1);
@@ -45,31 +45,44 @@ export function renderTable(input: TableInput, { columns, rows }: Size): string 
     .join('\n');
 }
 
-function summary({ views, jobs, ended }: TableInput, live: readonly SessionView[]): string {
+/** How much has ended and how many there are in each state, in as many words as fit: the counts stay. */
+function summary({ views, jobs, ended }: TableInput, live: readonly SessionView[], columns: number): string {
   const states = new Map<string, number>();
   for (const view of live) states.set(view.state, (states.get(view.state) ?? 0) + 1);
-  const counts = [...states].map(([state, count]) => `${count} ${state}`).join(', ');
-  const cost = views.reduce((sum, view) => sum + view.costMicros, 0);
-  return `Resume studio: ${ended} of ${jobs} jobs ended; agents: ${counts || 'none'}; ${money(cost)} spent by what is open`;
+  const counts = [...states].map(([state, count]) => `${count} ${state}`);
+  const listed = counts.join(', ') || 'none';
+  const cost = money(views.reduce((sum, view) => sum + view.costMicros, 0));
+  const shortest = `${ended}/${jobs}; ${counts.join(' ') || 'none'}`;
+  const wordings = [
+    `Resume studio: ${ended} of ${jobs} jobs ended; agents: ${listed}; ${cost} spent by what is open`,
+    `${ended} of ${jobs} jobs ended; agents: ${listed}; ${cost}`,
+    `${ended} of ${jobs} ended; ${listed}`,
+  ];
+  return wordings.find((text) => width(text) <= columns) ?? shortest;
 }
 
 interface Column {
+  readonly heading: string;
   readonly least: number;
   /** Its share of what is left over. */
   readonly share: number;
   readonly right?: true;
+  /** Where there is no room: the lowest goes first. Without one it stays. */
+  readonly goes?: number;
 }
 
+/** A session id is 18 characters long, and that of a child is indented. */
+const idColumns = 19;
 const layout: readonly Column[] = [
-  { least: 22, share: 2 },
-  { least: 10, share: 1 },
-  { least: 6, share: 1 },
-  { least: 4, share: 0, right: true },
-  { least: 8, share: 0, right: true },
-  { least: 7, share: 0 },
-  { least: 0, share: 6 },
+  { heading: 'session', least: 22, share: 2 },
+  { heading: 'workflow', least: 10, share: 1, goes: 1 },
+  { heading: 'user', least: 6, share: 1, goes: 4 },
+  { heading: 'turn', least: 4, share: 0, right: true, goes: 2 },
+  { heading: 'cost', least: 8, share: 0, right: true, goes: 3 },
+  { heading: 'state', least: 7, share: 0 },
+  { heading: 'held by', least: 36, share: 6 },
 ];
-const headings = ['session', 'workflow', 'user', 'turn', 'cost', 'state', 'held by'];
+const headings = layout.map((column) => column.heading);
 
 function cellsOf(view: SessionView, command: string): readonly string[] {
   const depth = view.path.length - 1;
@@ -86,17 +99,37 @@ function cellsOf(view: SessionView, command: string): readonly string[] {
   ];
 }
 
-/** Columns that do not fit at their least width are left out from the right, but never the first. */
+/** What does not fit at its least width goes; state and what holds it go last, after they have shrunk. */
+function fitting(columns: number): readonly { readonly column: Column; readonly index: number; readonly size: number }[] {
+  let chosen = layout.map((column, index) => ({ column, index }));
+  const least = (): number => chosen.reduce((sum, { column }) => sum + column.least + 1, -1);
+  while (least() > columns) {
+    const going = chosen.filter(({ column }) => column.goes !== undefined).sort((a, b) => a.column.goes! - b.column.goes!);
+    if (going.length === 0) break;
+    chosen = chosen.filter((one) => one !== going[0]);
+  }
+  const spare = Math.max(0, columns - least());
+  const shares = chosen.reduce((sum, { column }) => sum + column.share, 0);
+  let over = Math.max(0, least() - columns);
+  const sizes = chosen.map(({ column }) => column.least + Math.floor((spare * column.share) / shares));
+  // First the name beside the id of a session, then what is right of it, and the id at last.
+  const name = Math.min(over, sizes[0]! - idColumns);
+  sizes[0] = sizes[0]! - name;
+  over -= name;
+  for (let at = sizes.length - 1; at >= 0 && over > 0; at--) {
+    const cut = Math.min(over, sizes[at]! + (at > 0 ? 1 : 0));
+    // A column of a letter or two says nothing.
+    const isUseless = at > 0 && sizes[at]! - cut < 4;
+    over -= isUseless ? sizes[at]! + 1 : cut;
+    sizes[at] = isUseless ? 0 : sizes[at]! - cut;
+  }
+  if (over < 0) sizes[0] = sizes[0]! - over;
+  return chosen.map((one, at) => ({ ...one, size: sizes[at]! })).filter(({ size }) => size > 0);
+}
+
 function row(cells: readonly string[], columns: number): string {
-  let count = layout.length;
-  const least = (upTo: number): number => layout.slice(0, upTo).reduce((sum, column) => sum + column.least + 1, -1);
-  while (count > 1 && least(count) > columns) count--;
-  const chosen = layout.slice(0, count);
-  const spare = Math.max(0, columns - least(count));
-  const shares = chosen.reduce((sum, column) => sum + column.share, 0) || 1;
-  return chosen
-    .map((column, index) => {
-      const size = count === 1 ? columns : column.least + Math.floor((spare * column.share) / shares);
+  return fitting(columns)
+    .map(({ column, index, size }) => {
       const text = cells[index] ?? '';
       return column.right ? cell(' '.repeat(Math.max(0, size - width(text))) + text, size) : cell(text, size);
     })

@@ -14,7 +14,7 @@ const stop: Stop = {
   by: 'ada',
   since: 0,
 };
-const view = (action: 'run' | 'pause'): SessionView => ({ decision: { action } }) as SessionView;
+const view = (action: 'run' | 'pause', state = 'running'): SessionView => ({ state, decision: { action } }) as SessionView;
 
 describe('a start under stops in force', () => {
   test('names each pause with its reason, who made it and the way out, and says how many rest', () => {
@@ -26,7 +26,13 @@ describe('a start under stops in force', () => {
       subject: { sessionId: 's-1' },
       reason: 'look',
     };
-    expect(standing([stop, byHand], [view('pause'), view('run'), view('pause')], 'npx offswitch --state there')).toEqual([
+    expect(
+      standing(
+        [stop, byHand],
+        [view('pause'), view('run'), view('pause'), view('run', 'completed')],
+        'npx offswitch --state there',
+      ),
+    ).toEqual([
       'in force: pause feature batch-scoring: scores look wrong (ada); npx offswitch --state there release feature batch-scoring --reason "..." lets it go on',
       'in force: pause instance s-1: look (ada); npx offswitch --state there release --stop act.1 --reason "..." lets it go on',
       '2 of 3 agents rest, and why: npx offswitch --state there sessions; new ones are born at rest where a stop covers them',

@@ -77,6 +77,8 @@ describe('the table', () => {
     [1, 1],
     [2, 3],
     [20, 5],
+    [30, 9],
+    [36, 9],
     [40, 10],
     [80, 24],
     [120, 8],
@@ -91,6 +93,18 @@ describe('the table', () => {
     expect(lines.length).toBeLessThanOrEqual(Math.max(1, rows - 1));
     for (const line of lines) expect(width(line)).toBeLessThanOrEqual(columns);
     expect(text).not.toContain('\u001b');
+  });
+
+  test.each([
+    [40, /^s-2\S* .* paused +switch fea/],
+    [60, /^s-2\S* .* paused +switch feature: scores look/],
+    [80, /^s-2\S* .* u-ann +\S* *paused +switch feature: scores look wrong/],
+  ])('keeps state and what holds it at %i columns, and every count', (columns, shown) => {
+    const views = [view({ id: 's-1234567890123456' }), view({ id: 's-2234567890123456', state: 'paused', decision: stopped })];
+    const lines = renderTable(table(views, { jobs: 390, ended: 123 }), { columns, rows: 30 }).split('\n');
+    expect(lines[1]).toMatch(/state +held by/);
+    expect(lines[3]).toMatch(shown);
+    expect(lines[0]).toMatch(/123( of |\/)390.* 1 running,? 1 paused/);
   });
 
   test('says how many did not fit', () => {
