@@ -39,6 +39,7 @@ describe('a flip of a switch that is read from a vendor', () => {
       environment: 'production',
     });
     expect(vendor.flips).toMatchObject([{ action: 'engage', key: 'killswitch.feature.batch-scoring', by: 'tester' }]);
+    await expect.poll(() => isPending(runtime)).toBe(false);
     expect(runtime.stops()).toMatchObject([
       { cause: 'switch', reason: 'bad scores', by: 'tester', subject: { workflow: 'batch-scoring' } },
     ]);
@@ -174,6 +175,7 @@ describe('an engage that the vendor does not take', () => {
       code: 0,
       out: expect.stringContaining('could not be asked about the switch: no answer within 2 s'),
     });
+    await expect.poll(() => isPending(runtime)).toBe(false);
     expect(causes(runtime)).toEqual(['switch']);
   });
   test('for want of credentials names the variables, stops as an operator, and a release is refused', async () => {
