@@ -37,7 +37,8 @@ function plain(make: (url: string) => unknown, url: string): PlainSdk {
         ...(sessionId === undefined ? {} : { session: { key: sessionId } }),
         ...(workflow === undefined ? {} : { workflow: { key: workflow } }),
       };
-      return (await client.variation(flag.key, context, fallback)) === true;
+      // As in an application's `if (await client.variation(...))`.
+      return Boolean(await client.variation(flag.key, context, fallback));
     },
     onChange: (listener) => void client.on('update', listener),
     stop: () => client.close(),

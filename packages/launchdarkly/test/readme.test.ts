@@ -3,7 +3,7 @@
 import { defineKillSwitches } from '@offswitch/core';
 import { launchDarkly } from '@offswitch/launchdarkly';
 import { launchDarklyControl } from '@offswitch/launchdarkly/control';
-import { type LocalLaunchDarkly, startLocalLaunchDarkly } from '@offswitch/testing/launchdarkly';
+import { type LocalLaunchDarkly, openLaunchDarklyServer, startLocalLaunchDarkly } from '@offswitch/testing/launchdarkly';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 let local: LocalLaunchDarkly;
@@ -46,6 +46,21 @@ describe('the programs of the docs', () => {
     expect(await source.resolve!('theme', 'string', { targetingKey: 'u-1' })).toMatchObject({ value: 'dark' });
     await source.close();
     client.close();
+  });
+
+  test('a set-up of one’s own, tried against a LaunchDarkly in the same process', async () => {
+    // #region own
+    const server = await openLaunchDarklyServer();
+    server.setFlag({ key: 'killswitch.global', on: false }); // as by hand in the dashboard
+    const source = launchDarkly({ sdkKey: server.sdkKey, baseUri: server.url, streamUri: server.url, eventsUri: server.url });
+    await source.open();
+    server.changeFlag('killswitch.global', (flag) => ({ ...flag, config: { ...flag.config, on: true } }));
+    server.fault('unauthorized'); // or server.serve(snapshot), server.send('event: ...'), server.refuse('approval')
+    await source.close();
+    await server.close();
+    const unexpected = server.unknown; // requests nobody scripted: there should be none
+    // #endregion
+    expect(unexpected).toEqual([]);
   });
 
   test('a control that knows which sessions have ended tells which targets stop nobody any more', async () => {

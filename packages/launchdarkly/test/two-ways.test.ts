@@ -98,6 +98,16 @@ describe('a stream that stalls', () => {
   });
 });
 
+test('a key that is refused from the start is said in health, and taken up by itself once it counts', async () => {
+  server.fault('unauthorized');
+  await opened({ openWithinMs: 200 });
+  expect(source.health).toMatchObject({ state: 'starting' });
+  expect(source.health.why).toContain('401');
+  expect(await source.read(global, {})).toMatchObject({ state: 'unknown', cause: 'not-ready' });
+  server.fault(undefined);
+  expect(await reads('released', 'live')).toBe(true);
+});
+
 test('what the SDK did not take in is not live, whatever the connection says (S3)', async () => {
   const deaf: LaunchDarklySdk = {
     init(sdkKey, options) {
