@@ -9,7 +9,7 @@ import type {
   UnleashPayload,
   UnleashServerOptions,
 } from '@offswitch/testing/unleash';
-import { unleash } from '@offswitch/unleash';
+import { type UnleashSource, unleash } from '@offswitch/unleash';
 import { by, flipper, quick, reason, scripted, subjectOf, until } from './vendor.ts';
 
 /** A flag of the application as Unleash holds one: booleans are on or off, anything else is the payload of a variant. */
@@ -38,11 +38,19 @@ function strategiesOf({ value, targeted }: OtherFlag): StoredStrategy[] {
   return all;
 }
 
-export async function scriptedHarness(switches: KillSwitches, options: UnleashServerOptions = {}): Promise<FaultHarness> {
+/** A source of another making over the server at this address, and how to free what it stands on. */
+export type SourceOver = (url: string, token: string) => { readonly source: UnleashSource; free(): void };
+
+export async function scriptedHarness(
+  switches: KillSwitches,
+  options: UnleashServerOptions = {},
+  over?: SourceOver,
+): Promise<FaultHarness> {
   const vendor = await scripted(switches, options);
   const { server, control } = vendor;
   const proxy = await openFaultProxy({ port: server.port });
-  const source = vendor.source({ url: proxy.url });
+  const made = over?.(proxy.url, server.token);
+  const source = made?.source ?? vendor.source({ url: proxy.url });
   const flip = flipper(source, control);
   const before = server.payload();
   const others: { close(): Promise<void> }[] = [];
@@ -211,6 +219,7 @@ export async function scriptedHarness(switches: KillSwitches, options: UnleashSe
       return other.source();
     },
     async close() {
+      made?.free();
       for (const one of others) await one.close();
       await proxy.close();
       await vendor.close();
