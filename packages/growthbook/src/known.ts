@@ -8,6 +8,11 @@ import { changedKeys, type DataSet, dataSet, sameContent } from './data-set.ts';
 import type { Settings } from './options.ts';
 import { parsePayload } from './payload.ts';
 
+/**
+ * How far a payload may be dated ahead of our own clock. Milliseconds. One that came from a server whose clock was years ahead would
+ * otherwise make everything after it old, for ever.
+ */
+const aheadMs = 24 * 60 * 60 * 1000;
 /** Data sets of one and the same dateUpdated that are remembered. */
 const rememberedSets = 8;
 
@@ -123,6 +128,10 @@ export function known(settings: Settings, notify: (change: SourceChange) => void
       const parsed = parsePayload(text, settings.decryptionKey);
       if (!parsed.ok) return refuse(parsed.why);
       const { payload } = parsed;
+      if (payload.n > now() + aheadMs)
+        return refuse(
+          `the payload is dated ${new Date(payload.n).toISOString()}, more than a day ahead of this machine's clock; set the clock that is wrong`,
+        );
       if (before && payload.n < before.n) {
         // Asked for before the newer one came: an answer overtaken on its way, and no sign of anything.
         if (asked.n < before.n) return false;

@@ -26,7 +26,8 @@ function plain(apiHost: string, clientKey: string): PlainSdk {
     isReady: () => client?.ready ?? false,
     evaluate(flag, { userId, sessionId, conversationId, workflow }, fallback) {
       const attributes = { userId, sessionId, conversationId, workflow };
-      return client?.getFeatureValue<boolean>(flag.key, fallback, { attributes }) ?? fallback;
+      // As in an application's `if (client.getFeatureValue(...))`.
+      return Boolean(client?.getFeatureValue<boolean>(flag.key, fallback, { attributes }) ?? fallback);
     },
     onChange(next) {
       listener = next;

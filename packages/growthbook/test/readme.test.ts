@@ -3,7 +3,7 @@
 import { defineKillSwitches } from '@offswitch/core';
 import { growthBook } from '@offswitch/growthbook';
 import { growthBookControl } from '@offswitch/growthbook/control';
-import { type LocalGrowthBook, startLocalGrowthBook } from '@offswitch/testing/growthbook';
+import { type LocalGrowthBook, startGrowthBookServer, startLocalGrowthBook } from '@offswitch/testing/growthbook';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 let local: LocalGrowthBook;
@@ -33,5 +33,24 @@ describe('the program of the README', () => {
     // #endregion
     expect(reading).toMatchObject({ state: 'engaged', origin: 'live' });
     expect(local.server.unknown).toEqual([]);
+  });
+});
+
+describe('the program of the docs', () => {
+  test('brings a set-up through an outage of a scripted GrowthBook', async () => {
+    // #region scripted
+    const server = await startGrowthBookServer(); // loopback; speaks to the unmodified SDK and to the control
+    server.setFeature('killswitch.canary', { defaultValue: true });
+    server.setFeature('killswitch.global', { defaultValue: true });
+    const { global } = defineKillSwitches({ global: { authorized: ['on-call'] }, features: {} });
+    const source = growthBook({ apiHost: server.url, clientKey: server.clientKey });
+    await source.open();
+    server.fault('server-error'); // or 'unauthorized', 'truncated-json', 'empty-set', ...; `undefined` heals it
+    await source.refresh();
+    const reading = source.read(global, {}); // engaged, cached: the stop is kept, and nothing can release it
+    await source.close();
+    await server.close();
+    // #endregion
+    expect(reading).toMatchObject({ state: 'engaged', origin: 'cached' });
   });
 });

@@ -189,7 +189,7 @@ describe('a flag that is no switch', () => {
   });
 });
 
-let clock = Date.now() + 86_400_000;
+let clock = Date.now() + 3_600_000;
 const switchFlag = {
   key: '',
   tier: 'global',

@@ -49,6 +49,7 @@ async function opened(server: GrowthBookServer, options: Partial<GrowthBookOptio
   return source;
 }
 
+const soon = new Date(Date.now() + 3_600_000).toISOString();
 const reads = (source: GrowthBookSource): string => {
   const reading = source.read(global, {});
   return reading.state === 'unknown' ? `unknown: ${reading.cause}` : `${reading.state}, ${reading.origin}`;
@@ -241,19 +242,13 @@ describe('a kill that was seen', () => {
     ['null', 'null'],
     ['an empty object', '{}'],
     ['a list', '[]'],
-    ['features: null', '{"features":null,"dateUpdated":"2099-01-01T00:00:00.000Z"}'],
-    ['features: {}', '{"features":{},"dateUpdated":"2099-01-01T00:00:00.000Z"}'],
-    ['a feature that is no object', '{"features":{"killswitch.canary":true},"dateUpdated":"2099-01-01T00:00:00.000Z"}'],
-    [
-      'a canary whose rules are none',
-      '{"features":{"killswitch.canary":{"rules":"x"}},"dateUpdated":"2099-01-01T00:00:00.000Z"}',
-    ],
+    ['features: null', `{"features":null,"dateUpdated":"${soon}"}`],
+    ['features: {}', `{"features":{},"dateUpdated":"${soon}"}`],
+    ['a feature that is no object', `{"features":{"killswitch.canary":true},"dateUpdated":"${soon}"}`],
+    ['a canary whose rules are none', `{"features":{"killswitch.canary":{"rules":"x"}},"dateUpdated":"${soon}"}`],
     ['no dateUpdated', '{"features":{"killswitch.canary":{"defaultValue":true}}}'],
-    [
-      'a canary that is false',
-      '{"features":{"killswitch.canary":{"defaultValue":false}},"dateUpdated":"2099-01-01T00:00:00.000Z"}',
-    ],
-    ['an environment without the canary', '{"features":{"other":{"defaultValue":1}},"dateUpdated":"2099-01-01T00:00:00.000Z"}'],
+    ['a canary that is false', `{"features":{"killswitch.canary":{"defaultValue":false}},"dateUpdated":"${soon}"}`],
+    ['an environment without the canary', `{"features":{"other":{"defaultValue":1}},"dateUpdated":"${soon}"}`],
   ])('stands when the stream sends %s, and the next fetch heals', async (_, data) => {
     const server = await scripted();
     const source = await opened(server);
