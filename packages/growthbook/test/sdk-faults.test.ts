@@ -245,6 +245,10 @@ describe('a kill that was seen', () => {
     ['features: null', `{"features":null,"dateUpdated":"${soon}"}`],
     ['features: {}', `{"features":{},"dateUpdated":"${soon}"}`],
     ['a feature that is no object', `{"features":{"killswitch.canary":true},"dateUpdated":"${soon}"}`],
+    [
+      'a date of a clock years ahead',
+      '{"features":{"killswitch.canary":{"defaultValue":true}},"dateUpdated":"2099-01-01T00:00:00.000Z"}',
+    ],
     ['a canary whose rules are none', `{"features":{"killswitch.canary":{"rules":"x"}},"dateUpdated":"${soon}"}`],
     ['no dateUpdated', '{"features":{"killswitch.canary":{"defaultValue":true}}}'],
     ['a canary that is false', `{"features":{"killswitch.canary":{"defaultValue":false}},"dateUpdated":"${soon}"}`],
