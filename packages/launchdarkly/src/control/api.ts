@@ -103,12 +103,12 @@ async function refusal(response: Response, what: string): Promise<LaunchDarklyEr
     case 403:
       return new LaunchDarklyError(
         'unauthorized',
-        `${what}: the access token may not do this (403)${because}; it needs the Writer role, or a custom role with updateOn, updateTargets and updateFallthrough here`,
+        `${what}: the access token may not do this (403)${because}; it needs the Writer role, or a custom role with updateOn, updateTargets and updateFallthrough on flags and updateIncluded on segments`,
       );
     case 405:
       return new LaunchDarklyError(
         'approval_required',
-        `${what}: this environment asks for an approval (405), so nothing was changed. Open the flag in LaunchDarkly, choose "Request approval" and have it applied; to flip without one, let the token's role bypass approvals, or exempt flags tagged "offswitch" in the environment's approval settings`,
+        `${what}: this environment asks for an approval (405), so nothing was changed. Open the flag in LaunchDarkly, choose "Request approval" and have it applied; to flip without one, let the token's role bypass approvals, or let the environment ask for approvals only on tags that switches do not carry`,
       );
     case 409:
       return new LaunchDarklyError(

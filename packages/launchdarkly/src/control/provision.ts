@@ -69,7 +69,6 @@ async function create(api: Api, { project }: Place, flag: SwitchFlag): Promise<v
     key: flag.key,
     name: `Kill switch: ${flag.workflow ?? flag.tier}`,
     description: flag.effect,
-    kind: 'boolean',
     variations,
     // A scoped switch is on and releases whoever is not named. The others are flipped by on and off: with `engagedWhen` true, on
     // is the stop; with false (LaunchDarkly's own kill-switch template), off is.
@@ -78,6 +77,8 @@ async function create(api: Api, { project }: Place, flag: SwitchFlag): Promise<v
       : { onVariation: 0, offVariation: flag.engagedWhen ? released : engaged },
     isFlagOn: isScoped || !flag.engagedWhen,
     temporary: false,
+    // Whom it stops is nobody's business in a browser.
+    clientSideAvailability: { usingEnvironmentId: false, usingMobileKey: false },
     tags: [tag],
   });
 }
@@ -103,7 +104,7 @@ async function listThroughSegment(api: Api, { project, environment, segment }: P
       {
         kind: 'addRule',
         variationId: viewOf(flag, created, environment).engaged.id,
-        clauses: [{ attribute: '', contextKind: '', op: 'segmentMatch', values: [segment], negate: false }],
+        clauses: [{ attribute: 'segmentMatch', op: 'segmentMatch', values: [segment], negate: false }],
       },
     ],
   });

@@ -140,9 +140,12 @@ export function createRestRoutes(options: RestOptions): RestRoutes {
   const auditLog = (response: ServerResponse, url: URL): true => {
     const limit = Math.min(Number(url.searchParams.get('limit') ?? 10), 20);
     const before = Number(url.searchParams.get('before') ?? Number.POSITIVE_INFINITY);
+    const [, kindAsked, keyAsked = '*'] = /:([a-z]+)\/([^:]+)$/.exec(url.searchParams.get('spec') ?? '') ?? [];
     const items = options
       .state()
       .audit.filter((entry) => entry.date < before)
+      .filter((entry) => kindAsked === undefined || entry.kind === kindAsked)
+      .filter((entry) => keyAsked === '*' || entry.key === keyAsked)
       .slice(0, limit)
       .map(({ _id, date, kind, key, comment }) => ({
         _id,
