@@ -2,6 +2,7 @@
 
 import type { SwitchFlag } from '@offswitch/core';
 import type { Fault } from './fault.ts';
+import type { FaultProblemCode } from './fault-result.ts';
 import type { SourceHarness } from './source-harness.ts';
 
 export interface FaultHarness extends SourceHarness {
@@ -45,4 +46,11 @@ export interface FaultContractOptions {
   readonly recoverWithinMs?: number;
   /** As for the source contract: false where a release is an act (S3). Default true. */
   readonly positions?: boolean;
+  /** The faults to run. Default: all of them. */
+  readonly only?: readonly Fault[];
+  /**
+   * What this source cannot hold, by fault and by problem: it stands on something that cannot be mended from outside. Any other
+   * problem fails the test, and so does a fault that holds after all, so that the list stays true. Default: nothing.
+   */
+  readonly unfixable?: Readonly<Partial<Record<Fault, readonly FaultProblemCode[]>>>;
 }

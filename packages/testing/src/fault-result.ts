@@ -3,8 +3,10 @@
 import type { Fault } from './fault.ts';
 
 export type FaultProblemCode =
-  /** An engaged switch was read released, or a reading released its latch. */
+  /** An engaged switch was read released. */
   | 'lifted'
+  /** A reading released the latch of a stop that nobody released. */
+  | 'unlatched'
   /** A switch nobody engaged was read engaged. */
   | 'stopped-others'
   /** A reading was called live while health said that the data is old. */

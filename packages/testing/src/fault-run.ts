@@ -111,7 +111,7 @@ async function throughFault(
     else
       observer.problem('not-recovered', `${recoverWithinMs} ms after the fault health is ${state}: ${why ?? 'no reason given'}`);
   }
-  if (!observer.isLatched) observer.problem('lifted', 'what was read in the course of the fault released a latch');
+  if (!observer.isLatched) observer.problem('unlatched', 'what was read in the course of the fault released a latch');
   return seen;
 }
 

@@ -18,13 +18,23 @@ export interface ContractKit {
   readonly user: SwitchFlag;
   readonly instance: SwitchFlag;
   readonly hasPositions: boolean;
+  readonly noticesLoss: boolean;
+  readonly ownsVendor: boolean;
+  readonly standardReasons: boolean;
   readonly openWithinMs: number;
   readonly staleWithinMs: number;
 }
 
 export function contractKit(
   make: (switches: KillSwitches) => Promise<SourceHarness>,
-  { positions = true, openWithinMs = 5000, staleWithinMs = 10_000 }: SourceContractOptions,
+  {
+    positions = true,
+    noticesLoss = true,
+    ownsVendor = true,
+    standardReasons = true,
+    openWithinMs = 5000,
+    staleWithinMs = 10_000,
+  }: SourceContractOptions,
 ): ContractKit {
   const { global, user, instance } = contractSwitches;
   if (!user || !instance) throw new Error('the contract needs all four tiers');
@@ -54,6 +64,9 @@ export function contractKit(
     user,
     instance,
     hasPositions: positions,
+    noticesLoss,
+    ownsVendor,
+    standardReasons,
     openWithinMs,
     staleWithinMs,
   };

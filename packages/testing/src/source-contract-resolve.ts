@@ -15,7 +15,7 @@ const values = {
 } as const satisfies Record<FlagType, readonly (boolean | string | number | object)[]>;
 const types = Object.keys(values) as FlagType[];
 
-export function testResolve({ opened, made }: ContractKit): void {
+export function testResolve({ opened, made, standardReasons }: ContractKit): void {
   const prepared = async (skip: (note: string) => void): Promise<{ harness: WithFlags; ask: Ask }> => {
     const harness = await opened();
     if (!harness.putFlag) skip('the harness holds no flags but switches');
@@ -31,7 +31,7 @@ export function testResolve({ opened, made }: ContractKit): void {
         const resolution = await ask(`other-${type}-${at}`, type);
         expect(resolution.value).toEqual(value);
         expect(resolution.errorCode).toBe(undefined);
-        expect(resolution.reason).toMatch(/^[A-Z_]+$/);
+        expect(resolution.reason).toMatch(standardReasons ? /^[A-Z_]+$/ : /\S/);
       }
     });
   }
@@ -49,7 +49,7 @@ export function testResolve({ opened, made }: ContractKit): void {
     await harness.putFlag('other', { value: 'blue', targeted: { targetingKey: 't-1', value: 'red' } });
     const hit = await ask('other', 'string', { targetingKey: 't-1' });
     expect(hit.value).toBe('red');
-    expect(hit.reason).toBe('TARGETING_MATCH');
+    expect(hit.reason).toMatch(standardReasons ? /^TARGETING_MATCH$/ : /\S/);
     expect((await ask('other', 'string', { targetingKey: 't-2' })).value).toBe('blue');
   });
 
@@ -72,9 +72,8 @@ export function testResolve({ opened, made }: ContractKit): void {
     for (const type of types) {
       expect(await ask('nobody-made-this', type)).toMatchObject({ errorCode: 'FLAG_NOT_FOUND' });
       for (const key of ['nobody-made-this', '__proto__', 'constructor', 'toString']) {
-        const { value, errorCode } = await ask(key, type);
+        const { value } = await ask(key, type);
         expect([key, type, value]).toEqual([key, type, undefined]);
-        expect(errorCode).toMatch(/^[A-Z_]+$/);
       }
     }
   });

@@ -14,7 +14,7 @@ export interface SourceHarness {
   remove(flag: SwitchFlag): Promise<void>;
   /** The flag's value becomes a string, with the word for engaged in it. */
   setWrongType(flag: SwitchFlag): Promise<void>;
-  /** The vendor goes away; resolves when the source's health says so. */
+  /** The vendor goes away; resolves when the source's health says so (where it can: `noticesLoss`). */
   lose(): Promise<void>;
   /** The vendor is back, with what it stores by now; resolves when the source is fresh. */
   recover(): Promise<void>;
@@ -58,6 +58,18 @@ export interface SourceContractOptions {
   readonly positions?: boolean;
   /** Longest time `open` may take. Milliseconds. Default 5000. */
   readonly openWithinMs?: number;
+  /**
+   * False for a source that cannot tell that its vendor is gone, because what it stands on does not say so: then only its stops are
+   * looked at while the vendor is lost. Default true.
+   */
+  readonly noticesLoss?: boolean;
+  /**
+   * False where closing the source does not close what it reads through, as a provider of the application's own: what that leaves
+   * behind is not looked at. Default true.
+   */
+  readonly ownsVendor?: boolean;
+  /** False where reasons of other flags are the vendor's own words and not OpenFeature's. Default true. */
+  readonly standardReasons?: boolean;
   /** Longest that a silent vendor may pass for a fresh one. Milliseconds. Default 10000. */
   readonly staleWithinMs?: number;
 }

@@ -1,8 +1,18 @@
 // readme.test.ts: the program of the README: a vendor's own source under the contract, and the source in memory.
 
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { KillSwitches } from '@offswitch/core';
-import { contractSwitches, describeSwitchSource, memorySource, type SourceHarness } from '@offswitch/testing';
+import {
+  contractSwitches,
+  describeSourceFaults,
+  describeSwitchSource,
+  memorySource,
+  openFaultProxy,
+  type SourceHarness,
+} from '@offswitch/testing';
 import { expect, test } from 'vitest';
+import { smallHarness } from './small-source.ts';
 
 async function myHarness(switches: KillSwitches): Promise<SourceHarness> {
   const source = memorySource(switches);
@@ -19,8 +29,11 @@ async function myHarness(switches: KillSwitches): Promise<SourceHarness> {
   };
 }
 
+const myFaultHarness = (switches: KillSwitches) => smallHarness(switches);
+
 // #region contract
 describeSwitchSource('my vendor', async (switches) => myHarness(switches)); // the contract, as vitest tests
+describeSourceFaults('my vendor', async (switches) => myFaultHarness(switches), { staleWithinMs: 1000 });
 // #endregion
 
 test('the source in memory of the README reads as its comments say', async () => {
@@ -34,4 +47,23 @@ test('the source in memory of the README reads as its comments say', async () =>
   // #endregion
   expect(live).toMatchObject({ state: 'engaged', origin: 'live', position: { n: 2 }, reason: 'drill', by: 'ada' });
   expect(cached).toMatchObject({ state: 'engaged', origin: 'cached' });
+});
+
+test('the proxy of the README cuts and heals as its comments say', async () => {
+  const server = createServer((_, response) => response.end('{"flags":{}}'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  // #region proxy
+  const proxy = await openFaultProxy({ port });
+  await proxy.mode('half-frame');
+  const cut = await fetch(proxy.url)
+    .then((response) => response.text())
+    .catch(() => 'cut in the middle of its body');
+  await proxy.heal();
+  const whole = await fetch(proxy.url).then((response) => response.text());
+  await proxy.close();
+  // #endregion
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  expect([cut, whole]).toEqual(['cut in the middle of its body', '{"flags":{}}']);
 });
