@@ -184,6 +184,31 @@ describe('sessions with no process alive', () => {
   });
 });
 
+describe('sessions with no process alive, under stops in force', () => {
+  test('are told with what will hold them at the next start, and the others to go on (S1, S2)', async () => {
+    const runtime = await bench.start();
+    const scoring = bench.agentOn(runtime, 'batch-scoring');
+    const one = scoring.start(undefined, { userId: 'u-1' });
+    const two = scoring.start(undefined, { conversationId: 'c-1' });
+    const rewrite = bench.agentOn(runtime, 'resume-rewrite');
+    const three = rewrite.start(undefined, { userId: 'u-1' });
+    const four = rewrite.start(undefined);
+    await runtime.close();
+    await bench.cli(['engage', 'user', 'u-1', '--reason', 'asked to stop', '--yes']);
+    await bench.cli(['stop', two.id, '--reason', 'runs wild', '--yes']);
+    const { out } = await bench.cli(['sessions']);
+    expect(out).toContain('what nothing holds goes on at the next start');
+    expect(out).toMatch(new RegExp(`${one.id} .*parked +user switch: asked to stop`));
+    expect(out).toMatch(new RegExp(`${two.id} .*parked +instance operator: runs wild`));
+    expect(out).toMatch(new RegExp(`${three.id} .*parked +user switch: asked to stop`));
+    expect(out).toMatch(new RegExp(`${four.id} .*parked *\\n`));
+    await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'bad scores', '--yes']);
+    const { json } = await bench.cli(['sessions', '--json']);
+    const lines = json.sessions as { id: string; action: string; reason: string }[];
+    expect(lines.find((line) => line.id === two.id)).toMatchObject({ action: 'terminate', reason: 'runs wild' });
+  });
+});
+
 describe('sessions that were left in a folder that cannot be written', () => {
   const full = (): never => {
     throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });

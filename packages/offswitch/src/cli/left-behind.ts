@@ -1,6 +1,7 @@
 // left-behind.ts: the sessions that processes left in the folder, as their journals tell them, when no process is running.
 
 import { foldJournals, unknownCalls } from '@offswitch/runtime';
+import { folderHold } from './folder-holds.ts';
 import type { Place } from './place.ts';
 import type { SessionLine } from './wire.ts';
 
@@ -13,13 +14,15 @@ export interface LeftBehind {
 
 /** Throws where the journals cannot be listed: that is not the same as no sessions (S10). */
 export async function leftBehind(place: Place): Promise<LeftBehind> {
-  const { journals, damage } = await place.journals();
+  const [{ journals, damage }, stored] = await Promise.all([place.journals(), place.stops()]);
   const folded = [...foldJournals(journals).values()].map(({ saved }) => saved);
   const open = new Set(folded.filter((one) => one.record.s === one.record.root && !one.settled).map((one) => one.record.s));
+  const holdOf = folderHold(stored, new Map(folded.map((one) => [one.record.s, one.record])));
   const sessions = folded
     .filter((one) => open.has(one.record.root))
-    .map(
-      (one): SessionLine => ({
+    .map((one): SessionLine => {
+      const hold = one.settled ? undefined : holdOf(one.record);
+      return {
         id: one.record.s,
         path: one.record.path,
         agent: one.record.agent,
@@ -29,12 +32,13 @@ export async function leftBehind(place: Place): Promise<LeftBehind> {
         state: one.settled?.status ?? 'parked',
         turn: one.turns.at(-1)?.number ?? one.checkpointTurn,
         costMicros: one.costMicros,
-        action: 'run',
-        reason: 'no process is running',
+        ...(hold === undefined
+          ? { action: 'run', reason: 'no process is running' }
+          : { action: hold.action, tier: hold.tier, cause: hold.cause, reason: hold.reason }),
         unknownCalls: one.settled
           ? []
           : unknownCalls(one).map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey })),
-      }),
-    );
+      };
+    });
   return { sessions, ...(damage === undefined ? {} : { damage }) };
 }

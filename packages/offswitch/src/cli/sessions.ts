@@ -15,7 +15,9 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
     throw new CommandError('no_process', `${silent.join('; ')}; what is in force: offswitch status`, exit.failed);
   }
   if (isNobody)
-    command.say(`no process is running on ${clean(command.place.folder)}; these were left, and go on at the next start`);
+    command.say(
+      `no process is running on ${clean(command.place.folder)}; these were left, and what nothing holds goes on at the next start`,
+    );
   const left = isNobody ? await leftBehind(command.place) : undefined;
   const all = left?.sessions ?? mergeSessions(answers.answered);
   if (left?.damage !== undefined) command.say(paint(command.io, 'red', `! not all of them: ${clean(left.damage)}`));
