@@ -36,7 +36,14 @@ export function countingClient(held: HeldFlags, options: CountingOptions): Count
       repository: held,
       ...(instanceId === undefined ? {} : { instanceId }),
       ...(strategies === undefined ? {} : { strategies }),
-      customHeadersFunction: async () => ({ ...headers, authorization: await token() }),
+      customHeadersFunction: async () => {
+        try {
+          return { ...headers, authorization: await token() };
+        } catch {
+          // The client calls this where nobody catches: a token that cannot be had would end the process. The count is refused instead.
+          return { ...headers };
+        }
+      },
       disableAutoStart: true,
       disableMetrics: !metrics,
       skipInstanceCountWarning: true,

@@ -29,3 +29,14 @@ export function baseOf(url: unknown): string {
 export function scopeOf(token: string): string | undefined {
   return /^([\w*[\]-]+:[\w*-]+)\.\S+$/.exec(token)?.[1];
 }
+
+/**
+ * What is wrong with a token, as a clause that does not hold it; `undefined` where nothing is. Checked before it is sent, because
+ * the platform quotes a header it refuses, token and all, in its error.
+ */
+export function wrongWithToken(token: unknown): string | undefined {
+  if (typeof token !== 'string' || token.trim() === '') return 'token is empty';
+  if (!/^[\x21-\x7e]+$/.test(token))
+    return 'token holds a blank, a line break or another character that no token has (read from a file? trim it)';
+  return undefined;
+}

@@ -12,7 +12,7 @@ import type { Feed, FeedListener } from './feed.ts';
 import { changedFlags, type FlagData } from './flag-data.ts';
 import { freshness } from './freshness.ts';
 import type { UnleashClientOptions, UnleashOptions, UnleashSource } from './options.ts';
-import { baseOf, scopeOf } from './place.ts';
+import { baseOf, scopeOf, wrongWithToken } from './place.ts';
 import { poll } from './poll.ts';
 import { readSwitch } from './read.ts';
 import { type ResolvingClient, resolveFlag } from './resolve.ts';
@@ -173,8 +173,9 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
   }
   const base = baseOf(options.url);
   const { token: given, appName, instanceId, headers = {}, strategies } = options;
-  if (typeof given !== 'function' && (typeof given !== 'string' || given.trim() === ''))
-    throw new UnleashSwitchError('bad_configuration', 'token is empty; give a backend (client) token of the environment');
+  const wrong = typeof given === 'function' ? undefined : wrongWithToken(given);
+  if (wrong !== undefined)
+    throw new UnleashSwitchError('bad_configuration', `${wrong}; give a backend (client) token of the environment`);
   if (typeof appName !== 'string' || appName.trim() === '')
     throw new UnleashSwitchError('bad_configuration', 'appName is empty; say what Unleash should list this application as');
   const pollMs = positive('pollMs', options.pollMs ?? 1000);
@@ -187,6 +188,8 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
   let scope: string | undefined;
   const token = async (): Promise<string> => {
     const value = typeof given === 'function' ? await given() : given;
+    const problem = wrongWithToken(value);
+    if (problem !== undefined) throw new Error(problem);
     scope ??= scopeOf(value) ?? hash(value);
     return value;
   };

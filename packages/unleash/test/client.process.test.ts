@@ -36,4 +36,4 @@ const made = async (switches: KillSwitches) => {
 };
 
 describeSwitchSource("unleash, over the application's own client", made, { ownsVendor: false });
-describeSourceFaults("unleash, over the application's own client", made, { staleWithinMs: 8000, recoverWithinMs: 15_000 });
+describeSourceFaults("Unleash, the application's own client", made, { staleWithinMs: 8000, recoverWithinMs: 15_000 });

@@ -286,6 +286,7 @@ describe('a configuration that cannot work', () => {
     { url: 'ftp://unleash', token: 't', environment: 'e' },
     { url: 'http://user:password@unleash', token: 't', environment: 'e' },
     { url: 'http://unleash', token: ' ', environment: 'e' },
+    { url: 'http://unleash', token: 's3cret\n', environment: 'e' },
     { url: 'http://unleash', token: 't', environment: '' },
   ])('is refused at once %#', (options) => {
     expect(() => unleashControl(options)).toThrow(/bad_configuration/);

@@ -48,7 +48,7 @@ describe.skipIf(why !== undefined)(`over the real Unleash server${why === undefi
 
   describeSwitchSource('unleash, against the real server', async (switches) => realHarness(await server(), switches));
 
-  describeSourceFaults('unleash, against the real server', async (switches) => realHarness(await server(), switches), {
+  describeSourceFaults('Unleash, the real server', async (switches) => realHarness(await server(), switches), {
     staleWithinMs: 4000,
     recoverWithinMs: 8000,
   });

@@ -42,6 +42,22 @@ describe('a source over Unleash', () => {
     expect(vendor.server.registrations[0]).toMatchObject({ appName: 'contract' });
   });
 
+  test('counts nothing, and ends nothing, where the token cannot be had any more (I13)', async () => {
+    let isGone = false;
+    const token = () => {
+      if (isGone) throw new Error('the vault is sealed');
+      return vendor.server.token;
+    };
+    const source = vendor.source({ token });
+    await source.open();
+    isGone = true;
+    // Nobody would catch what the client does not: the test run itself fails on an unhandled rejection.
+    source.resolve('anything', 'boolean', {});
+    await until(source, () => source.health.state === 'stale');
+    expect(source.health.why).toContain('the vault is sealed');
+    expect(vendor.server.registrations).toEqual([]);
+  });
+
   test('sends no token it was not asked to, and asks for it before every request, so that a rotation needs no restart', async () => {
     let token = 'default:development.old';
     const source = vendor.source({ token: () => token, series: 'unleash:test' });
@@ -54,6 +70,14 @@ describe('a source over Unleash', () => {
     await until(source, () => source.health.state === 'stale');
     token = vendor.server.token;
     await until(source, isFresh(source));
+  });
+
+  test('never shows a token, also not one that no header can hold', async () => {
+    const source = vendor.source({ token: () => 'default:development.s3cret\n' });
+    await source.open();
+    expect(source.health.why).toMatch(/token/);
+    expect(JSON.stringify([source.health, source.read(global, {})])).not.toContain('s3cret');
+    expect(() => vendor.source({ token: 's3cret\n' })).toThrow(/bad_configuration.*trim/);
   });
 
   test('names its history by host, project and environment, which outlive a rotated secret', async () => {
@@ -162,6 +186,7 @@ describe('a source over Unleash', () => {
     [{ url: ' ' }],
     [{ url: 'unleash.example.com' }],
     [{ token: '' }],
+    [{ token: 'default:development.s3cret\n' }],
     [{ appName: '' }],
     [{ pollMs: 0 }],
     [{ pollMs: 1000, staleAfterMs: 1500 }],

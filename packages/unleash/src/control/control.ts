@@ -3,7 +3,7 @@
 
 import type { Flip, Inspection, KillSwitches, Order, SwitchControl, SwitchFlag } from '@offswitch/core';
 import { UnleashSwitchError } from '../error.ts';
-import { baseOf } from '../place.ts';
+import { baseOf, wrongWithToken } from '../place.ts';
 import { adminApi } from './admin-api.ts';
 import type { Place } from './flag-place.ts';
 import { flipNamed } from './flip-named.ts';
@@ -32,12 +32,12 @@ export function unleashControl(options: UnleashControlOptions): UnleashControl {
     strategyLimit = 30,
     now = Date.now,
   } = options;
-  for (const [name, value] of Object.entries({ token, project, environment })) {
+  const wrong = wrongWithToken(token);
+  if (wrong !== undefined)
+    throw new UnleashSwitchError('bad_configuration', `${wrong}; give the operator's personal access token`);
+  for (const [name, value] of Object.entries({ project, environment })) {
     if (typeof value !== 'string' || value.trim() === '')
-      throw new UnleashSwitchError(
-        'bad_configuration',
-        `${name} is empty; ${name === 'token' ? "give the operator's personal access token" : `say which ${name}`}`,
-      );
+      throw new UnleashSwitchError('bad_configuration', `${name} is empty; say which ${name}`);
   }
   const api = adminApi({ base, token, timeoutMs, rateLimitWaitMs, fetch: options.fetch ?? globalThis.fetch });
   const place: Place = { api, base, project, environment, strategyLimit };
