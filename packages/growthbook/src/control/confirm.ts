@@ -35,6 +35,7 @@ export async function confirmAtSdk(settings: ControlSettings, asked: Asked): Pro
 async function look(settings: ControlSettings, { action, flag, target }: Asked): Promise<string> {
   try {
     const response = await fetch(`${settings.apiHost}/api/features/${encodeURIComponent(settings.clientKey ?? '')}`, {
+      headers: { 'cache-control': 'no-cache' },
       signal: AbortSignal.timeout(settings.timeoutMs),
     });
     const text = await response.text();
