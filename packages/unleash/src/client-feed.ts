@@ -23,11 +23,20 @@ interface Inside {
 
 const inside = (client: Unleash): NonNullable<Inside['repository']> => (client as unknown as Inside).repository ?? {};
 
-/** Where the client reads from, and how often; `undefined` where its version does not let us see. */
-export function clientFacts(client: Unleash): { readonly url: string | undefined; readonly pollMs: number | undefined } {
+/** Where the client reads from, how often, and as whom; `undefined` where its version does not let us see. */
+export function clientFacts(client: Unleash): {
+  readonly url: string | undefined;
+  readonly pollMs: number | undefined;
+  readonly appName: string | undefined;
+} {
   const { url, fetcher } = inside(client);
   const interval = fetcher?.pollingFetcher?.options?.refreshInterval;
-  return { url: typeof url === 'string' ? url : undefined, pollMs: typeof interval === 'number' ? interval : undefined };
+  const appName = (client as unknown as { staticContext?: { appName?: unknown } }).staticContext?.appName;
+  return {
+    url: typeof url === 'string' ? url : undefined,
+    pollMs: typeof interval === 'number' ? interval : undefined,
+    appName: typeof appName === 'string' ? appName : undefined,
+  };
 }
 
 /** `reviveMs`: how long to wait before a client that gave up, as it does at a 401 or 403, is made to ask again. */

@@ -45,13 +45,14 @@ export class HeldFlags extends EventEmitter implements Repository {
   stop(): void {}
 }
 
-/** Asks about switches: no metrics, no registration, no impressions, no timer. */
+/** Asks about switches, as the application of this name: no metrics, no registration, no impressions, no timer. */
 export function switchEvaluator(
   held: HeldFlags,
   strategies: UnleashConfig['strategies'],
+  appName: string,
 ): (key: string, context: Context) => boolean {
   const client = new Unleash({
-    appName: 'offswitch',
+    appName,
     url: 'http://localhost/never-asked',
     repository: held,
     ...(strategies === undefined ? {} : { strategies }),

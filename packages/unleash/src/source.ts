@@ -28,7 +28,7 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
   const settings = settingsOf(options);
   const { location, staleAfterMs, openWithinMs } = settings;
   const held = new HeldFlags();
-  const evaluate = switchEvaluator(held, options.strategies);
+  const evaluate = switchEvaluator(held, options.strategies, settings.appName);
   const custom = new Set(options.strategies?.map((one) => one.name));
   const listeners = new Set<(change: SourceChange) => void>();
   let data: FlagData | undefined;
@@ -139,6 +139,8 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
 
 interface Settings {
   readonly location: string;
+  /** What constraints on `appName` are compared with. */
+  readonly appName: string;
   /** Known once data came: the token says what it is of. */
   series(): string;
   readonly staleAfterMs: number;
@@ -153,7 +155,7 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
     throw new UnleashSwitchError('bad_configuration', 'series is empty; leave it out for the default');
   if ('client' in options) {
     const { client } = options;
-    const { url, pollMs } = clientFacts(client);
+    const { url, pollMs, appName = 'offswitch' } = clientFacts(client);
     const location = url === undefined ? "the application's Unleash client" : baseOf(url);
     const series = options.series ?? (url === undefined ? undefined : `unleash:${location.replace(/^\w+:\/\//, '')}`);
     if (series === undefined)
@@ -164,6 +166,7 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
     const staleAfterMs = positive('staleAfterMs', options.staleAfterMs ?? (pollMs ?? 15_000) * 2 + 5000);
     return {
       location,
+      appName,
       series: () => series,
       staleAfterMs,
       openWithinMs,
@@ -197,6 +200,7 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
   const host = base.replace(/^\w+:\/\//, '');
   return {
     location: base,
+    appName,
     series: () => options.series ?? `unleash:${host}:${scope ?? appName}`,
     staleAfterMs,
     openWithinMs,

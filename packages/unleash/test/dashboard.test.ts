@@ -103,6 +103,16 @@ describe('a global or workflow switch', () => {
     expect(reads(rewrite)).toMatchObject({ state: 'engaged' });
   });
 
+  test('that is on for one application by its name stops that one, and is no release for the others', async () => {
+    const other = vendor.source({ appName: 'other' });
+    await edited(global, (place) => {
+      place.enabled = true;
+      place.strategies.push(strategy({ constraints: [{ contextName: 'appName', operator: 'IN', values: ['contract'] }] }));
+    });
+    await other.open();
+    expect([reads(global).state, other.read(global, {}).state]).toEqual(['engaged', 'unknown']);
+  });
+
   test('that depends on another flag is never released by it (S3)', async () => {
     await edited(global, (place, stored) => {
       place.enabled = true;

@@ -65,7 +65,7 @@ describe.each(ours)("Unleash's own cases: $name", ({ state, tests = [], variantT
     const source = vendor.source({ metrics: false });
     await source.open();
     const held = new HeldFlags();
-    const evaluate = switchEvaluator(held, undefined);
+    const evaluate = switchEvaluator(held, undefined, 'contract');
     held.hold(flagDataOf(structuredClone(state), undefined));
     for (const { description, context, toggleName, expectedResult } of tests) {
       const { value, errorCode } = source.resolve(toggleName, 'boolean', flat(context));

@@ -9,11 +9,12 @@ export const tags = { ours: 'offswitch', inverted: 'offswitch-on-means-running' 
 
 /** Types whose flags Unleash expects to go away again (unleash-server 7.5.1: kill-switch and permission are permanent). */
 const temporaryTypes = new Set(['release', 'experiment', 'operational']);
+const always = ['appName', 'currentTime'];
 const fieldsOfTier: Readonly<Record<SwitchFlag['tier'], readonly string[]>> = {
-  global: [],
-  feature: ['workflow'],
-  user: ['userId'],
-  instance: ['sessionId', 'conversationId', 'userId', 'workflow'],
+  global: always,
+  feature: ['workflow', ...always],
+  user: ['userId', ...always],
+  instance: ['sessionId', 'conversationId', 'userId', 'workflow', ...always],
 };
 
 export interface StoredFeature {
@@ -141,7 +142,7 @@ function neverMatches(flag: SwitchFlag, one: StoredStrategy): string | undefined
   if (shareOf(one) === 'nobody') return undefined;
   for (const { contextName, values } of one.constraints ?? []) {
     if (!fieldsOfTier[flag.tier].includes(contextName))
-      return `asks for ${JSON.stringify(contextName)}, which a ${flag.tier} switch is not read with (it is read with ${fieldsOfTier[flag.tier].join(', ') || 'nothing'})`;
+      return `asks for ${JSON.stringify(contextName)}, which a ${flag.tier} switch is not read with (it is read with ${fieldsOfTier[flag.tier].join(', ')})`;
     if (Array.isArray(values) && values.length > 0 && values.every((value) => String(value).trim() === ''))
       return 'lists only blanks';
   }
