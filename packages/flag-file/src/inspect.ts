@@ -3,7 +3,7 @@
 import type { Finding, Inspection, KillSwitches, SwitchFlag } from '@offswitch/core';
 import { showFinding } from './finding.ts';
 import { type FlagSet, loadFlagSet } from './flag-set.ts';
-import { lintFlag } from './lint.ts';
+import { lintFlag, untargeted } from './lint.ts';
 import { readSnapshot } from './snapshot.ts';
 import { switchState } from './switch-state.ts';
 
@@ -39,12 +39,9 @@ function inspectFlag(location: string, set: FlagSet, flag: SwitchFlag): Inspecti
     };
   }
   const state = switchState(set.document, flag);
-  const isScoped = flag.tier === 'user' || flag.tier === 'instance';
   const targets = state.rule.kind === 'lists' ? [...new Set(state.rule.lists.flatMap((list) => list.ids))] : [];
-  if (isScoped && state.isDefaultEngaged) {
-    const message = `${JSON.stringify(flag.key)} is on for everybody, so it stops nobody (untargeted); set "defaultVariant" to "${state.releasedVariant}" and list ids`;
-    findings.push({ code: 'untargeted', severity: 'error', message });
-  }
+  const message = untargeted(state);
+  if (message !== undefined) findings.push({ code: 'untargeted', severity: 'error', message });
   if (state.rule.kind === 'hand-written') {
     const message = `the targeting of ${JSON.stringify(flag.key)} was written by hand: it is read as it stands, and cannot be flipped from here`;
     findings.push({ code: 'hand-written-rule', severity: 'warning', message });

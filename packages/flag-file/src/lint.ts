@@ -8,6 +8,7 @@ import type { Node } from 'jsonc-parser';
 import { type FlagDocument, isObject, type Member, member, members, parseDocument } from './document.ts';
 import type { LintCode, LintFinding } from './finding.ts';
 import { lintRule } from './lint-rule.ts';
+import { type SwitchState, switchState } from './switch-state.ts';
 
 const rootMembers = new Set(['$schema', 'flags', 'metadata', '$evaluators']);
 const flagMembers = new Set(['state', 'variants', 'defaultVariant', 'targeting', 'metadata', 'description']);
@@ -28,13 +29,30 @@ export function lintFlagFile(text: string, switches?: KillSwitches): readonly Li
   const declared = new Map(switches?.flags.map((flag) => [flag.key, flag] as const));
   const findings = lintRoot(document);
   for (const key of new Set(members(document.flagsNode).map((one) => one.key))) {
-    const facts = declared.get(key) ?? (looksLikeSwitch(key) ? 'undeclared' : undefined);
-    findings.push(...lintFlag(document, key, facts));
+    const flag = declared.get(key);
+    const own = lintFlag(document, key, flag ?? (looksLikeSwitch(key) ? 'undeclared' : undefined));
+    findings.push(...own);
+    // Not in `lintFlag`: such a switch can be read, and is read as untargeted (S11), not as broken.
+    if (flag && !own.some((one) => one.severity === 'error')) findings.push(...lintTarget(document, flag));
   }
   for (const flag of declared.values()) {
     if (!Object.hasOwn(document.flags, flag.key)) findings.push(missingSwitch(document, flag.key));
   }
   return findings.sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+function lintTarget(document: FlagDocument, flag: SwitchFlag): LintFinding[] {
+  const message = untargeted(switchState(document, flag));
+  const node = member(document.flagsNode, flag.key);
+  if (message === undefined || !node) return [];
+  const at = document.at((member(node, 'defaultVariant') ?? node).offset);
+  return [{ code: 'untargeted', severity: 'error', message, ...at, flag: flag.key }];
+}
+
+/** What is wrong with a user or session switch that is on for everybody, and the way out; `undefined` where nothing is. */
+export function untargeted({ flag, isDefaultEngaged, releasedVariant }: SwitchState): string | undefined {
+  if (!isDefaultEngaged || (flag.tier !== 'user' && flag.tier !== 'instance')) return undefined;
+  return `${JSON.stringify(flag.key)} is on for everybody, so it stops nobody (untargeted); set "defaultVariant" to "${releasedVariant}" and list ids`;
 }
 
 export function looksLikeSwitch(key: string): boolean {

@@ -164,3 +164,17 @@ describe('the linter finds, with line and way out,', () => {
     expect(finding).toMatchObject({ severity: 'error' });
   });
 });
+
+describe('a user or session switch that is on for everybody', () => {
+  test('is an error of the file: it is read as untargeted and stops nobody (S11, S13)', () => {
+    const on = `{"state": "ENABLED", ${variants}, "defaultVariant": "engaged"}`;
+    const { user, instance, global } = contractSwitches;
+    for (const one of [user!, instance!]) {
+      const found = lintFlagFile(flag(on, one.key), contractSwitches).filter(({ flag: key }) => key === one.key);
+      expect(found).toMatchObject([
+        { code: 'untargeted', severity: 'error', line: 3, message: expect.stringContaining('list ids') },
+      ]);
+    }
+    expect(lintFlagFile(flag(on, global.key), contractSwitches).filter(({ flag: key }) => key === global.key)).toEqual([]);
+  });
+});
