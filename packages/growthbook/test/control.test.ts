@@ -331,6 +331,35 @@ describe('a refusal of GrowthBook', () => {
     expect((await rejected(control.engage({ flag: global, ...words }))).code).toBe(code);
   });
 
+  test('of something that answers and is not GrowthBook is no crash', async () => {
+    const { server, control } = await setup();
+    server.intercept = () => ({ status: 200, body: { hello: 'world' } });
+    for (const work of [
+      () => control.engage({ flag: global, ...words }),
+      () => control.engage({ flag: user, target: 'u-1', ...words }),
+      () => control.provision(contractSwitches),
+      () => control.inspect(contractSwitches),
+      () => control.history(),
+    ])
+      expect((await rejected(work())).code).toBe('unreachable');
+  });
+
+  test('to tell of revisions does not undo a flip that was published: it is told of', async () => {
+    const warnings: string[] = [];
+    const { server, control } = await setup({ warn: (message) => warnings.push(message) });
+    server.intercept = async ({ method, path }) => {
+      if (path.endsWith('/revisions')) return { status: 403, body: { message: 'You do not have permission' } };
+      if (method !== 'POST' || !path.endsWith(global.key)) return undefined;
+      // Somebody publishes another thing of the feature meanwhile.
+      server.intercept = ({ path: next }) => (next.endsWith('/revisions') ? { status: 403, body: { message: 'no' } } : undefined);
+      const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+      await fetch(`${server.url}${path}`, { method: 'POST', headers, body: JSON.stringify({ description: 'new words' }) });
+      return undefined;
+    };
+    expect(await control.engage({ flag: global, ...words })).toMatchObject({ changed: true });
+    expect(warnings).toEqual([expect.stringContaining('cannot be told')]);
+  });
+
   test('of a switch that is not there says to provision it', async () => {
     const { control } = await setup({}, {}, defineKillSwitches({ global: { authorized: ['a'], key: 'other' }, features: {} }));
     expect((await rejected(control.engage({ flag: global, ...words }))).code).toBe('flag_missing');

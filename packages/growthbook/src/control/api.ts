@@ -5,10 +5,23 @@ import { causeOf } from '../fetch-features.ts';
 import type { ControlSettings } from './options.ts';
 
 export interface Api {
-  get(path: string): Promise<Readonly<Record<string, unknown>>>;
-  post(path: string, body: unknown): Promise<Readonly<Record<string, unknown>>>;
+  get(path: string): Promise<Answer>;
+  post(path: string, body: unknown): Promise<Answer>;
   /** Every page of a list. `name`: the member that holds the items. */
   list(path: string, name: string): Promise<readonly unknown[]>;
+}
+
+export type Answer = Readonly<Record<string, unknown>>;
+
+/** One member of an answer, an object. Throws `unreachable` where it is not there: whatever answered, it was not GrowthBook's API. */
+export function memberOf<T>(answer: Answer, name: string): T {
+  const member = answer[name];
+  if (typeof member !== 'object' || member === null)
+    throw new GrowthBookError(
+      'unreachable',
+      `the answer has no ${name}; is baseUrl GrowthBook's API host? Look at the switch before trying again`,
+    );
+  return member as T;
 }
 
 /** Pages of a list that are read; 100 items each. */
@@ -35,7 +48,7 @@ export function api(settings: ControlSettings): Api {
       throw unreachable(settings, method, path, isTimeout(error) ? `no answer within ${settings.timeoutMs} ms` : causeOf(error));
     }
   };
-  const ask = async (method: string, path: string, body?: unknown): Promise<Readonly<Record<string, unknown>>> => {
+  const ask = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     for (;;) {
       const response = await once(method, path, body);
       if (response.status === 429) {
@@ -97,13 +110,7 @@ function unreachable(settings: ControlSettings, method: string, path: string, wh
   return new GrowthBookError('unreachable', `${method} ${path} at ${settings.baseUrl}: ${hide(settings, why)}; ${wayOut}`);
 }
 
-function refused(
-  settings: ControlSettings,
-  method: string,
-  path: string,
-  status: number,
-  answer: Readonly<Record<string, unknown>>,
-): GrowthBookError {
+function refused(settings: ControlSettings, method: string, path: string, status: number, answer: Answer): GrowthBookError {
   const gates = Array.isArray(answer.gates) ? (answer.gates as { type?: unknown; messages?: unknown }[]) : [];
   const words = [answer.message, ...gates.flatMap((gate) => gate.messages ?? [])].filter((word) => typeof word === 'string');
   const said = hide(settings, words.join('; ') || `status ${status}`);

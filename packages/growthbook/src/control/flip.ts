@@ -5,7 +5,7 @@
 
 import type { SwitchFlag } from '@offswitch/core';
 import { GrowthBookError } from '../error.ts';
-import type { Api } from './api.ts';
+import { type Api, memberOf } from './api.ts';
 import { type Asked, confirmAtSdk } from './confirm.ts';
 import { type Feature, type Group, groupOf, isOnRule, type Rule, valueForEverybody } from './model.ts';
 import type { ControlSettings } from './options.ts';
@@ -23,7 +23,7 @@ export interface Flipping extends Asked {
 
 /** True when something was written. */
 export async function flip(api: Api, settings: ControlSettings, asked: Flipping): Promise<boolean> {
-  const feature = (await api.get(featurePath(asked.flag))).feature as Feature;
+  const feature = memberOf<Feature>(await api.get(featurePath(asked.flag)), 'feature');
   checkUsable(feature, asked.flag, settings.environment);
   const changed = asked.target
     ? await flipTarget(api, settings, asked, feature)
@@ -57,20 +57,24 @@ async function flipEverybody(api: Api, settings: ControlSettings, asked: Flippin
     if (valueForEverybody(base, settings.environment) !== wanted || changed) {
       let written: Feature;
       try {
-        written = (await api.post(featurePath(flag), editOf(base, asked, settings.environment))).feature as Feature;
+        written = memberOf<Feature>(await api.post(featurePath(flag), editOf(base, asked, settings.environment)), 'feature');
       } catch (error) {
         if (!(GrowthBookError.is(error) && error.code === 'conflict')) throw error;
-        base = (await api.get(featurePath(flag))).feature as Feature;
+        base = memberOf<Feature>(await api.get(featurePath(flag)), 'feature');
         continue;
       }
       changed = true;
-      const overwritten = await publishedBetween(api, flag, base, written);
+      const overwritten = await publishedBetween(api, flag, base, written).catch((error: unknown) =>
+        settings.warn(
+          `${flag.key} was published; whether a colleague's edit at the same moment was kept cannot be told: ${String(error)}`,
+        ),
+      );
       if (overwritten) {
         base = { ...written, ...overwritten };
         continue;
       }
     }
-    const now = (await api.get(featurePath(flag))).feature as Feature;
+    const now = memberOf<Feature>(await api.get(featurePath(flag)), 'feature');
     if (valueForEverybody(now, settings.environment) === wanted) return changed;
     if (action === 'release' && now.rules.some((rule) => rule.enabled !== false))
       throw new GrowthBookError(
@@ -147,11 +151,11 @@ async function flipTarget(api: Api, settings: ControlSettings, asked: Flipping, 
   const drafts = `/v1/saved-groups-revisions/${encodeURIComponent(id)}`;
   for (let attempt = 0; attempt < attempts; attempt++) {
     await pause(attempt);
-    const group = (await api.get(path)).savedGroup as Group;
+    const group = memberOf<Group>(await api.get(path), 'savedGroup');
     if ((group.values ?? []).includes(target.id) === (action === 'engage')) return attempt > 0;
     const verb = action === 'engage' ? 'add' : 'remove';
     const draft = await api.post(`${drafts}/new/items/${verb}`, { items: [target.id], revisionTitle: writeWords(asked.words) });
-    const { version } = draft.revision as { readonly version: number };
+    const { version } = memberOf<{ readonly version: number }>(draft, 'revision');
     try {
       await api.post(`${drafts}/${version}/publish`, {});
     } catch (error) {
@@ -171,7 +175,7 @@ async function flipTarget(api: Api, settings: ControlSettings, asked: Flipping, 
       if (error.code === 'conflict') continue;
       throw error;
     }
-    const now = (await api.get(path)).savedGroup as Group;
+    const now = memberOf<Group>(await api.get(path), 'savedGroup');
     if ((now.values ?? []).includes(target.id) === (action === 'engage')) return true;
   }
   throw new GrowthBookError(

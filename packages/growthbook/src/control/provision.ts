@@ -4,7 +4,7 @@
 // somebody else made is never edited.
 
 import type { KillSwitches, Plan, PlanStep, SwitchFlag } from '@offswitch/core';
-import type { Api } from './api.ts';
+import { type Api, memberOf } from './api.ts';
 import {
   appliesTo,
   type Feature,
@@ -119,7 +119,7 @@ function groupStep(
       values: [placeholder],
       ...(settings.project === undefined ? {} : { projects: [settings.project] }),
     });
-    ids.set(name, (answer.savedGroup as Group).id);
+    ids.set(name, memberOf<Group>(answer, 'savedGroup').id);
   };
   return {
     key: name,
