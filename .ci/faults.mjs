@@ -57,7 +57,7 @@ const bySourceOrder = (a, b) => placeOf(a) - placeOf(b) || a.localeCompare(b);
 /** Which of the listed problems show depends on when the SDK tries again; what counts is what is read. */
 const unfixable = (result) => {
   const worst = ['crashed', 'lifted'].filter((code) => result.problems.some((one) => one.code === code));
-  return [...worst.map((code) => words[code]), 'nothing is said'].join(', ');
+  return [...worst.map((code) => (code === 'lifted' ? '**reads released**' : words[code])), 'nothing is said'].join(', ');
 };
 
 /** One table: a row for each fault, a column for each source, and below it why a fault cannot be. `kinds`: fault -> words. */
@@ -131,13 +131,13 @@ function run(files, pattern, env) {
   try {
     const vitest = join(root, 'node_modules/vitest/vitest.mjs');
     const args = [vitest, 'run', ...files, '-t', pattern, '--reporter=json', `--outputFile=${out}`];
-    const { status, stderr } = spawnSync(process.execPath, args, {
-      cwd: root,
-      env: { ...process.env, ...env },
-      encoding: 'utf8',
-    });
-    if (status !== 0) console.error(stderr.trim().split('\n').slice(-20).join('\n'));
-    return { report: JSON.parse(readFileSync(out, 'utf8')), isGreen: status === 0 };
+    const { status } = spawnSync(process.execPath, args, { cwd: root, env: { ...process.env, ...env }, stdio: 'ignore' });
+    const report = JSON.parse(readFileSync(out, 'utf8'));
+    for (const { assertionResults } of report.testResults) {
+      for (const { status: verdict, fullName, failureMessages } of assertionResults)
+        if (verdict === 'failed') console.error(`failed: ${fullName}\n  ${failureMessages.join('\n').slice(0, 600)}`);
+    }
+    return { report, isGreen: status === 0 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

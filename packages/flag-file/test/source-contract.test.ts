@@ -4,4 +4,4 @@ import { describeSourceFaults, describeSwitchSource } from '@offswitch/testing';
 import { contractHarness } from './contract-harness.ts';
 
 describeSwitchSource('flag file', contractHarness);
-describeSourceFaults('flag file', contractHarness, { staleWithinMs: 3000, recoverWithinMs: 5000 });
+describeSourceFaults('flag file', contractHarness, { staleWithinMs: 3000, recoverWithinMs: 20_000 });
