@@ -3,6 +3,7 @@
 
 import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
 import { reportAt } from './breakers.ts';
+import { commandFor } from './command-hint.ts';
 import { RuntimeError } from './error.ts';
 import type { Kernel } from './kernel.ts';
 import { describeStop, type StopEntry } from './stop-entry.ts';
@@ -57,7 +58,7 @@ function named(world: World, id: string): StopEntry {
   if (!entry || !isEngaged(entry.marks)) {
     throw new RuntimeError(
       'unknown_stop',
-      `no stop ${JSON.stringify(String(id).slice(0, 120))} is in force; see: offswitch status`,
+      `no stop ${JSON.stringify(String(id).slice(0, 120))} is in force; see: ${commandFor(world.store)} status`,
     );
   }
   return entry;
@@ -88,7 +89,7 @@ export function refuseRelease(kernel: Kernel, entry: StopEntry): void {
   if (last?.state === 'engaged' && last.origin === 'live') {
     throw new RuntimeError(
       'release_refused',
-      `${flag!.key} still reads engaged at ${kernel.options.source.name}; release it there (offswitch release ${key.tier}${id ? ` ${id}` : ''})`,
+      `${flag!.key} still reads engaged at ${kernel.options.source.name}; release it there (${commandFor(kernel.options.store)} release ${key.tier}${id ? ` ${id}` : ''})`,
     );
   }
 }

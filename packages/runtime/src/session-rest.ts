@@ -4,6 +4,7 @@
 
 import type { Decision } from '@offswitch/core';
 import { type Call, never } from './call.ts';
+import { commandFor } from './command-hint.ts';
 import { looseOf } from './loose.ts';
 import { OpenCalls } from './open-calls.ts';
 import { SessionState } from './session-state.ts';
@@ -42,7 +43,7 @@ export abstract class RestingSession extends SessionState {
 
   /** Rests until a person (or another process that heard one) says what became of a call. */
   async waitForPerson(call: Call, why: string): Promise<void> {
-    call.waitsForPerson = `${why}; say it with: offswitch resolve ${this.id} ${call.id} --happened | --did-not`;
+    call.waitsForPerson = `${why}; say it with: ${commandFor(this.engine.store)} resolve ${this.id} ${call.id} --happened | --did-not`;
     this.engine.alarm(`session ${this.id} rests: ${call.waitsForPerson}`);
     while (!this.isOver && this.engine.resolution(this.id, call.id) === undefined) await this.hold(call);
     call.waitsForPerson = undefined;

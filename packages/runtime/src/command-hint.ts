@@ -1,0 +1,11 @@
+// command-hint.ts: how the `offswitch` command is called for this store, in the words of a message: a person copies it as it stands.
+
+import { resolve } from 'node:path';
+import type { StateStore } from './store.ts';
+
+/** `offswitch`, with `--state` where the command would not find the folder by itself from here. */
+export function commandFor({ location }: Pick<StateStore, 'location'>): string {
+  const found = resolve(process.env.OFFSWITCH_STATE || '.offswitch');
+  if (location === undefined || resolve(location) === found) return 'offswitch';
+  return `offswitch --state ${/^[\w./@:+-]+$/.test(location) ? location : `'${location.replaceAll("'", "'\\''")}'`}`;
+}

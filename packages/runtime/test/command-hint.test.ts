@@ -1,0 +1,20 @@
+import { join, resolve } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { commandFor } from '../src/command-hint.ts';
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe('a command in a message can be copied as it stands', () => {
+  test('it names the state folder where the command would not find it by itself', () => {
+    vi.stubEnv('OFFSWITCH_STATE', '');
+    expect(commandFor({ location: '/srv/studio/state' })).toBe('offswitch --state /srv/studio/state');
+    expect(commandFor({ location: "/srv/ada's state" })).toBe("offswitch --state '/srv/ada'\\''s state'");
+  });
+  test('and not where it is the default one, that of the environment, or none', () => {
+    vi.stubEnv('OFFSWITCH_STATE', '');
+    expect(commandFor({ location: join(resolve('.'), '.offswitch') })).toBe('offswitch');
+    vi.stubEnv('OFFSWITCH_STATE', '/srv/there');
+    expect(commandFor({ location: '/srv/there' })).toBe('offswitch');
+    expect(commandFor({})).toBe('offswitch');
+  });
+});
