@@ -149,6 +149,7 @@ export function tellFollowed(command: Command, followed: Followed): void {
   );
   for (const one of new Set(followed.receipts.flatMap((receipt) => receipt.residue)))
     command.say(paint(io, 'yellow', `  ! ${clean(one)}`));
-  const [first] = followed.receipts;
+  // One that covers nobody goes with its stop: it would be gone when somebody looks.
+  const [first] = followed.receipts.filter((one) => one.sessions.length > 0);
   if (first) command.say(`  receipt: offswitch receipts ${clean(first.id)}`);
 }
