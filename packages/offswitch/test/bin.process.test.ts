@@ -9,6 +9,7 @@ const bin = new URL('../bin/offswitch.js', import.meta.url).pathname;
 let place: string;
 beforeEach(() => {
   place = mkdtempSync(join(tmpdir(), 'ofb-'));
+  mkdirSync(join(place, '.offswitch'));
 });
 afterEach(() => rmSync(place, { recursive: true, force: true }));
 
@@ -22,7 +23,8 @@ function run(program: string, args: readonly string[]): Promise<{ code: number; 
 
 describe('the offswitch program', () => {
   test('stops a session with nothing but a folder, and status shows it', async () => {
-    expect(await run(bin, ['stop', 's-1', '--reason', 'x', '--yes'])).toMatchObject({ code: 0 });
+    // Nobody knows the session, so it is recorded and not confirmed.
+    expect(await run(bin, ['stop', 's-1', '--reason', 'x', '--yes'])).toMatchObject({ code: 4 });
     const status = await run(bin, ['status', '--json']);
     expect(JSON.parse(status.out).stops).toMatchObject([{ subject: { sessionId: 's-1' }, reason: 'x' }]);
   });

@@ -1,4 +1,4 @@
-import fs, { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { flagFileControl, folderStore, formatStopKey, isEngaged, subjectKey } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Io } from '../src/cli/io.ts';
@@ -49,6 +49,10 @@ describe('a flip with no process alive', () => {
     [['engage', 'galaxy', '--reason', 'x', '--yes'], 'no tier'],
     [['engage', 'user', 'a\nb', '--reason', 'x', '--yes'], 'control character'],
     [['release', '--reason', 'x', '--yes'], 'say what to release'],
+    [
+      ['release', 'act.operator.pause.instance.s-1.c0', '--reason', 'x', '--yes'],
+      'offswitch release --stop act.operator.pause.instance.s-1.c0',
+    ],
     [['resolve', 's-1', 't1-1'], '--happened'],
     [['release', '--breaker', 'turns', '--workflow', 'batch-scorin', '--reason', 'x', '--yes'], 'did you mean "batch-scoring"?'],
   ])('%j is a usage error that says what is missing', async (args, words) => {
@@ -153,10 +157,34 @@ describe('a flag file older than the one a running process has seen', () => {
 });
 
 describe('break-glass with no process alive', () => {
+  beforeEach(() => mkdirSync(bench.folder));
+
+  test('of an id that nobody knows is recorded, told to be nobody known, and confirmed by nobody (S10)', async () => {
+    const ran = await bench.cli(['stop', 's-typo', '--reason', 'x', '--yes']);
+    expect(ran.code).toBe(4);
+    expect(ran.out).toContain('no session s-typo is known');
+    const { code, json } = await bench.cli(['stop', 's-typo', '--reason', 'x', '--yes', '--json']);
+    expect([code, json.known, json.confirmed, json.processes]).toEqual([4, false, false, 0]);
+    await bench.start();
+    const live = await bench.cli(['stop', 's-other', '--reason', 'x', '--yes', '--json']);
+    expect([live.code, live.json.known, live.json.confirmed]).toEqual([4, false, true]);
+  });
+  test('of a session that was left behind is recorded and well', async () => {
+    const runtime = await bench.start();
+    const { id } = bench.agentOn(runtime, 'resume-rewrite').start(undefined);
+    await runtime.close();
+    const ran = await bench.cli(['stop', id, '--reason', 'x', '--yes', '--json']);
+    expect(ran).toMatchObject({ code: 0, json: { known: true, confirmed: false, processes: 0 } });
+  });
+  test('in a folder that is not there stops nobody, says so, and makes none', async () => {
+    rmSync(bench.folder, { recursive: true });
+    const ran = await bench.cli(['stop', 's-1', '--reason', 'x', '--yes', '--json']);
+    expect(ran).toMatchObject({ code: 1, json: { error: { code: 'no_folder' } } });
+    expect(() => readFileSync(bench.folder)).toThrow('ENOENT');
+  });
   test('latches in the folder, under which the next process starts (S4)', async () => {
     rmSync(bench.file);
     const ran = await bench.cli(['stop', 's-1', '--reason', 'runs wild', '--yes']);
-    expect(ran.code).toBe(0);
     expect(ran.out).toContain('it will be stopped at start');
     const [stored] = await folderStore(bench.folder).stops();
     expect(stored).toMatchObject({ engaged: { reason: 'runs wild', by: 'tester', subject: 's-1' } });
@@ -170,6 +198,20 @@ describe('break-glass with no process alive', () => {
     expect(ran.code).toBe(0);
     const [stored] = await folderStore(bench.folder).stops();
     expect(isEngaged(stored!.marks)).toBe(false);
+  });
+});
+
+describe('resolve with no process alive', () => {
+  test('keeps how the person knows beside who said so', async () => {
+    await bench.visit();
+    const args = ['resolve', 's-1', 't1-1', '--did-not', '--reason', 'not in the outbox', '--by', 'ada'];
+    expect((await bench.cli(args)).code).toBe(0);
+    const [name] = fs.readdirSync(`${bench.folder}/resolutions`);
+    expect(JSON.parse(readFileSync(`${bench.folder}/resolutions/${name}`, 'utf8'))).toMatchObject({
+      verdict: 'did-not',
+      by: 'ada',
+      reason: 'not in the outbox',
+    });
   });
 });
 
@@ -267,6 +309,7 @@ describe('sessions that were left in a folder that cannot be written', () => {
 
 describe('a terminate', () => {
   test('is released by no act, with or without a process: it is for good (S6)', async () => {
+    mkdirSync(bench.folder);
     const alone = await bench.cli(['stop', 's-1', '--reason', 'x', '--yes', '--json']);
     const args = ['release', '--stop', String(alone.json.stop), '--reason', 'x', '--yes'];
     expect(await bench.cli(args)).toMatchObject({ code: 1 });
@@ -331,6 +374,7 @@ describe('status', () => {
     expect(faults['killswitch.user']).toContain('untargeted');
   });
   test('lets no escape sequence of a reason through to the terminal', async () => {
+    mkdirSync(bench.folder);
     await bench.cli(['stop', 's-1', '--reason', 'evil \u001b[2J\u0007 \u202e reason', '--yes']);
     const ran = await bench.cli(['status']);
     expect(ran.out).toContain('evil');
@@ -467,6 +511,15 @@ describe('with a process running', () => {
     expect(ran.out).toContain('1 stop released');
     expect(runtime.session(one.id)?.decision.action).toBe('run');
     expect(runtime.session(two.id)?.decision.action).toBe('pause');
+  });
+  test('a receipt is promised where it will be kept, and not where nobody was covered', async () => {
+    const runtime = await bench.start();
+    const nobody = await bench.cli(['engage', 'user', 'u-13', '--reason', 'x', '--yes']);
+    expect(nobody.out).not.toContain('receipt:');
+    bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    const somebody = await bench.cli(['engage', 'user', 'u-1', '--reason', 'x', '--yes']);
+    const id = /receipt: offswitch receipts (\S+)/.exec(somebody.out)?.[1];
+    expect((await bench.cli(['receipts', String(id)])).code).toBe(0);
   });
   test('resume and resolve of what nobody knows are clear errors', async () => {
     await bench.start();

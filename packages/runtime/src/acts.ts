@@ -75,7 +75,7 @@ export async function resolveCall(
   session: string,
   call: string,
   verdict: 'happened' | 'did-not',
-  resolveOptions: { readonly value?: unknown; readonly by?: string },
+  resolveOptions: { readonly value?: unknown; readonly by?: string; readonly reason?: string },
 ): Promise<void> {
   if (verdict !== 'happened' && verdict !== 'did-not') throw new RuntimeError('invalid_option', 'say "happened" or "did-not"');
   const { graph, member } = find(world, session);
@@ -92,6 +92,7 @@ export async function resolveCall(
     call,
     verdict,
     by: resolveOptions.by ?? 'runtime',
+    ...(resolveOptions.reason === undefined ? {} : { reason: resolveOptions.reason }),
     at: world.clock.now(),
     ...(resolveOptions.value === undefined ? {} : { value: resolveOptions.value }),
   };

@@ -52,6 +52,7 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
           throw new RuntimeError('invalid_option', 'verdict must be happened or did-not');
         await runtime.resolve(text('session'), text('call'), verdict, {
           by: optional('by') ?? 'operator',
+          ...(params.reason === undefined ? {} : { reason: text('reason') }),
           ...(params.value === undefined ? {} : { value: params.value }),
         });
         return { resolved: true };

@@ -111,5 +111,7 @@ export interface Resolution {
   /** The result to hand to the agent when it happened. */
   readonly value?: unknown;
   readonly by: string;
+  /** How the person knows. */
+  readonly reason?: string;
   readonly at: number;
 }

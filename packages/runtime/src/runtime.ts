@@ -69,7 +69,7 @@ export interface Runtime<Workflow extends string = string> {
     session: string,
     call: string,
     verdict: 'happened' | 'did-not',
-    options?: { readonly value?: unknown; readonly by?: string },
+    options?: { readonly value?: unknown; readonly by?: string; readonly reason?: string },
   ): Promise<void>;
   sessions(): SessionView[];
   session(id: string): SessionView | undefined;

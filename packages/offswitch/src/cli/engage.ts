@@ -58,7 +58,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
       ...(flip ? { flip } : {}),
       ...(act === undefined ? {} : { stop: act, latchedBy: 'folder' }),
       preview: reach.preview,
-      confirmed: followed.isFenced,
+      confirmed: followed.isFenced && followed.processes > 0,
       processes: followed.processes,
       stages: followed.stages,
       receipts: followed.receipts.map((one) => one.id),

@@ -9,7 +9,7 @@ export const exit = {
   usage: 2,
   /** Nothing was done, because nobody said yes. */
   notConfirmed: 3,
-  /** It was done and is recorded, but a running process has not confirmed it in time. */
+  /** It was done and is recorded, but a running process has not confirmed it in time, or the session to stop is nobody's. */
   unconfirmed: 4,
 } as const;
 export type ExitCode = (typeof exit)[keyof typeof exit];

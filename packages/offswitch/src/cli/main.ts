@@ -3,6 +3,7 @@
 import { userInfo } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
 import type { Breaker } from '@offswitch/core';
+import { parseStopKey } from '@offswitch/runtime';
 import { CommanderError, Command as Program } from 'commander';
 import { type Command, commandOf, type Done, subjectOf, tierOf, whoOf } from './command.ts';
 import { engage } from './engage.ts';
@@ -55,7 +56,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(cleanLines(text)) })
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 error or refused, 2 wrong command line, 3 nothing done because nobody confirmed,\n4 done and recorded, but a running process has not confirmed it yet.',
+      '\nExit codes: 0 done, 1 error or refused, 2 wrong command line, 3 nothing done because nobody confirmed,\n4 done and recorded, but a running process has not confirmed it yet, or nobody knows the session.',
     );
   const on =
     (work: (command: Command, options: Options, args: readonly (string | undefined)[]) => Promise<Done>) =>
@@ -127,11 +128,13 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .option('--happened', 'it happened')
     .option('--did-not', 'it did not')
     .option('--value <json>', 'with --happened: its result, for the agent')
+    .option('--reason <text>', 'how you know')
     .option('--by <name>', 'who says so (default: your user name)')
     .action(
-      on((command, options, [session, call]) =>
-        resolve(command, session!, call!, options, whoOf(io, { ...options, reason: 'resolved' }).by),
-      ),
+      on((command, options, [session, call]) => {
+        const { by, reason } = whoOf(io, { ...options, reason: options.reason ?? 'resolved' });
+        return resolve(command, session!, call!, options, by, options.reason === undefined ? undefined : reason);
+      }),
     );
   program
     .command('sessions')
@@ -196,6 +199,16 @@ function limitOf(text: string | undefined): number {
   throw new CommandError('bad_limit', '--limit is a whole number above 0', exit.usage);
 }
 
+/** The id of a stop where a tier belongs: whoever copied it from `status` means that stop. */
+function refuseStopId(given: string | undefined): void {
+  if (given !== undefined && parseStopKey(given))
+    throw new CommandError(
+      'release_what',
+      `${JSON.stringify(clean(given))} is the id of a stop; to release that one: offswitch release --stop ${clean(given)} --reason ...`,
+      exit.usage,
+    );
+}
+
 function targetOf(tier: string | undefined, subject: string | undefined, options: Options) {
   const which = tierOf(tier ?? '');
   if (options.conversation === true && which !== 'instance')
@@ -209,6 +222,7 @@ async function released(
   tier: string | undefined,
   subject: string | undefined,
 ): Promise<Done> {
+  refuseStopId(tier);
   const who = whoOf(command.io, options);
   const isYes = options.yes === true;
   const named = [tier, options.stop, options.breaker].filter((one) => one !== undefined).length;

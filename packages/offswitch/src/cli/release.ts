@@ -58,7 +58,7 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
       flip,
       pending,
       preview: reach.preview,
-      confirmed: isConfirmed,
+      confirmed: isConfirmed && after.processes > 0,
       processes: after.processes,
       held: after.held,
       silent: after.silent,
@@ -132,7 +132,7 @@ export async function releaseStop(command: Command, id: string, who: Who, isYes:
     ...(stored?.engaged?.subject === undefined ? {} : { subject: stored.engaged.subject }),
   });
   command.say('  ✓ recorded. No process is running; it takes effect at start');
-  return done({ released: [stop], confirmed: true, processes: 0 });
+  return done({ released: [stop], confirmed: false, processes: 0 });
 }
 
 /** Releases what a breaker stopped, many at once; `allowance` is how much more each may use, in the breaker's unit. */
@@ -181,7 +181,10 @@ async function tellReleased(command: Command, released: readonly Stop[], isIt: (
   command.say(`  ${released.length === 0 ? 'nothing was in force' : `✓ ${count(released.length, 'stop')} released`}`);
   tellHeld(command, after, released.length > 0);
   const isConfirmed = after.held.length === 0 && after.silent.length === 0;
-  return done({ released, confirmed: isConfirmed, processes: after.processes }, isConfirmed ? exit.ok : exit.unconfirmed);
+  return done(
+    { released, confirmed: isConfirmed && after.processes > 0, processes: after.processes },
+    isConfirmed ? exit.ok : exit.unconfirmed,
+  );
 }
 
 function showStop(command: Command, stop: Stop): void {

@@ -13,7 +13,14 @@ export interface Verdict {
   readonly value?: string;
 }
 
-export async function resolve(command: Command, session: string, call: string, options: Verdict, by: string): Promise<Done> {
+export async function resolve(
+  command: Command,
+  session: string,
+  call: string,
+  options: Verdict,
+  by: string,
+  reason?: string,
+): Promise<Done> {
   checkId('sessionId', session);
   if ((options.happened === true) === (options.didNot === true)) {
     throw new CommandError('verdict_missing', 'say what is true: --happened, or --did-not', exit.usage);
@@ -22,8 +29,9 @@ export async function resolve(command: Command, session: string, call: string, o
   if (options.value !== undefined && verdict === 'did-not')
     throw new CommandError('value_extra', 'what did not happen has no --value', exit.usage);
   const value = options.value === undefined ? {} : { value: parse(options.value) };
+  const why = reason === undefined ? {} : { reason };
   if ((await command.place.ask('ping')).length > 0) {
-    await askOwner(command, session, 'resolve', { session, call, verdict, by, ...value });
+    await askOwner(command, session, 'resolve', { session, call, verdict, by, ...why, ...value });
     command.say(
       `recorded: ${clean(call)} of ${clean(session)} ${verdict === 'happened' ? 'happened' : 'did not happen, and is made again'}; the session goes on where nothing else holds it`,
     );
@@ -33,7 +41,7 @@ export async function resolve(command: Command, session: string, call: string, o
     throw new CommandError('no_folder', `there is no state folder ${command.place.folder}; name the application's with --state`);
   if (!/^t\d+-\d+$/.test(call))
     throw new CommandError('unknown_call', `${JSON.stringify(clean(call))} is no call; calls are named like t3-2`, exit.usage);
-  const isFirst = await command.place.resolve({ session, call, verdict, by, at: command.io.now(), ...value });
+  const isFirst = await command.place.resolve({ session, call, verdict, by, ...why, at: command.io.now(), ...value });
   if (!isFirst)
     throw new CommandError('already_resolved', `${call} of ${clean(session)} was settled before; the first word stands`);
   command.say(`recorded; no process is running, so whether ${clean(session)} has such a call is seen at start`);

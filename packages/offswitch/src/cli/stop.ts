@@ -6,8 +6,9 @@ import { checkId, type Stop, type StopAction } from '@offswitch/core';
 import { formatStopKey, subjectKey } from '@offswitch/runtime';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
-import { exit } from './failure.ts';
+import { CommandError, exit } from './failure.ts';
 import { followStop, tellFollowed } from './follow.ts';
+import { leftBehind } from './left-behind.ts';
 import { reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, isReceipt, sessionsIn, statusIn } from './wire.ts';
@@ -15,6 +16,12 @@ import { askAll, isReceipt, sessionsIn, statusIn } from './wire.ts';
 export async function stop(command: Command, session: string, action: StopAction, who: Who, isYes: boolean): Promise<Done> {
   const { io, place } = command;
   checkId('sessionId', session);
+  // Ids are minted by a runtime, which makes the folder first: where there is none, a stop would reach nobody, and say done.
+  if (!place.exists())
+    throw new CommandError(
+      'no_folder',
+      `there is no state folder ${clean(place.folder)}, so nothing was stopped; name the application's with --state`,
+    );
   command.say(paint(io, 'bold', `stop session ${clean(session)}`));
   command.say(
     action === 'terminate'
@@ -24,12 +31,15 @@ export async function stop(command: Command, session: string, action: StopAction
   command.say('  authorised  whoever can write the state folder. No flag source is needed, and none is asked');
   const reach = await reachOf(command, 'instance', session);
   showReach(command, reach, 'stops', 'instance', session);
-  if (!place.exists())
+  const isKnown = await knows(command, session);
+  // Of a process that does not answer nobody knows what it has; that is warned of above.
+  const isNobody = !isKnown && reach.silent.length === 0;
+  if (isNobody)
     command.say(
       paint(
         io,
         'yellow',
-        `  warning     there is no folder ${clean(place.folder)}; it will be created, and counts only for an application that starts on it`,
+        `  warning     no session ${clean(session)} is known in ${clean(place.folder)}: check the id (offswitch sessions --all). The stop is recorded all the same, for one that is known elsewhere only`,
       ),
     );
   await confirm(
@@ -48,14 +58,23 @@ export async function stop(command: Command, session: string, action: StopAction
       stop: latched.id,
       latchedBy: latched.by,
       preview: reach.preview,
-      confirmed: followed.isFenced,
+      ...(isKnown || isNobody ? { known: isKnown } : {}),
+      confirmed: followed.isFenced && followed.processes > 0,
       processes: followed.processes,
       stages: followed.stages,
       receipts: followed.receipts.map((one) => one.id),
       silent: followed.silent,
     },
-    followed.isFenced ? exit.ok : exit.unconfirmed,
+    followed.isFenced && isKnown ? exit.ok : exit.unconfirmed,
   );
+}
+
+/** A running process knows it, or one that is gone has left it. What cannot be read is not known. */
+async function knows({ place }: Command, session: string): Promise<boolean> {
+  const { answered } = await askAll(place, 'sessions', {}, sessionsIn);
+  if (answered.some((one) => one.value.some((line) => line.id === session))) return true;
+  const left = await leftBehind(place).catch(() => undefined);
+  return left?.sessions.some((line) => line.id === session) === true;
 }
 
 interface Latched {
