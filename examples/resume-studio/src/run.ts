@@ -150,8 +150,13 @@ function summary(end: FleetEnd, options: Options): readonly string[] {
   ];
   for (const key of end.terminated) lines.push(`terminated: ${key}`);
   for (const key of end.failed) lines.push(`failed: ${key} (why: ${here(options.jobs)}/${key}.json)`);
+  if (end.failed.length > 0)
+    lines.push(
+      'to try a failed one again: see in the outbox that its letter is not out, remove its note, and start again. npm start -- --fresh does all of them again, and forgets every stop in force with it',
+    );
   for (const key of end.lost)
     lines.push(`lost: ${key} was started, and its state is gone; not started again, its letters may be out`);
-  if (end.before === total) lines.push('all of them had ended before; to do it all again: npm start -- --fresh');
+  if (end.before === total)
+    lines.push('all of them had ended before; to do it all again, and forget every stop in force with it: npm start -- --fresh');
   return lines;
 }
