@@ -257,10 +257,13 @@ describe('sessions that were left in a folder that cannot be written', () => {
   };
   /** A full disk: what is there can be read, and nothing can be made. */
   async function onFullDisk<T>(work: () => Promise<T>): Promise<T> {
-    const { openSync } = fs;
+    const { openSync, mkdirSync: makeDirectory } = fs;
+    const isThere = (path: unknown): boolean => String(path).startsWith(bench.folder);
     const spies = [
-      vi.spyOn(fs, 'mkdirSync').mockImplementation(full),
-      vi.spyOn(fs, 'openSync').mockImplementation((...args) => (args[1] === 'r' ? openSync(...args) : full())),
+      vi.spyOn(fs, 'mkdirSync').mockImplementation((...args) => (isThere(args[0]) ? full() : makeDirectory(...args))),
+      vi
+        .spyOn(fs, 'openSync')
+        .mockImplementation((...args) => (isThere(args[0]) && args[1] !== 'r' ? full() : openSync(...args))),
     ];
     try {
       return await work();
@@ -279,6 +282,20 @@ describe('sessions that were left in a folder that cannot be written', () => {
     ]);
     expect(ran).toMatchObject({ code: 0, json: { sessions: [{ agent: 'resume-rewrite', state: 'parked' }] } });
     expect(status).toMatchObject({ code: 0, json: { sessions: { parked: 1 }, problems: [] } });
+  });
+  test('are told beside those of a process that started there, which has taken none of them up', async () => {
+    const runtime = await bench.start();
+    const { id } = bench.agentOn(runtime, 'resume-rewrite').start(undefined);
+    await runtime.close();
+    await onFullDisk(async () => {
+      const second = await bench.start();
+      expect(second.store.health.state).toBe('memory');
+      const other = bench.agentOn(second, 'batch-scoring').start(undefined);
+      const { json, code } = await bench.cli(['sessions', '--json']);
+      expect(code).toBe(0);
+      expect((json.sessions as { id: string }[]).map((one) => one.id).sort()).toEqual([id, other.id].sort());
+      expect((await bench.cli(['status', '--json'])).json).toMatchObject({ sessions: { parked: 1 } });
+    });
   });
   test('are told to be unknown, with exit code 1, where they cannot be read either (S10)', async () => {
     await bench.visit();

@@ -3,7 +3,7 @@
 import { foldJournals, unknownCalls } from '@offswitch/runtime';
 import { folderHold } from './folder-holds.ts';
 import type { Place } from './place.ts';
-import type { SessionLine } from './wire.ts';
+import type { SessionLine, Status } from './wire.ts';
 
 export interface LeftBehind {
   /** Graphs whose root has not ended, with everything in them. */
@@ -41,4 +41,12 @@ export async function leftBehind(place: Place): Promise<LeftBehind> {
       };
     });
   return { sessions, ...(damage === undefined ? {} : { damage }) };
+}
+
+/**
+ * What is left in the folder that no running process has taken up: none runs, or those that do could not write the folder when
+ * they started, and so resumed nothing of it. `undefined` where what is in the folder is theirs to tell.
+ */
+export async function notTakenUp(place: Place, running: readonly Pick<Status, 'store'>[]): Promise<LeftBehind | undefined> {
+  return running.every(({ store }) => store.state === 'memory') ? leftBehind(place) : undefined;
 }

@@ -2,10 +2,10 @@
 
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
-import { leftBehind } from './left-behind.ts';
+import { notTakenUp } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { clean, money, paint, table } from './print.ts';
-import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn } from './wire.ts';
+import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn, statusIn } from './wire.ts';
 
 export async function sessions(command: Command, isAll: boolean): Promise<Done> {
   const answers = await askAll(command.place, 'sessions', {}, sessionsIn);
@@ -18,8 +18,18 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
     command.say(
       `no process is running on ${clean(command.place.folder)}; these were left, and what nothing holds goes on at the next start`,
     );
-  const left = isNobody ? await leftBehind(command.place) : undefined;
-  const all = left?.sessions ?? mergeSessions(answers.answered);
+  const statuses = isNobody ? [] : (await askAll(command.place, 'status', {}, statusIn)).answered.map((one) => one.value);
+  const left = isNobody || statuses.length > 0 ? await notTakenUp(command.place, statuses) : undefined;
+  if (left && !isNobody)
+    command.say(
+      paint(
+        command.io,
+        'yellow',
+        '! what runs could not write the folder when it started, and goes on with none of what was left there',
+      ),
+    );
+  const live = mergeSessions(answers.answered);
+  const all = [...live, ...(left?.sessions ?? []).filter(({ id }) => !live.some((one) => one.id === id))];
   if (left?.damage !== undefined) command.say(paint(command.io, 'red', `! not all of them: ${clean(left.damage)}`));
   const shown = inTreeOrder(all.filter((one) => isAll || !isEnded(one)));
   for (const one of silent) command.say(paint(command.io, 'yellow', `! ${one}`));

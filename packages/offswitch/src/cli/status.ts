@@ -8,7 +8,7 @@ import { type Declared, readDeclared } from './declared.ts';
 import { CommandError, exit, failureOf } from './failure.ts';
 import { wordsOf } from './flip.ts';
 import { inTime } from './in-time.ts';
-import { leftBehind } from './left-behind.ts';
+import { notTakenUp } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { age, clean, paint, table } from './print.ts';
 import { type Answered, askAll, type Status, statusIn, subjectName } from './wire.ts';
@@ -69,11 +69,19 @@ export async function status(command: Command): Promise<Done> {
   const sessions: Record<string, number> = {};
   for (const { value } of running)
     for (const [state, n] of Object.entries(value.sessions)) sessions[state] = (sessions[state] ?? 0) + n;
-  const left = running.length === 0 ? await attempt(() => leftBehind(place), undefined) : undefined;
+  const untold = { sessions: [], damage: 'not known' };
+  const left = await attempt(
+    () =>
+      notTakenUp(
+        place,
+        running.map((one) => one.value),
+      ),
+    untold,
+  );
   for (const { state } of left?.sessions ?? []) sessions[state] = (sessions[state] ?? 0) + 1;
-  if (left?.damage !== undefined) problems.push(clean(left.damage));
+  if (left?.damage !== undefined && left !== untold) problems.push(clean(left.damage));
   // What is not known is not called none (S10).
-  const isSure = stored !== undefined && (running.length > 0 || (left !== undefined && left.damage === undefined));
+  const isSure = stored !== undefined && left?.damage === undefined;
 
   show(command, {
     declared,
@@ -84,7 +92,7 @@ export async function status(command: Command): Promise<Done> {
     stops: [...stops.values()],
     areStopsKnown: stored !== undefined,
     sessions,
-    areSessionsKnown: running.length > 0 || left !== undefined,
+    areSessionsKnown: left !== untold,
     problems,
   });
   const told = {
