@@ -18,6 +18,12 @@ export class FakeVendor {
   answered: Promise<void> = Promise.resolve();
   /** Never resolves: the vendor takes what is asked and says nothing. */
   isSilent = false;
+  /** What the control is asked for, the vendor says already. */
+  isSoAlready = false;
+  /** Somebody else acts once a release is made and before it is answered. */
+  meanwhile: (() => Promise<unknown>) | undefined;
+  /** How often its client was asked to look now. */
+  refreshes = 0;
   inspections: readonly Inspection[] = [];
   isProvisioned = false;
 
@@ -26,6 +32,7 @@ export class FakeVendor {
     this.source = Object.create(this.memory, {
       refresh: {
         value: async () => {
+          this.refreshes++;
           if (this.isHeardOnRefresh) this.poll();
         },
       },
@@ -56,14 +63,14 @@ export class FakeVendor {
     const flip = (action: Flip['action'], { flag, target, targetKind, reason, by }: Order): Flip => {
       if (this.failure) throw this.failure;
       const words = { reason, by, ...(targetKind === undefined ? {} : { targetKind }) };
-      this.unread.push(() => this.memory[action](flag.key, target, words));
+      if (!this.isSoAlready) this.unread.push(() => this.memory[action](flag.key, target, words));
       const made = {
         key: flag.key,
         action,
         reason,
         by,
         at: Date.now(),
-        changed: true,
+        changed: !this.isSoAlready,
         ...(target === undefined ? {} : { target }),
       };
       this.flips.unshift(made);
@@ -79,7 +86,11 @@ export class FakeVendor {
         await this.answered;
         return flip('engage', order);
       },
-      release: async (order) => flip('release', order),
+      release: async (order) => {
+        const made = flip('release', order);
+        await this.meanwhile?.();
+        return made;
+      },
       provision: async (switches, { apply = false } = {}) =>
         guarded((): Plan => {
           const change = this.isProvisioned ? ('keep' as const) : ('create' as const);

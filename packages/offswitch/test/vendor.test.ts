@@ -72,6 +72,54 @@ describe('a flip of a switch that is read from a vendor', () => {
     answer();
     expect((await ran).code).toBe(0);
   });
+  test('engaged, released and engaged again between two polls: the first engage, which is still read, takes nothing over (S3, S4)', async () => {
+    vendor.isHeardOnRefresh = false;
+    const runtime = await start();
+    await bench.cli(engage);
+    vendor.poll();
+    await expect.poll(() => isPending(runtime)).toBe(false);
+    const told: boolean[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'stop') told.push(event.engaged);
+    });
+    vendor.byHand('release', 'killswitch.feature.batch-scoring');
+    expect((await bench.cli(engage)).code).toBe(0);
+    await runtime.refresh();
+    expect(isPending(runtime)).toBe(true);
+    vendor.poll();
+    await expect.poll(() => isPending(runtime)).toBe(false);
+    expect([causes(runtime), told]).toEqual([['switch'], []]);
+    vendor.byHand('release', 'killswitch.feature.batch-scoring');
+    vendor.poll();
+    await expect.poll(() => runtime.stops()).toEqual([]);
+  });
+  test('that was engaged already goes by the reading there is, and is released with it', async () => {
+    vendor.isHeardOnRefresh = false;
+    const runtime = await start();
+    vendor.byHand('engage', 'killswitch.feature.batch-scoring');
+    vendor.poll();
+    vendor.isSoAlready = true;
+    expect(await bench.cli(engage)).toMatchObject({ code: 0, out: expect.stringContaining('said so already') });
+    await expect.poll(() => isPending(runtime)).toBe(false);
+    expect(causes(runtime)).toEqual(['switch']);
+    vendor.byHand('release', 'killswitch.feature.batch-scoring');
+    vendor.poll();
+    await expect.poll(() => runtime.stops()).toEqual([]);
+  });
+  test('that somebody makes while another is released is not released with it (S1)', async () => {
+    vendor.isHeardOnRefresh = false;
+    const runtime = await start();
+    let after = Number.POSITIVE_INFINITY;
+    vendor.meanwhile = async () => {
+      await bench.cli(engage);
+      after = vendor.refreshes;
+    };
+    const ran = bench.cli(release);
+    await expect.poll(() => vendor.refreshes > after).toBe(true);
+    expect([causes(runtime), isPending(runtime)]).toEqual([['switch'], true]);
+    await runtime.release({ stop: runtime.stops()[0]!.id, reason: 'seen', by: 'ann' });
+    expect((await ran).out).not.toContain('released by act');
+  });
   test('released before anybody has read it is released by act, and is told so', async () => {
     vendor.isHeardOnRefresh = false;
     const runtime = await start();

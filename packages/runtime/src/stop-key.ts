@@ -59,8 +59,8 @@ export function seriesKey(series: string): string {
 /**
  * The series of a switch's stop that a person has just made through a vendor's control, where control and source share no counter
  * (S3). No reading is of such a series, so none releases the stop and none is taken for its echo; the first live reading of the
- * awaited series that says engaged takes it over, at its own n. `series`: '' where nobody has read the source yet, and then any is
- * awaited. `id`: unlike every other.
+ * awaited series that says engaged at the pending stop's own mark or above takes it over, at its own n. `series`: '' where nobody
+ * has read the source yet, and then any is awaited. `id`: unlike every other.
  */
 export function pendingSeries(series: string, id: string): string {
   return `~${series === '' ? '' : seriesKey(series)}~${id}`;

@@ -161,7 +161,7 @@ export class StopSet {
       return false;
     }
     if (reading.state === 'engaged') {
-      const pending = isLiveEngaged ? pendingFor(target, this.siblings(target)) : [];
+      const pending = isLiveEngaged ? pendingFor(target, this.siblings(target), n) : [];
       const words = pending[0]?.details;
       const isChanged = this.change(target, marks, {
         reason: reading.reason ?? words?.reason ?? `${flag.key} is engaged`,
@@ -203,8 +203,9 @@ export class StopSet {
    * pending one is let go only when this one is durable, so that no crash in between leaves neither (S4).
    */
   private takeOver(entry: StopEntry, reading: Reading): void {
-    const pending = pendingFor(entry, this.siblings(entry));
-    if (pending.length === 0 || reading.state !== 'engaged') return;
+    if (reading.state !== 'engaged') return;
+    const pending = pendingFor(entry, this.siblings(entry), reading.position.n);
+    if (pending.length === 0) return;
     void this.latches.latch(entry).then((isLatched) => {
       if (!isLatched) return;
       const { series, n } = reading.position;

@@ -3,7 +3,7 @@
 import type { Flip, Stop, Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
-import { latchFlip, latchPending, unlatchPending } from './express.ts';
+import { latchFlip, latchPending, latchUnmoved, unlatchPending } from './express.ts';
 import { exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, tellFlip } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
@@ -36,11 +36,12 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
     flip = await flipThrough(command, plan, plan.wired, 'engage', who);
     tellFlip(command, plan.wired, flip);
     if (plan.wired.file) await latchFlip(command, target, flip, sessions);
+    else if (!flip.changed) await latchUnmoved(command, plan, who, sessions, pending);
   } catch (error) {
     act = await stopWithoutSource(command, plan, who, error);
     // A control that is not there would tell nobody; the folder's own watch would, a little later.
     await place.ask('reread');
-    await unlatchPending(command, target, pending, act);
+    await unlatchPending(command, plan, pending, act);
   }
   await told;
   await place.ask('refresh');

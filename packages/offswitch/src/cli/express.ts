@@ -2,7 +2,7 @@
 //
 // Where control and source share a counter (the flag file) the latch carries the position at which the flip was confirmed. A
 // vendor's is pending: made before the vendor is asked, which may take its time, it stops at once, takes its n from the first live
-// reading that says engaged, and until then is released by act alone (S3).
+// reading that says engaged above what had been read before, and until then is released by act alone (S3).
 
 import { randomBytes } from 'node:crypto';
 import { type Flip, isEngaged } from '@offswitch/core';
@@ -34,12 +34,16 @@ export async function latchFlip(command: Command, target: FlipTarget, flip: Flip
   }
 }
 
-/** The same for a flip that a vendor is about to be asked for. Returns the names of what it latched; none where the folder cannot be written. */
+/**
+ * The same for a flip that a vendor is about to be asked for. Returns the names of what it latched; none where the folder cannot be
+ * written. `from`: the lowest position at which a reading that says engaged can be this flip.
+ */
 export async function latchPending(
   command: Command,
   plan: FlipPlan,
   who: Who,
   sessions: Iterable<string>,
+  from: number = lowest(plan),
 ): Promise<readonly string[]> {
   const { target } = plan;
   const series = await seriesOf(command, plan);
@@ -49,7 +53,7 @@ export async function latchPending(
     for (const one of [target, ...eachOf(sessions)]) {
       const key = keyOf(one, inName);
       const words = { ...who, at: command.io.now(), subject: one.subject ?? '', ...(series === '' ? {} : { series }) };
-      await command.place.mark(key, 'engaged', 0, words);
+      await command.place.mark(key, 'engaged', from, words);
       latched.push(key);
     }
   } catch (error) {
@@ -59,13 +63,38 @@ export async function latchPending(
   return latched;
 }
 
+/** Above everything that was read before. */
+const lowest = ({ seen }: FlipPlan): number => (seen === undefined ? 0 : seen + 1);
+
+/**
+ * The vendor said engaged before it was asked, so that its position may not move: what is read at the very one that was seen takes
+ * over too. The first latch, `keys`, is let go when the second stands.
+ */
+export async function latchUnmoved(
+  command: Command,
+  plan: FlipPlan,
+  who: Who,
+  sessions: Iterable<string>,
+  keys: readonly string[],
+): Promise<void> {
+  if (plan.seen === undefined || keys.length === 0) return;
+  const stands = await latchPending(command, plan, who, sessions, plan.seen);
+  if (stands.length < keys.length) return;
+  for (const [at, key] of keys.entries())
+    await letGo(command, plan, key, `it was engaged already; ${stands[at]} stands in its place`);
+}
+
 /** Lets go of what was latched for a flip that the vendor has refused: an operator's stop stands in its place. A terminate stays. */
-export async function unlatchPending(command: Command, target: FlipTarget, keys: readonly string[], act: string): Promise<void> {
+export async function unlatchPending(command: Command, plan: FlipPlan, keys: readonly string[], act: string): Promise<void> {
+  const { target } = plan;
   if (target.tier === 'instance' && !target.isConversation) return;
   const [own] = keys;
-  if (own === undefined) return;
-  const words = { reason: `the source refused the flip; ${act} stands in its place`, by: 'offswitch', at: command.io.now() };
-  await command.place.mark(own, 'released', 0, { ...words, subject: target.subject ?? '' });
+  if (own !== undefined) await letGo(command, plan, own, `the source refused the flip; ${act} stands in its place`);
+}
+
+function letGo(command: Command, plan: FlipPlan, key: string, reason: string): Promise<void> {
+  const words = { reason, by: 'offswitch', at: command.io.now(), subject: plan.target.subject ?? '' };
+  return command.place.mark(key, 'released', lowest(plan), words);
 }
 
 const eachOf = (sessions: Iterable<string>): FlipTarget[] =>
@@ -83,15 +112,26 @@ export async function unlatchConversation(command: Command, target: FlipTarget, 
 }
 
 /**
- * Releases by act what the express lane left pending for this target, once the control has confirmed that the vendor says
- * released: no reading will do it, since none has said engaged yet. What awaits another history, of a vendor that was swapped, is
- * not meant. The ids of those that were released.
+ * What the express lane left pending for this target. What awaits another history, of a vendor that was swapped, is not meant. Asked
+ * before the vendor is: a stop that somebody makes meanwhile is not released.
  */
-export async function releasePending(command: Command, plan: FlipPlan, who: Who): Promise<readonly string[]> {
-  const released: string[] = [];
+export async function pendingOf(command: Command, plan: FlipPlan): Promise<readonly StoredStop[]> {
   const series = await seriesOf(command, plan);
-  for (const one of await command.place.stops()) {
-    if (!isPendingOf(one, plan.target, series)) continue;
+  return (await command.place.stops()).filter((one) => isPendingOf(one, plan.target, series));
+}
+
+/**
+ * Releases it by act, once the control has confirmed that the vendor says released: no reading will do it, since none has said
+ * engaged yet. The ids of those that were released.
+ */
+export async function releasePending(
+  command: Command,
+  plan: FlipPlan,
+  who: Who,
+  pending: readonly StoredStop[],
+): Promise<readonly string[]> {
+  const released: string[] = [];
+  for (const one of pending) {
     await command.place.mark(one.key, 'released', one.marks.engaged, {
       ...who,
       at: command.io.now(),

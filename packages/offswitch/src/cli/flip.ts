@@ -10,6 +10,7 @@ import { type Declared, flagFor, needDeclared } from './declared.ts';
 import { CommandError } from './failure.ts';
 import { inTime } from './in-time.ts';
 import { clean, paint } from './print.ts';
+import { seenAtVendor } from './seen.ts';
 import { askAll, statusIn } from './wire.ts';
 
 export interface FlipTarget {
@@ -28,6 +29,8 @@ export interface FlipPlan {
   /** What kept the switch from being looked at. */
   readonly warning: string | undefined;
   readonly above: number | undefined;
+  /** Of a vendor's switch: the highest position at which anybody has read it; see `seenAtVendor`. */
+  readonly seen: number | undefined;
   readonly declared: Declared;
 }
 
@@ -47,9 +50,12 @@ export async function planFlip(command: Command, target: FlipTarget): Promise<Fl
       inspection: undefined,
       warning: undefined,
       above: undefined,
+      seen: undefined,
       declared,
     };
   }
+  // The vendor is looked at meanwhile.
+  const asked = wired.file ? undefined : seenAtVendor(command, flag, target, declared.source.series);
   let inspection: Inspection | undefined;
   let warning: string | undefined;
   try {
@@ -61,7 +67,7 @@ export async function planFlip(command: Command, target: FlipTarget): Promise<Fl
     warning = `${wired.title} could not be asked about the switch: ${wordsOf(error)}`;
   }
   const above = wired.file ? await highestSeen(command, target, declared.source.series) : undefined;
-  return { target, flag, wired, refusal: undefined, inspection, warning, above, declared };
+  return { target, flag, wired, refusal: undefined, inspection, warning, above, seen: await asked, declared };
 }
 
 /** How long a vendor may take to say how the switch is set, before anybody is asked to confirm. Milliseconds. A stop must not wait for it. */

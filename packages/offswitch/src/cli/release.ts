@@ -6,7 +6,7 @@ import { type Command, type Done, done, stopOf, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { controlOf } from './control-of.ts';
 import { readDeclared } from './declared.ts';
-import { releasePending, unlatchConversation } from './express.ts';
+import { pendingOf, releasePending, unlatchConversation } from './express.ts';
 import { CommandError, exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
@@ -37,10 +37,11 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
           : '';
   await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
 
+  const before = await pendingOf(command, plan);
   const flip = await flipThrough(command, plan, plan.wired, 'release', who);
   tellFlip(command, plan.wired, flip);
   await unlatchConversation(command, target, flip);
-  const pending = await releasePending(command, plan, who);
+  const pending = await releasePending(command, plan, who, before);
   if (pending.length > 0) command.say('  ✓ what no process had read yet is released by act');
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
