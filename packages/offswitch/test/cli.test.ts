@@ -535,7 +535,7 @@ describe('with a process running', () => {
     expect(nobody.out).not.toContain('receipt:');
     bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
     const somebody = await bench.cli(['engage', 'user', 'u-1', '--reason', 'x', '--yes']);
-    const id = /receipt: offswitch receipts (\S+)/.exec(somebody.out)?.[1];
+    const id = /receipt: offswitch --state \S+ receipts (\S+)/.exec(somebody.out)?.[1];
     expect((await bench.cli(['receipts', String(id)])).code).toBe(0);
   });
   test('resume and resolve of what nobody knows are clear errors', async () => {

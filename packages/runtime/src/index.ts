@@ -4,6 +4,7 @@ export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export { ToolContext } from './call.ts';
 export { type CallContext, contextSession, currentCall } from './call-context.ts';
 export { type Clock, systemClock } from './clock.ts';
+export { commandFor } from './command-hint.ts';
 export { RuntimeError, type RuntimeErrorCode } from './error.ts';
 export type { RuntimeEvent, RuntimeListener } from './event.ts';
 export { type ControlAnswer, type ControlRequestOptions, requestControl } from './folder/control-request.ts';

@@ -1,7 +1,16 @@
 // follow.ts: waits until the running processes say that it is so, and says nothing sooner (S10).
 
 import type { Stop } from '@offswitch/core';
-import { awaitedSeries, parseStopKey, type Receipt, type Stage, seriesKey, stageNames, stages } from '@offswitch/runtime';
+import {
+  awaitedSeries,
+  commandFor,
+  parseStopKey,
+  type Receipt,
+  type Stage,
+  seriesKey,
+  stageNames,
+  stages,
+} from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
 import { silentOnes } from './preview.ts';
 import { clean, count, paint } from './print.ts';
@@ -151,5 +160,5 @@ export function tellFollowed(command: Command, followed: Followed): void {
     command.say(paint(io, 'yellow', `  ! ${clean(one)}`));
   // One that covers nobody goes with its stop: it would be gone when somebody looks.
   const [first] = followed.receipts.filter((one) => one.sessions.length > 0);
-  if (first) command.say(`  receipt: offswitch receipts ${clean(first.id)}`);
+  if (first) command.say(`  receipt: ${commandFor({ location: command.place.folder })} receipts ${clean(first.id)}`);
 }

@@ -1,5 +1,6 @@
 // sessions.ts: who runs, as a tree, and for each what holds it and why.
 
+import { commandFor } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
 import { notTakenUp } from './left-behind.ts';
@@ -47,7 +48,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
   for (const one of shown) {
     for (const call of one.unknownCalls) {
       command.say(
-        `${clean(one.id)}: nobody knows whether ${clean(call.id)} (${clean(call.name)}) happened; offswitch resolve ${clean(one.id)} ${clean(call.id)} --happened | --did-not`,
+        `${clean(one.id)}: nobody knows whether ${clean(call.id)} (${clean(call.name)}) happened; ${commandFor({ location: command.place.folder })} resolve ${clean(one.id)} ${clean(call.id)} --happened | --did-not`,
       );
     }
   }
