@@ -21,6 +21,7 @@ export interface ContractKit {
   readonly noticesLoss: boolean;
   readonly ownsVendor: boolean;
   readonly standardReasons: boolean;
+  readonly everyFlagIsBoolean: boolean;
   readonly openWithinMs: number;
   readonly staleWithinMs: number;
 }
@@ -32,6 +33,7 @@ export function contractKit(
     noticesLoss = true,
     ownsVendor = true,
     standardReasons = true,
+    everyFlagIsBoolean = false,
     openWithinMs = 5000,
     staleWithinMs = 10_000,
   }: SourceContractOptions,
@@ -67,6 +69,7 @@ export function contractKit(
     noticesLoss,
     ownsVendor,
     standardReasons,
+    everyFlagIsBoolean,
     openWithinMs,
     staleWithinMs,
   };

@@ -1,7 +1,7 @@
 // source-contract-life.ts: opening, closing, what is left behind, and what must not end the process.
 
 import { expect, test } from 'vitest';
-import { activeResources, leaked } from './active-resources.ts';
+import { leaked, settledResources } from './active-resources.ts';
 import { read } from './definite.ts';
 import { watchHost } from './host-watch.ts';
 import { readingLatch } from './reading-latch.ts';
@@ -73,7 +73,7 @@ export function testLife({ made, opened, unowned, global, user, openWithinMs, no
     async ({ skip }) => {
       const harness = await made();
       if (!harness.unanswered) skip('the harness has no vendor that does not answer');
-      const before = activeResources();
+      const before = await settledResources();
       const source = await harness.unanswered!();
       const opening = source.open();
       await source.close();
@@ -85,7 +85,7 @@ export function testLife({ made, opened, unowned, global, user, openWithinMs, no
   );
 
   test.runIf(ownsVendor)('leaves no timer, socket or watcher behind', async () => {
-    const before = activeResources();
+    const before = await settledResources();
     const harness = await unowned();
     await harness.source.open();
     await harness.engage(global);

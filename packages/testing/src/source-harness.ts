@@ -70,6 +70,8 @@ export interface SourceContractOptions {
   readonly ownsVendor?: boolean;
   /** False where reasons of other flags are the vendor's own words and not OpenFeature's. Default true. */
   readonly standardReasons?: boolean;
+  /** True where every flag answers as a boolean too, on or off, whatever else it carries (Unleash). Default false. */
+  readonly everyFlagIsBoolean?: boolean;
   /** Longest that a silent vendor may pass for a fresh one. Milliseconds. Default 10000. */
   readonly staleWithinMs?: number;
 }

@@ -34,12 +34,23 @@ export type Broken =
   /** A release at the vendor is not believed. */
   | 'never releases'
   /** A read during trouble throws. */
-  | 'throws from read';
+  | 'throws from read'
+  /** It waits for the vendor as long as it takes. */
+  | 'opens for ever'
+  /** Changes are taken and nobody is told. */
+  | 'keeps changes to itself'
+  /** Two environments are one series. */
+  | 'takes every environment for the same'
+  /** A timer goes on after `close`. */
+  | 'leaves a timer behind'
+  /** An id is a prefix. */
+  | 'matches by the beginning of an id';
 
 const staleAfterMs = 60;
 const tickMs = 10;
 
-export function smallSource(vendor: SmallVendor, broken?: Broken, series = 'small:test'): SwitchSource {
+export function smallSource(vendor: SmallVendor, broken?: Broken, environment = 'small:test'): SwitchSource {
+  const series = broken === 'takes every environment for the same' ? 'small' : environment;
   const listeners = new Set<(change: SourceChange) => void>();
   const wasEngaged = new Set<string>();
   let health: SourceHealth = { state: 'starting', since: Date.now(), why: 'not opened' };
@@ -95,7 +106,7 @@ export function smallSource(vendor: SmallVendor, broken?: Broken, series = 'smal
     lastContact = performance.now();
     seen = set;
     if (health.state !== 'fresh') become('fresh');
-    else tell({});
+    else if (broken !== 'keeps changes to itself') tell({});
   };
   const connect = (): void => {
     if (disconnect || hasGivenUp || health.state === 'closed') return;
@@ -139,7 +150,11 @@ export function smallSource(vendor: SmallVendor, broken?: Broken, series = 'smal
     const isLenient = broken === 'takes the fallback of the caller' || broken === 'lifts on an empty set';
     if (!flag && !isLenient) return unknown('not-found', `there is no ${key}`);
     if (typeof flag?.engaged === 'string') return unknown('wrong-type', `${key} is a string`);
-    const isEngaged = flag?.engaged === true || (id !== undefined && flag?.targets.includes(id) === true);
+    const isEngaged =
+      flag?.engaged === true ||
+      (id !== undefined &&
+        flag?.targets.some((one) => one === id || (broken === 'matches by the beginning of an id' && id.startsWith(one))) ===
+          true);
     if (broken === 'never releases' && !isEngaged && wasEngaged.has(key)) return unknown('error', 'not sure');
     if (isEngaged) wasEngaged.add(key);
     return { state: isEngaged ? 'engaged' : 'released', origin, position };
@@ -150,7 +165,12 @@ export function smallSource(vendor: SmallVendor, broken?: Broken, series = 'smal
       connect();
       ticker ??= setInterval(tick, tickMs);
       lastContact = performance.now();
-      await waitUntil(this, 1000, () => health.state === 'fresh');
+      const isPatient = broken === 'opens for ever';
+      await waitUntil(
+        this,
+        isPatient ? 8000 : 1000,
+        () => health.state !== 'starting' && !(isPatient && health.state === 'stale'),
+      );
     },
     read: (flag, subject) =>
       answer(flag.key, flag.tier === 'user' ? subject?.userId : flag.tier === 'instance' ? subject?.sessionId : undefined),
@@ -163,7 +183,7 @@ export function smallSource(vendor: SmallVendor, broken?: Broken, series = 'smal
       return () => listeners.delete(own);
     },
     async close() {
-      clearInterval(ticker);
+      if (broken !== 'leaves a timer behind') clearInterval(ticker);
       disconnect?.();
       become('closed');
       listeners.clear();
@@ -212,7 +232,7 @@ export async function smallHarness(switches: KillSwitches, broken?: Broken): Pro
     stall: async () => vendor.inject('black-hole'),
     async serveOlder() {
       vendor.inject('older-version');
-      await seen();
+      await new Promise((resolve) => setImmediate(resolve));
     },
     async feed(text) {
       vendor.feed(text);
