@@ -64,7 +64,7 @@ export function poll(options: PollOptions, listener: FeedListener): Feed {
   let abort: AbortController | undefined;
 
   const ask = async (signal: AbortSignal): Promise<void> => {
-    const token = await options.token();
+    const token = await before(signal, Promise.resolve(options.token()), 'there was no token to ask with');
     const sentAt = monotonic();
     const response = await options.fetch(url, {
       headers: {
@@ -97,8 +97,9 @@ export function poll(options: PollOptions, listener: FeedListener): Feed {
     } catch (error) {
       throw new Garbage(`${url} answered something that is no set of flags: ${messageOf(error)}`, true);
     }
-    // Of what was not taken the ETag is not kept: "unchanged since then" would pass for "as we hold it".
-    if (listener.data(data, sentAt)) etag = tag;
+    // Of what was not taken no ETag is kept, neither its own ("unchanged since then" would pass for "as we hold it") nor the one
+    // before: the next answer is whole, and tells by itself whether it is what we hold.
+    etag = listener.data(data, sentAt) ? tag : undefined;
   };
   const waitMs = (retryAfterMs: number): number => {
     const { pollMs } = options;
@@ -190,6 +191,20 @@ function retryAfterOf(response: Response): number {
   if (text === null) return 0;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return Number.isFinite(ms) ? Math.max(0, ms) : 0;
+}
+
+/** The work's answer, or a rejection once the time is over: a vault that hangs may not end the asking. */
+async function before<T>(signal: AbortSignal, work: Promise<T>, why: string): Promise<T> {
+  let over = (): void => {};
+  const late = new Promise<never>((_resolve, reject) => {
+    over = () => reject(new Error(`${why}: ${messageOf(signal.reason)}`));
+    signal.addEventListener('abort', over, { once: true });
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    signal.removeEventListener('abort', over);
+  }
 }
 
 /** The innermost words: fetch hides the reason in a cause. No headers are in there, and so no token. */

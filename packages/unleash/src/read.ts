@@ -5,6 +5,8 @@ import { type Origin, type Position, type Reading, type Subject, type SwitchFlag
 import type { Context } from 'unleash-client';
 import type { Flag, FlagData } from './flag-data.ts';
 import {
+  type Constraint,
+  dependsOnReader,
   doubtAbout,
   isKnownStrategy,
   isOnForAll,
@@ -156,8 +158,17 @@ function readScoped(input: ReadInput, flag: SwitchFlag, subject: Subject, found:
   const isNamed = !facts.named || [...facts.named].some(([field, ids]) => ids.has(fieldOf(context, field) ?? ''));
   const value = (isNamed || !flag.engagedWhen) && evaluate(flag.key, context);
   if (value === flag.engagedWhen) return { state: 'engaged', origin, position, ...wordsFor(facts, context) };
-  if (facts.doubt === undefined) return { state: 'released', origin, position };
+  if (facts.doubt === undefined)
+    return { state: 'released', origin, position: isReadersOwn(input, facts, context) ? { series: position.series } : position };
   return unknown('error', `flag ${JSON.stringify(found.name)} cannot be read: ${facts.doubt}`);
+}
+
+/** Released here and now, and perhaps not elsewhere or a moment ago: that permits, and releases no stop (S3). */
+function isReadersOwn({ data }: ReadInput, facts: Facts, context: Context): boolean {
+  if (facts.named) return false;
+  const constraintsOf = (id: number): readonly Constraint[] =>
+    (data.segments.get(id)?.constraints ?? []) as readonly Constraint[];
+  return facts.strategies.some((one) => dependsOnReader(one, constraintsOf, (field) => fieldOf(context, field)));
 }
 
 function isUntargeted({ evaluate }: ReadInput, flag: SwitchFlag, facts: Facts): boolean {

@@ -118,6 +118,35 @@ export function doubtAbout(
   return undefined;
 }
 
+/** What a reader is, and not whom it asks about: it differs from process to process, and the time from moment to moment. */
+const readersOwn = new Set(['appName', 'currentTime', 'environment', 'remoteAddress']);
+
+/**
+ * Could this strategy be on for these ids in another process, or at another hour? Then its "not on" here is no release: nobody
+ * has changed anything. `field` answers an id that is asked about; an application's own strategy may look at anything.
+ */
+export function dependsOnReader(
+  strategy: Strategy,
+  segmentConstraints: (id: number) => readonly Constraint[],
+  field: (name: string) => string | undefined,
+): boolean {
+  if (strategy.disabled === true) return false;
+  const all = [...(strategy.constraints ?? []), ...(strategy.segments ?? []).flatMap((id) => segmentConstraints(id))];
+  const isAbout =
+    !isKnownStrategy(strategy.name) ||
+    strategy.name === 'applicationHostname' ||
+    strategy.name === 'remoteAddress' ||
+    all.some((one) => readersOwn.has(one.contextName));
+  if (!isAbout) return false;
+  // A list of ids that holds none of these keeps it from ever being on for them.
+  return !all.some((one) => {
+    if (readersOwn.has(one.contextName) || one.operator !== 'IN' || one.inverted === true || one.caseInsensitive === true)
+      return false;
+    const id = field(one.contextName);
+    return Array.isArray(one.values) && !one.values.some((value) => typeof value === 'string' && value.trim() === id);
+  });
+}
+
 /** The ids a strategy names in one field, where that is all it asks; `undefined` for any other shape. As the evaluator does, values are trimmed. */
 export function namedBy(strategy: Strategy): { readonly field: string; readonly ids: readonly string[] } | undefined {
   const [constraint, ...more] = strategy.constraints ?? [];

@@ -58,7 +58,7 @@ export function unleash(options: UnleashOptions | UnleashClientOptions): Unleash
       isBehind = highest !== undefined && next.revision !== undefined && next.revision < highest;
       if (isBehind) {
         // One server of several may be a second behind. If it stays so, the database was put back to an older state.
-        behind = `${location} sent revision ${next.revision}, older than ${highest} already seen; if its database was restored, restart this process and release by hand what is still stopped`;
+        behind = `${location} sent revision ${next.revision}, older than ${highest} already seen; if its database was restored, give this source another series, restart this process and release by hand what is still stopped`;
         fresh.fault(behind, false);
         return false;
       }
@@ -193,7 +193,11 @@ function settingsOf(options: UnleashOptions | UnleashClientOptions): Settings {
     const value = typeof given === 'function' ? await given() : given;
     const problem = wrongWithToken(value);
     if (problem !== undefined) throw new Error(problem);
-    scope ??= scopeOf(value) ?? hash(value);
+    const own = scopeOf(value);
+    // Its history is another, and the server counts both with one number: its "released" would pass for a release of ours.
+    if (own !== undefined && scope !== undefined && environmentOf(own) !== environmentOf(scope))
+      throw new Error(`the token is one of ${own}, and this source reads ${scope}; make a source of its own for it`);
+    scope ??= own ?? hash(value);
     return value;
   };
   const requestTimeoutMs = positive('requestTimeoutMs', options.requestTimeoutMs ?? 5000);
@@ -228,6 +232,9 @@ function positive(name: string, value: number): number {
   if (Number.isFinite(value) && value > 0) return value;
   throw new UnleashSwitchError('bad_configuration', `${name} must be more than 0 milliseconds`);
 }
+
+/** Undefined for the scope of a token that names none. */
+const environmentOf = (scope: string): string | undefined => scope.split(':')[1];
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
 
