@@ -37,6 +37,8 @@ const words = {
 export function resultsOf(report, isMeasured) {
   const bySource = new Map();
   for (const file of report.testResults) {
+    // The sources in the tests of the contract itself are nobody's.
+    if (/[\\/]packages[\\/]testing[\\/]/.test(file.name ?? '')) continue;
     for (const { meta } of file.assertionResults) {
       const result = meta?.offswitchFault;
       if (!result || (result.isMeasured === true) !== isMeasured) continue;

@@ -49,6 +49,14 @@ describe('the table of faults', () => {
     assert.match(table(resultsOf(report(measured), true), kinds), /\*\*stop lifted\*\*, nothing is said/);
   });
 
+  test('leaves out the sources that the contract itself is tested with', () => {
+    const file = {
+      name: '/x/packages/testing/test/a.test.ts',
+      ...report({ ...held, fault: 'drop', source: 'small' }).testResults[0],
+    };
+    assert.equal(resultsOf({ testResults: [file] }, false).size, 0);
+  });
+
   test('goes where the page has a place for it, and nowhere else', () => {
     assert.equal(between('a <!-- x:begin --> old <!-- x:end --> b', 'x', 'new'), 'a <!-- x:begin -->\n\nnew\n\n<!-- x:end --> b');
     assert.throws(() => between('no place', 'x', 'new'));
