@@ -5,7 +5,7 @@
 
 import { type ClientOptions, type FeatureResult, GrowthBookClient } from '@growthbook/growthbook';
 import { type Reading, type Subject, type SwitchFlag, unknown } from '@offswitch/core';
-import type { Features, Payload } from './payload.ts';
+import { type Features, isObject, type Payload } from './payload.ts';
 
 export type Attributes = Readonly<Record<string, unknown>>;
 
@@ -60,6 +60,18 @@ export function dataSet(payload: Payload, canaryKey: string, application: Client
     return is;
   };
 
+  const groups = isObject(payload.forSdk.savedGroups) ? payload.forSdk.savedGroups : {};
+  const lacking = new Map<string, string | undefined>();
+  /** A saved group that the feature asks for and the payload has not: to the SDK it is an empty list, which releases everybody in it. */
+  const lackingGroup = (key: string): string | undefined => {
+    if (!lacking.has(key))
+      lacking.set(
+        key,
+        groupsIn(features[key]?.rules).find((id) => !Object.hasOwn(groups, id) || !isGroup(groups[id])),
+      );
+    return lacking.get(key);
+  };
+
   return {
     n: payload.n,
     features,
@@ -78,6 +90,12 @@ export function dataSet(payload: Payload, canaryKey: string, application: Client
           'untargeted',
           `${flag.key} is on for everybody, so it stops nobody; take the rule without a condition away, or set its default back`,
         );
+      const group = said === 'released' ? lackingGroup(flag.key) : undefined;
+      if (group !== undefined)
+        return cannotTell(
+          'error',
+          `${flag.key} asks for the saved group ${group}, which the payload has not, so nobody can tell who is in it; is it archived, or does a proxy leave savedGroups out?`,
+        );
       return said;
     },
     evaluate(key, attributes) {
@@ -86,6 +104,24 @@ export function dataSet(payload: Payload, canaryKey: string, application: Client
       return ofApplication.evalFeature<unknown, string>(key, { attributes });
     },
   };
+}
+
+const groupOperators = ['$inGroup', '$notInGroup', '$savedGroup'];
+
+/** The ids of the saved groups that a condition, or a list of rules, asks for. */
+function groupsIn(condition: unknown): string[] {
+  if (Array.isArray(condition)) return condition.flatMap(groupsIn);
+  if (!isObject(condition)) return [];
+  return Object.entries(condition).flatMap(([operator, operand]) => {
+    if (!groupOperators.includes(operator)) return groupsIn(operand);
+    const id = isObject(operand) ? operand.id : operand;
+    return typeof id === 'string' ? [id] : [];
+  });
+}
+
+/** A list of ids, plain or with its attribute, or a condition. */
+function isGroup(group: unknown): boolean {
+  return Array.isArray(group) || (isObject(group) && (Array.isArray(group.values) || isObject(group.condition)));
 }
 
 type Unknown = Extract<Reading, { state: 'unknown' }>;

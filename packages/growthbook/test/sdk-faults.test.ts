@@ -17,6 +17,7 @@ import { until } from './until.ts';
 
 const switches = defineKillSwitches({ global: { authorized: ['on-call'] }, features: {}, user: { authorized: ['support'] } });
 const { global } = switches;
+const user = switches.user!;
 const key = global.key;
 const on = { defaultValue: true };
 const off = { defaultValue: false };
@@ -208,6 +209,34 @@ describe('a kill that was seen', () => {
     server.setFeature(key, off);
     await until1(source, 'released, live');
   });
+
+  test.each([
+    ['is not in the payload', {}],
+    ['is no list', { grp_1: { type: 'list' } }],
+  ])(
+    'stands when the saved group that names its subject %s, which the SDK takes for an empty one (S3)',
+    async (_, savedGroups) => {
+      const server = await scripted();
+      const source = await opened(server);
+      await streamed(server, source);
+      const features = {
+        ...(server.payload().features as Record<string, unknown>),
+        [user.key]: { defaultValue: false, rules: [{ force: true, condition: { userId: { $inGroup: 'grp_1' } } }] },
+      };
+      const read = (userId: string): string => source.read(user, { userId }).state;
+      const sends = async (groups: Record<string, unknown>, n: number): Promise<void> => {
+        const dateUpdated = new Date(Date.now() + n).toISOString();
+        server.override({ features, dateUpdated, savedGroups: groups });
+        await source.refresh();
+      };
+      await sends({ grp_1: ['u-1', 'nobody'] }, 1000);
+      expect([read('u-1'), read('u-2')]).toEqual(['engaged', 'released']);
+      await sends(savedGroups, 2000);
+      expect([read('u-1'), read('u-2')]).toEqual(['unknown', 'unknown']);
+      await sends({ grp_1: { type: 'list', attributeKey: 'userId', values: ['nobody'] } }, 3000);
+      expect([read('u-1'), read('u-2')]).toEqual(['released', 'released']);
+    },
+  );
 
   test('stands when two encrypted payloads come at once, a large one and then a small one', async () => {
     const encryptionKey = randomBytes(16).toString('base64');
