@@ -64,7 +64,12 @@ export function createCustody(): Custody {
       const before = held;
       const had = hasData;
       held = { flags: new Map(all.flags), segments: new Map(all.segments) };
-      gone.clear();
+      for (const namespace of namespaces) {
+        // Left out, it may come back as it was, and never older: an answer that lags is no history.
+        for (const [key, { version }] of before[namespace])
+          if (!held[namespace].has(key)) gone.set(`${namespace}/${key}`, version - 1);
+        for (const key of held[namespace].keys()) gone.delete(`${namespace}/${key}`);
+      }
       hasData = true;
       if (!had) return undefined;
       const changed = (namespace: Namespace): string[] =>

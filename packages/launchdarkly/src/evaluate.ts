@@ -33,7 +33,14 @@ function isOnForEverybody(item: StoreItem, variations: readonly unknown[], engag
   );
 }
 
-export function readingOf(flag: SwitchFlag, detail: LdDetail, origin: Origin, position: Position): Reading {
+/** `missing`: segments the flag asks and that are not there, so that nobody could be found in them. */
+export function readingOf(
+  flag: SwitchFlag,
+  detail: LdDetail,
+  origin: Origin,
+  position: Position,
+  missing: readonly string[] = [],
+): Reading {
   const { value, variationIndex, reason } = detail;
   if (variationIndex === undefined || variationIndex === null) {
     const kind = String(reason?.kind);
@@ -48,6 +55,14 @@ export function readingOf(flag: SwitchFlag, detail: LdDetail, origin: Origin, po
   if (typeof value !== 'boolean')
     return unknown('wrong-type', `flag ${flag.key} serves ${kindOf(value)}; a switch is a boolean flag`);
   const isEngaged = value === flag.engagedWhen;
+  if (!isEngaged && missing.length > 0)
+    return unknown(
+      'error',
+      `flag ${flag.key} asks the segment ${missing.join(', ')}, which did not come with it; restore it, or take its rule out`,
+    );
+  // A prerequisite moves without the flag: that it fails is no release, nor is it one after any later edit of the flag.
+  if (!isEngaged && reason?.kind === 'PREREQUISITE_FAILED')
+    return { state: 'released', origin, position: { series: position.series } };
   const segments = reason?.bigSegmentsStatus;
   if (segments === undefined || segments === 'HEALTHY') return { state: isEngaged ? 'engaged' : 'released', origin, position };
   // The list itself was not to be had, and LaunchDarkly then takes everybody for no member of it.

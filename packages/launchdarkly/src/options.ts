@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import { LaunchDarklyError } from './error.ts';
+import { wrongInHeader } from './header.ts';
 import type { LaunchDarklySdk, LdClient } from './sdk.ts';
 
 export interface LaunchDarklyOptions {
@@ -80,6 +81,8 @@ export function settle(options: LaunchDarklyOptions): Settled {
       'bad_configuration',
       'the sdkKey is empty; give the one of the environment (LAUNCHDARKLY_SDK_KEY, as a rule)',
     );
+  const wrong = wrongInHeader(sdkKey);
+  if (wrong !== undefined) throw new LaunchDarklyError('bad_configuration', `the sdkKey ${wrong}`);
   if (client !== undefined && typeof client.variationDetail !== 'function')
     throw new LaunchDarklyError('bad_configuration', 'the client is no LaunchDarkly server client: it has no variationDetail');
   if (options.series === '') throw new LaunchDarklyError('bad_configuration', 'series is empty; leave it out for the default');

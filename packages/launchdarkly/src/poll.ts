@@ -38,15 +38,21 @@ export function openPoll(options: PollOptions): Poll {
     current = own;
     const askedAt = performance.now();
     try {
-      const headers = { ...options.headers, 'accept-encoding': 'gzip', ...(etag === undefined ? {} : { 'if-none-match': etag }) };
+      const headers = {
+        ...options.headers,
+        'accept-encoding': 'gzip',
+        'cache-control': 'no-cache',
+        ...(etag === undefined ? {} : { 'if-none-match': etag }),
+      };
       const response = await get(options.url, { ...options, headers, signal: own.signal });
-      if (response.statusCode === 304) {
+      if (response.statusCode === 304 && etag !== undefined) {
         response.resume();
         options.answered(undefined, askedAt);
         return 0;
       }
       if (response.statusCode !== 200) {
-        response.resume();
+        // Its text may never end; nobody waits for it.
+        response.destroy();
         options.trouble(statusText(response.statusCode, 'poll'));
         return waitOf(response);
       }

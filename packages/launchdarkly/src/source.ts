@@ -12,7 +12,7 @@ import { closeQuietly, createFeed, feedUrl } from './feed.ts';
 import { createFreshness } from './freshness.ts';
 import { createListeners } from './listeners.ts';
 import { type LaunchDarklyOptions, type Settled, settle } from './options.ts';
-import { positionOf } from './position.ts';
+import { standingOf } from './position.ts';
 import { resolveWith } from './resolve.ts';
 import { answersAtOnce, type LaunchDarklySdk, type LdClient, type LdDetail, loadSdk, silent } from './sdk.ts';
 import { createStore } from './store.ts';
@@ -129,9 +129,13 @@ function connectedSource(sdkKey: string, options: LaunchDarklyOptions, settled: 
     usage.note(flag.key);
     const fault = faultOf(flag, item);
     if (fault) return fault;
+    const { n, missing, segments } = standingOf(flag, item, store);
     // Accepted and not yet with the SDK: what it answers is the state before.
-    const isLive = health.state === 'fresh' && custody.versionOf('flags', flag.key) === item.version;
-    const position = { series, n: positionOf(flag, item, store) };
+    const isLive =
+      health.state === 'fresh' &&
+      custody.versionOf('flags', flag.key) === item.version &&
+      segments.every((key) => custody.versionOf('segments', key) === store.item('segments', key)?.version);
+    const position = n === undefined ? { series } : { series, n };
     const origin = isLive ? 'live' : 'cached';
     const failed = (error: unknown): Reading =>
       unknown('error', `the evaluation of ${flag.key} failed: ${error instanceof Error ? error.message : String(error)}`);
@@ -139,14 +143,15 @@ function connectedSource(sdkKey: string, options: LaunchDarklyOptions, settled: 
     if (!isSync)
       return evaluator
         .variationDetail(flag.key, context, undefined)
-        .then((detail) => readingOf(flag, detail, origin, position), failed);
+        .then((detail) => readingOf(flag, detail, origin, position, item.on === true ? missing : []), failed);
     let answered: LdDetail | undefined;
     const later = evaluator.variationDetail(flag.key, context, undefined, (_error, detail) => {
       answered = detail;
     });
-    if (!answered) return later.then((detail) => readingOf(flag, detail, origin, position), failed);
+    if (!answered)
+      return later.then((detail) => readingOf(flag, detail, origin, position, item.on === true ? missing : []), failed);
     later.catch(() => {});
-    return readingOf(flag, answered, origin, position);
+    return readingOf(flag, answered, origin, position, item.on === true ? missing : []);
   };
 
   return {

@@ -7,7 +7,7 @@ export interface ApiOptions {
   readonly baseUrl: string;
   /** The end of each single call. Milliseconds. */
   readonly timeoutMs: number;
-  /** Longest that rate limits and conflicts are waited out, all together, for one order. Milliseconds. */
+  /** Longest that rate limits and conflicts are waited out for one call. Milliseconds. */
   readonly patienceMs: number;
   readonly now: () => number;
 }
@@ -25,19 +25,22 @@ type Method = 'GET' | 'POST' | 'PATCH';
 const semanticPatch = 'application/json; domain-model=launchdarkly.semanticpatch';
 /** Between two tries after a conflict. Milliseconds; grows with each. */
 const conflictWaitMs = 50;
+/** The same after a 429, at least: by a clock that is ahead of LaunchDarkly's every reset is over already. */
+const limitedWaitMs = 100;
 
 export function createApi(options: ApiOptions): Api {
   const call = async (method: Method, path: string, body?: object): Promise<Response> => {
-    const until = options.now() + options.patienceMs;
+    // Not by the wall clock, which may stand or be set while this waits.
+    const until = performance.now() + options.patienceMs;
     for (let attempt = 1; ; attempt++) {
       const response = await send(options, method, path, body);
       const waitMs =
         response.status === 429
-          ? waitOf(response.headers, options.now())
+          ? Math.max(limitedWaitMs * attempt, waitOf(response.headers, options.now()))
           : response.status === 409 && method === 'PATCH'
             ? conflictWaitMs * attempt
             : undefined;
-      if (waitMs === undefined || options.now() + waitMs > until) return response;
+      if (waitMs === undefined || performance.now() + waitMs > until) return response;
       await response.body?.cancel();
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }

@@ -2,6 +2,7 @@
 
 import type { Flip, Order, SwitchControl } from '@offswitch/core';
 import { LaunchDarklyError } from '../error.ts';
+import { wrongInHeader } from '../header.ts';
 import { createApi } from './api.ts';
 import { everybodyFails, forEverybody, forTarget, type Instruction, targetFails, untargeted, wouldStopOthers } from './flip.ts';
 import { readHistory } from './history.ts';
@@ -29,7 +30,7 @@ export interface LaunchDarklyControlOptions {
   readonly isEnded?: (session: string) => boolean;
   /** The end of each single call. Milliseconds, default 5000. */
   readonly timeoutMs?: number;
-  /** Longest that rate limits and conflicts are waited out. Milliseconds, default 10000. */
+  /** Longest that rate limits and conflicts are waited out, for each call. Milliseconds, default 10000. */
   readonly patienceMs?: number;
   /** Epoch milliseconds. Default `Date.now`. */
   readonly now?: () => number;
@@ -43,6 +44,8 @@ export function launchDarklyControl(options: LaunchDarklyControlOptions): Switch
     if (typeof options[field] !== 'string' || options[field].trim() === '')
       throw new LaunchDarklyError('bad_configuration', `${field} is empty; give the ${field} of your LaunchDarkly account`);
   }
+  const wrong = wrongInHeader(options.token);
+  if (wrong !== undefined) throw new LaunchDarklyError('bad_configuration', `the token ${wrong}`);
   const now = options.now ?? Date.now;
   const warn = options.warn ?? ((message: string) => process.emitWarning(message, 'OffswitchWarning'));
   const api = createApi({

@@ -24,6 +24,11 @@ export async function provisionFlags(api: Api, place: Place, switches: KillSwitc
       continue;
     }
     const isListed = flag.tier === 'instance' && place.segment !== undefined;
+    const foreign = isListed ? await foreignSegment(api, place) : undefined;
+    if (foreign !== undefined) {
+      steps.push({ key: flag.key, change: 'refuse', detail: foreign });
+      continue;
+    }
     const where = isListed ? `, with the segment ${place.segment}` : '';
     const detail = `permanent boolean flag${where}, released; engaged when ${flag.engagedWhen}. ${flag.effect}`;
     if (apply) {
@@ -42,6 +47,8 @@ async function completed(api: Api, place: Place, flag: SwitchFlag, existing: Res
     const isOurs = existing.tags?.includes(tag) === true;
     const isUnfinished = isOurs && flag.tier === 'instance' && place.segment !== undefined && segmentOf(view) === undefined;
     if (!isUnfinished) return { key: flag.key, change: 'keep', detail: 'it is there and can be read; inspect says more' };
+    const foreign = await foreignSegment(api, place);
+    if (foreign !== undefined) return { key: flag.key, change: 'refuse', detail: foreign };
     if (apply) await listThroughSegment(api, place, flag);
     return {
       key: flag.key,
@@ -53,6 +60,17 @@ async function completed(api: Api, place: Place, flag: SwitchFlag, existing: Res
       return { key: flag.key, change: 'refuse', detail: error.message };
     throw error;
   }
+}
+
+/** Why the segment cannot be used: everybody whom somebody else lists there would be terminated. Undefined: it can. */
+async function foreignSegment(api: Api, { project, environment, segment }: Place): Promise<string | undefined> {
+  if (segment === undefined) return undefined;
+  const existing = await api.find<RestSegment>(`segments/${project}/${environment}/${encodeURIComponent(segment)}`);
+  if (!existing || existing.tags?.includes(tag) === true) return undefined;
+  const { included = [], includedContexts = [], rules = [], unbounded = false } = existing;
+  const isEmpty = included.length === 0 && includedContexts.every((one) => one.values.length === 0) && rules.length === 0;
+  if (isEmpty && !unbounded) return undefined;
+  return `the segment ${segment} is there and was not made for this, so whoever it lists would be terminated; give another name as \`segment\`, or, if it is meant, tag it ${tag}`;
 }
 
 async function create(api: Api, { project }: Place, flag: SwitchFlag): Promise<void> {

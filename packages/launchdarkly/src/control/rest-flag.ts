@@ -48,6 +48,10 @@ export interface RestFlag {
 
 export interface RestSegment {
   readonly key: string;
+  readonly tags?: readonly string[];
+  readonly rules?: readonly unknown[];
+  /** A big segment: whom it lists is not shown. */
+  readonly unbounded?: boolean;
   readonly included?: readonly string[];
   readonly includedContexts?: readonly { readonly contextKind: string; readonly values: readonly string[] }[];
 }

@@ -23,10 +23,15 @@ export function commentOf({ action, target, by, reason }: FlipComment): string {
 export function readComment(comment: unknown): FlipComment | undefined {
   const [, action, kind, id, by, reason] = (typeof comment === 'string' && shape.exec(comment)) || [];
   if (action === undefined || by === undefined || reason === undefined) return undefined;
-  return {
-    action: action as Flip['action'],
-    ...(kind !== undefined && id !== undefined ? { target: { kind, id: JSON.parse(id) as string } } : {}),
-    by: JSON.parse(by) as string,
-    reason,
-  };
+  try {
+    return {
+      action: action as Flip['action'],
+      ...(kind !== undefined && id !== undefined ? { target: { kind, id: JSON.parse(id) as string } } : {}),
+      by: JSON.parse(by) as string,
+      reason,
+    };
+  } catch {
+    // Written by hand: quoted, and not as JSON quotes.
+    return undefined;
+  }
 }
