@@ -225,6 +225,35 @@ describe('a flip', () => {
     expect(error.message).toContain('by hand');
   });
 
+  test('of a user is refused where a rule before it lets everybody run, whether or not the SDK endpoint can be asked', async () => {
+    const { server, options } = await setup();
+    const { clientKey: _, ...blind } = options;
+    const control = growthBookControl(blind);
+    server.edit(({ features }) =>
+      features.get(user.key)!.rules.unshift({ type: 'force', value: 'false', enabled: true, allEnvironments: true }),
+    );
+    const error = await rejected(control.engage({ flag: user, target: 'u-1', ...words }));
+    expect(error).toMatchObject({ code: 'flag_invalid', message: expect.stringContaining('before the one for userId') });
+    expect((await control.release({ flag: user, target: 'u-1', ...words })).changed).toBe(false);
+  });
+
+  test('of a switch with a prerequisite is not confirmed where nobody can look at what agents get', async () => {
+    const { server, options } = await setup();
+    const { clientKey: _, ...blind } = options;
+    const control = growthBookControl(blind);
+    server.edit(({ features }) => features.get(global.key)!.prerequisites.push('billing'));
+    const error = await rejected(control.engage({ flag: global, ...words }));
+    expect(error).toMatchObject({ code: 'not_confirmed', message: expect.stringContaining('prerequisite') });
+  });
+
+  test('finds no rule where there is one for all environments, and provisioning adds what it says is missing', async () => {
+    const { server, control } = await setup();
+    server.edit(({ features }) => Object.assign(features.get(user.key)!.rules[0]!, { allEnvironments: true, environments: [] }));
+    expect(await rejected(control.engage({ flag: user, target: 'u-1', ...words }))).toMatchObject({ code: 'flag_missing' });
+    await control.provision(contractSwitches, { apply: true });
+    expect((await control.engage({ flag: user, target: 'u-1', ...words })).changed).toBe(true);
+  });
+
   test('is not confirmed when agents would not get it', async () => {
     const { server, control } = await setup();
     server.override(server.payload());

@@ -7,7 +7,7 @@ import type { SwitchFlag } from '@offswitch/core';
 import { GrowthBookError } from '../error.ts';
 import { type Api, memberOf } from './api.ts';
 import { type Asked, confirmAtSdk } from './confirm.ts';
-import { type Feature, type Group, groupOf, isOnRule, type Rule, valueForEverybody } from './model.ts';
+import { type Feature, type Group, groupOf, isOnRule, isShadowed, type Rule, targetRuleOf, valueForEverybody } from './model.ts';
 import type { ControlSettings } from './options.ts';
 import { type Words, writeWords } from './words.ts';
 
@@ -29,6 +29,11 @@ export async function flip(api: Api, settings: ControlSettings, asked: Flipping)
     ? await flipTarget(api, settings, asked, feature)
     : await flipEverybody(api, settings, asked, feature);
   await confirmAtSdk(settings, asked);
+  if (settings.clientKey === undefined && asked.action === 'engage' && feature.prerequisites?.length)
+    throw new GrowthBookError(
+      'not_confirmed',
+      `${asked.flag.key} is published, and has a prerequisite, which can take its value away; remove the prerequisite, or give the control a clientKey so that it looks at what agents get`,
+    );
   return changed;
 }
 
@@ -128,9 +133,7 @@ async function flipTarget(api: Api, settings: ControlSettings, asked: Flipping, 
   const { flag, target, action } = asked;
   if (!target) return false;
   const { environment } = settings;
-  const rule = feature.rules.find(
-    (one) => one.value === String(flag.engagedWhen) && one.environments?.includes(environment) && groupOf(one, target.field),
-  );
+  const rule = targetRuleOf(feature, flag, target.field, environment);
   const id = rule && groupOf(rule, target.field);
   if (!rule || id === undefined)
     throw new GrowthBookError(
@@ -146,6 +149,11 @@ async function flipTarget(api: Api, settings: ControlSettings, asked: Flipping, 
     throw new GrowthBookError(
       'flag_invalid',
       `${flag.key} is on for everybody by its default value; set it to ${!flag.engagedWhen} in the dashboard`,
+    );
+  if (action === 'engage' && isShadowed(feature, rule, environment))
+    throw new GrowthBookError(
+      'flag_invalid',
+      `a rule of ${flag.key} before the one for ${target.field} gives everybody in ${environment} the other value, so that nobody would be stopped; take it away in the dashboard`,
     );
   const path = `/v1/saved-groups/${encodeURIComponent(id)}`;
   const drafts = `/v1/saved-groups-revisions/${encodeURIComponent(id)}`;

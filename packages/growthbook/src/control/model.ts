@@ -103,6 +103,32 @@ export function groupOf(rule: Rule, field: TargetField): string | undefined {
   }
 }
 
+/**
+ * The rule through which the ids of a scoped switch are stopped in this environment. One for all environments is not meant: an id in
+ * its group is stopped in each of them.
+ */
+export function targetRuleOf(
+  feature: Pick<Feature, 'rules'>,
+  flag: SwitchFlag,
+  field: TargetField,
+  environment: string,
+): Rule | undefined {
+  return feature.rules.find(
+    (rule) =>
+      rule.value === String(flag.engagedWhen) &&
+      rule.environments?.includes(environment) &&
+      !rule.allEnvironments &&
+      groupOf(rule, field) !== undefined,
+  );
+}
+
+/** A rule before this one that gives everybody in the environment the other value, so that this one is never reached. */
+export function isShadowed(feature: Pick<Feature, 'rules'>, rule: Rule, environment: string): boolean {
+  return feature.rules
+    .slice(0, feature.rules.indexOf(rule))
+    .some((one) => one.enabled !== false && appliesTo(one, environment) && isUnconditional(one) && one.value !== rule.value);
+}
+
 export function targetRule(flag: SwitchFlag, field: TargetField, group: string, environment: string): Rule {
   return {
     type: 'force',

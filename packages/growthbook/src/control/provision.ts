@@ -5,18 +5,7 @@
 
 import type { KillSwitches, Plan, PlanStep, SwitchFlag } from '@offswitch/core';
 import { type Api, memberOf } from './api.ts';
-import {
-  appliesTo,
-  type Feature,
-  fieldsOf,
-  type Group,
-  groupName,
-  groupOf,
-  placeholder,
-  type Rule,
-  tag,
-  targetRule,
-} from './model.ts';
+import { type Feature, fieldsOf, type Group, groupName, placeholder, type Rule, tag, targetRule, targetRuleOf } from './model.ts';
 import type { ControlSettings } from './options.ts';
 
 interface Step extends PlanStep {
@@ -154,9 +143,7 @@ function featureStep(api: Api, settings: ControlSettings, flag: SwitchFlag, foun
       detail: `it is of type ${found.valueType}, and a switch is a boolean; rename or delete it in the dashboard`,
     };
   if (found.archived) return { key, change: 'refuse', detail: 'it is archived; unarchive it in the dashboard, or delete it' };
-  const lacking = fieldsOf(flag).filter(
-    (field) => !found.rules.some((rule) => appliesTo(rule, environment) && groupOf(rule, field) !== undefined),
-  );
+  const lacking = fieldsOf(flag).filter((field) => targetRuleOf(found, flag, field, environment) === undefined);
   if (isOn(found, environment) && lacking.length === 0) return { key, change: 'keep', detail: 'it is there and can be flipped' };
   const lack = isOn(found, environment)
     ? `no rule for ${lacking.join(' and ')} in ${environment}`
