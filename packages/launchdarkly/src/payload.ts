@@ -72,7 +72,8 @@ function parseItem(namespace: Namespace, key: string, data: unknown): Item {
     if (typeof item.on !== 'boolean') throw new Error(`flag ${key} has no on`);
     if (!Array.isArray(item.variations)) throw new Error(`flag ${key} has no variations`);
     for (const field of ['targets', 'contextTargets', 'rules', 'prerequisites'] as const) objects(item[field], `${key}.${field}`);
-    if (item.fallthrough !== undefined && item.fallthrough !== null) object(item.fallthrough, `${key}.fallthrough`);
+    if (item.fallthrough !== undefined && item.fallthrough !== null)
+      bucketing(object(item.fallthrough, `${key}.fallthrough`).rollout, `${key}.fallthrough`);
     for (const list of [...objects(item.targets, key), ...objects(item.contextTargets, key)]) array(list.values, `${key}.values`);
   } else {
     for (const field of ['included', 'excluded'] as const) array(item[field] ?? [], `${key}.${field}`);
@@ -80,9 +81,23 @@ function parseItem(namespace: Namespace, key: string, data: unknown): Item {
       for (const list of objects(item[field], `${key}.${field}`)) array(list.values, `${key}.${field}`);
   }
   for (const rule of objects(item.rules, `${key}.rules`)) {
-    for (const clause of objects(rule.clauses, `${key}.clauses`)) array(clause.values, `${key}.clauses.values`);
+    for (const clause of objects(rule.clauses, `${key}.clauses`)) {
+      array(clause.values, `${key}.clauses.values`);
+      text(clause.attribute, `${key}.clauses.attribute`);
+    }
+    text(rule.bucketBy, `${key}.rules.bucketBy`);
+    bucketing(rule.rollout, `${key}.rules`);
   }
   return item as Item;
+}
+
+/** SDK 9 reads an attribute's name as it takes a flag in, and throws where it is none. */
+function bucketing(rollout: unknown, what: string): void {
+  if (rollout !== undefined && rollout !== null) text(object(rollout, `${what}.rollout`).bucketBy, `${what}.bucketBy`);
+}
+
+function text(value: unknown, what: string): void {
+  if (value !== undefined && value !== null && typeof value !== 'string') throw new Error(`${what} is no text`);
 }
 
 function object(value: unknown, what: string): Readonly<Record<string, unknown>> {

@@ -23,6 +23,10 @@ const events: readonly (readonly [string, string])[] = [
     'a flag whose version is a text',
     'event: patch\ndata: {"path":"/flags/a","data":{"key":"a","version":"9","on":true,"variations":[]}}\n\n',
   ],
+  [
+    'a flag that looks at an attribute without a name',
+    'event: patch\ndata: {"path":"/flags/a","data":{"key":"a","version":9,"on":true,"variations":[true],"rules":[{"variation":0,"clauses":[{"op":"in","attribute":{},"values":[]}]}]}}\n\n',
+  ],
   ['half a JSON document', 'event: patch\ndata: {"path":"/flags/a","da\n\n'],
 ];
 

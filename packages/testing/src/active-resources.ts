@@ -1,31 +1,45 @@
-// active-resources.ts: what keeps this process alive, so that a part which leaves a timer or a socket behind is found out.
+// active-resources.ts: what a piece of work leaves behind that keeps this process alive, so that a forgotten timer or socket is found out.
+//
+// Counting what there is before and after would be simpler, and the runner's own timers, which come and go, would hide a leak.
 
-// What keeps a process alive, by kind. Immediates are our own waiting, pipes and signals belong to the test runner.
-const ignored = new Set(['Immediate', 'PipeWrap', 'TTYWrap', 'SignalWrap', 'MessagePort', 'ProcessWrap', 'WorkerThread']);
+import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 
-/** Counted by kind. */
-export function activeResources(): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const kind of process.getActiveResourcesInfo()) if (!ignored.has(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  return counts;
-}
+// Pipes, signals and ports belong to the test runner.
+const ignored = new Set(['PIPEWRAP', 'TTYWRAP', 'SIGNALWRAP', 'MESSAGEPORT', 'PROCESSWRAP', 'WORKER']);
 
-/** The kinds of which there are more now. */
-export function leaked(before: ReadonlyMap<string, number>): string[] {
-  return [...activeResources()].filter(([kind, count]) => count > (before.get(kind) ?? 0)).map(([kind]) => kind);
+/** What is on its way out is given so long: sockets are freed a little after they are closed. Milliseconds. */
+const boundMs = 2000;
+
+interface Resource {
+  hasRef(): boolean;
 }
 
 /**
- * The least there is of each kind over a while a little longer than vitest's own timers take (it gathers its reports for 100 ms):
- * one of those counted here would hide one that is left behind.
+ * The kinds of timers, sockets and watchers that `work` made, itself or through what it called, and that still keep the process
+ * alive once it has ended.
  */
-export async function settledResources(): Promise<Map<string, number>> {
-  const least = activeResources();
-  const endsAt = performance.now() + 120;
-  while (performance.now() < endsAt) {
-    await new Promise((resolve) => setImmediate(resolve));
-    const now = activeResources();
-    for (const [kind, count] of least) least.set(kind, Math.min(count, now.get(kind) ?? 0));
+export async function leftBehindBy(work: () => Promise<void>): Promise<string[]> {
+  const within = new AsyncLocalStorage<true>();
+  const made = new Map<number, { readonly kind: string; readonly resource: Resource }>();
+  const hook = createHook({
+    init(id, kind, _, resource) {
+      if (within.getStore() === true && !ignored.has(kind) && isResource(resource)) made.set(id, { kind, resource });
+    },
+    // A timer that has fired still says that it has a reference.
+    destroy: (id) => void made.delete(id),
+  });
+  const left = (): string[] => [...made.values()].filter(({ resource }) => resource.hasRef()).map(({ kind }) => kind);
+  hook.enable();
+  try {
+    await within.run(true, work);
+    const endsAt = performance.now() + boundMs;
+    while (left().length > 0 && performance.now() < endsAt) await new Promise((resolve) => setImmediate(resolve));
+    return left();
+  } finally {
+    hook.disable();
   }
-  return least;
+}
+
+function isResource(resource: object): resource is Resource {
+  return 'hasRef' in resource && typeof resource.hasRef === 'function';
 }

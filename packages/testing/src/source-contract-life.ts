@@ -1,7 +1,7 @@
 // source-contract-life.ts: opening, closing, what is left behind, and what must not end the process.
 
 import { expect, test } from 'vitest';
-import { leaked, settledResources } from './active-resources.ts';
+import { leftBehindBy } from './active-resources.ts';
 import { read } from './definite.ts';
 import { watchHost } from './host-watch.ts';
 import { readingLatch } from './reading-latch.ts';
@@ -73,26 +73,28 @@ export function testLife({ made, opened, unowned, global, user, openWithinMs, no
     async ({ skip }) => {
       const harness = await made();
       if (!harness.unanswered) skip('the harness has no vendor that does not answer');
-      const before = await settledResources();
-      const source = await harness.unanswered!();
-      const opening = source.open();
-      await source.close();
-      await opening;
-      expect(source.health.state).toBe('closed');
-      await harness.close();
-      expect(await leftBehind(before)).toEqual([]);
+      const left = await leftBehindBy(async () => {
+        const source = await harness.unanswered!();
+        const opening = source.open();
+        await source.close();
+        await opening;
+        expect(source.health.state).toBe('closed');
+        await harness.close();
+      });
+      expect(left).toEqual([]);
     },
   );
 
   test.runIf(ownsVendor)('leaves no timer, socket or watcher behind', async () => {
-    const before = await settledResources();
-    const harness = await unowned();
-    await harness.source.open();
-    await harness.engage(global);
-    await harness.lose();
-    await harness.source.close();
-    await harness.close();
-    expect(await leftBehind(before)).toEqual([]);
+    const left = await leftBehindBy(async () => {
+      const harness = await unowned();
+      await harness.source.open();
+      await harness.engage(global);
+      await harness.lose();
+      await harness.source.close();
+      await harness.close();
+    });
+    expect(left).toEqual([]);
   });
 
   test('outlives garbage: nothing crashes, nobody is released, and proper data is taken after it (I13)', async ({ skip }) => {
@@ -137,10 +139,3 @@ const garbage = {
   'deep nesting': `${'['.repeat(20_000)}${']'.repeat(20_000)}`,
   'two documents': '{"flags":{}}{"flags":{}}',
 };
-
-/** Handles are freed in the loop's own close phase, sockets a little later; the bound keeps a leak from becoming a hang. */
-async function leftBehind(before: ReadonlyMap<string, number>): Promise<string[]> {
-  const endsAt = performance.now() + 2000;
-  while (leaked(before).length > 0 && performance.now() < endsAt) await new Promise((resolve) => setImmediate(resolve));
-  return leaked(before);
-}
