@@ -17,6 +17,17 @@ export { type Gate, type GateOptions, type GateSubject, openGate } from './gate.
 export { mintId } from './id.ts';
 export type { CallClass, CallKind, CallOutcome, JournalRecord, Resolution, SessionRecord } from './journal.ts';
 export type { Alarm } from './kernel.ts';
+export type {
+  Adoption,
+  ChildNews,
+  Confirmation,
+  LineageStore,
+  Registered,
+  RegisteredSession,
+  RegisteredState,
+  Registration,
+  StoreProcess,
+} from './lineage-store.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';
 export type { Outcome, PausedChild } from './outcome.ts';
 export { type Receipt, type ReceiptCall, type ReceiptSession, type Stage, stageNames, stages } from './receipt.ts';

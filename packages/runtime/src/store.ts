@@ -5,6 +5,7 @@
 
 import type { Marks } from '@offswitch/core';
 import type { JournalRecord, Resolution } from './journal.ts';
+import type { ChildNews, LineageStore } from './lineage-store.ts';
 import type { Receipt } from './receipt.ts';
 
 /** Who and why, kept beside a stop. Losing them loses words, not the stop. */
@@ -55,6 +56,12 @@ export interface StoreChange {
   readonly resolutions?: readonly Resolution[];
   /** Health may have changed. */
   readonly health?: StoreHealth;
+  /** A process is gone: what it ran may be adopted. */
+  readonly isOrphaned?: true;
+  /** Local roots that another process took over while this one was cut off. */
+  readonly takenOver?: readonly string[];
+  /** Of sessions in other processes that calls of this one wait for. */
+  readonly children?: readonly ChildNews[];
 }
 
 /** What was found when the store was opened. */
@@ -83,6 +90,7 @@ export interface StateStore {
   /** Nothing here survives the process anyway: intents need not wait for a flush. */
   readonly volatile?: boolean;
   readonly health: StoreHealth;
+  readonly lineage?: LineageStore;
   /**
    * Reads everything. A damaged log (anything but an incomplete last record) or a failed disk gives health `failed` and never
    * an empty answer; an unwritable folder gives `memory` and says so. Rejects on bad configuration only.
@@ -108,8 +116,9 @@ export interface StateStore {
   forget(root: string): void;
   /** Records a person's word on a call of unknown outcome. Durable when it resolves. The first word stands; false when there was one. */
   resolve(resolution: Resolution): Promise<boolean>;
+  /** This process's part of a receipt; what it wrote of it before is replaced. */
   writeReceipt(receipt: Receipt): Promise<void>;
-  /** Newest first. Unreadable ones are skipped. */
+  /** Newest first, the parts of all processes joined (receipt-join.ts). Unreadable ones are skipped. */
   receipts(): Promise<readonly Receipt[]>;
   keepReadings(readings: readonly KeptReading[]): Promise<void>;
   /** Small named documents for the command line: what is declared here and where the flags are. Atomic. */

@@ -1,0 +1,96 @@
+// lineage-store.ts: the part of the store by which several processes run one graph: who is known, who runs it, who has heard
+// of a stop, who is gone.
+//
+// A stop is never pushed to descendants: each process holds every stop and derives, so what is registered here serves the
+// questions "may this begin under that root" and "who is where", never the decision (R1, R3 of docs/lineage.md).
+
+import type { StoreOpening } from './store.ts';
+
+/** One session as other processes must know it. */
+export interface Registration {
+  readonly session: string;
+  /** Root first, itself last. */
+  readonly path: readonly string[];
+  readonly agent: string;
+  readonly workflow: string;
+  readonly user?: string;
+  readonly conversation?: string;
+  /** It came from another process, by this call of its parent: a call has one child, whichever process is asked for it. */
+  readonly call?: string;
+  /** Begins what a process keeps and takes over as a whole: a root, or a session that came from another process. */
+  readonly isLocalRoot: boolean;
+}
+
+/** `resting`: at rest under a pause or a hold, with everything below it in its process. */
+export type RegisteredState = 'running' | 'resting' | 'completed' | 'terminated' | 'failed';
+
+export interface RegisteredSession extends Registration {
+  /** Who runs it, or ran it last. */
+  readonly process: string;
+  readonly state: RegisteredState;
+}
+
+export type Registered =
+  | { readonly status: 'registered' }
+  /** The call of its parent has a child already: it is that one that is meant. */
+  | { readonly status: 'exists'; readonly session: RegisteredSession }
+  /** Nobody knows its root, or the root has settled: nothing may begin under it (S6). */
+  | { readonly status: 'refused'; readonly code: 'root_unknown' | 'root_settled' };
+
+/** One process that shares the store. */
+export interface StoreProcess {
+  readonly id: string;
+  /** For people: host and pid. */
+  readonly name: string;
+  readonly isAlive: boolean;
+}
+
+/** What came of asking every other live process to take a stop in. */
+export interface Confirmation {
+  /** Processes that refuse under it now. */
+  readonly confirmed: readonly string[];
+  /** One line for people for each that may not refuse yet. */
+  readonly unconfirmed: readonly string[];
+}
+
+/** What a process that is gone left, now this one's to resume. */
+export type Adoption = Pick<StoreOpening, 'claims' | 'journals'>;
+
+/** How a session in another process does that a call of this one waits for. */
+export interface ChildNews {
+  readonly parent: string;
+  readonly call: string;
+  readonly child: string;
+  readonly state: RegisteredState;
+}
+
+export interface LineageStore {
+  /**
+   * True while this process may not start a turn or a call, because others may count it as gone: its lease has run out. Asked
+   * before each, from memory. Health says `failed` for as long. Always false where processes need no lease, because they see each other.
+   */
+  isCutOff(): boolean;
+  /**
+   * Makes a session known before it runs any code. Refused under a root that nobody knows or that has settled. Resolves when every
+   * stop that was durable before has been told to the listeners of `watch`: it is born stopped where it is stopped (I2).
+   * Idempotent. Rejects with `store_failed` while the store cannot be reached.
+   */
+  register(registration: Registration): Promise<Registered>;
+  /** Says what became of a session; a session that came from another process is told of there. Durable with the next flush. */
+  note(session: string, root: string, state: RegisteredState): void;
+  find(session: string, root: string): Promise<RegisteredSession | undefined>;
+  /** A session and what is under it, in every process, in pages of at most `limit` (default 1,000); `next` begins the next page. */
+  subtree(
+    session: string,
+    root: string,
+    page?: { readonly after?: string; readonly limit?: number },
+  ): Promise<{ readonly sessions: readonly RegisteredSession[]; readonly next?: string }>;
+  processes(): Promise<readonly StoreProcess[]>;
+  /**
+   * Resolves when every other live process has taken in this mark and told its listeners, or is known to refuse everything because
+   * its lease ran out; after a bounded time in any case, and then says who may not refuse yet (I1, I11).
+   */
+  confirm(key: string, engaged: number): Promise<Confirmation>;
+  /** Takes over what processes that are gone ran, where its local root is one of these agents. Each goes to one process alone. */
+  adopt(agents: readonly string[]): Promise<Adoption>;
+}
