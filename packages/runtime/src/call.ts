@@ -115,6 +115,11 @@ export class Call {
     return this.controller.signal;
   }
 
+  /** Its body was given the signal, so what it fails with after an abort may be the abort. */
+  get hasSignal(): boolean {
+    return this.controller !== undefined;
+  }
+
   /** One shared reason object per stop: a fresh DOMException each would cost its stack. */
   abort(reason: unknown): void {
     if (this.abortReason !== undefined) return;

@@ -119,6 +119,7 @@ export abstract class CallingSession extends EndingSession {
     call.end('completed');
     if (call.kind === 'tool' && this.saved.counters) this.toolEnded(call.name, false);
     this.engine.callEnded(this.session, call);
+    this.tryMark();
     if (broken !== undefined) throw broken;
     return this.mayGoOn();
   }
@@ -134,6 +135,7 @@ export abstract class CallingSession extends EndingSession {
     call.end('failed');
     if (call.kind === 'tool') this.toolEnded(call.name, true);
     this.engine.callEnded(this.session, call);
+    this.tryMark();
     return this.mayGoOn();
   }
 
@@ -153,16 +155,22 @@ export abstract class CallingSession extends EndingSession {
 
   /** It came after the stop: recorded, not delivered. */
   private endLate(call: Call, what: { readonly value?: unknown; readonly error?: string }): boolean {
-    // A call that we aborted and that then fails is just that; only a result, or the end of an effect, is news.
-    if (!(call.outcome === 'unknown' || (call.outcome === 'aborted' && what.error === undefined))) return false;
+    // A call that we aborted and that then fails is just that, which says nothing of what an effect came to at the other end. A
+    // result is news, and so is the failure of an effect that was never given a signal to fail by.
+    if (what.error === undefined) {
+      if (call.outcome !== 'unknown' && call.outcome !== 'aborted') return false;
+    } else if (call.outcome !== 'unknown' || call.hasSignal) return false;
     call.outcome = 'late';
-    for (const turn of this.saved.turns)
-      for (const kept of turn.calls) if (turn.number === call.turn.number && kept.key === call.key) kept.outcome = 'late';
+    let end = what;
     try {
-      this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'late', ...what });
+      if (what.value !== undefined) end = { value: snapshot(call.name, what.value) };
     } catch {
-      this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'late' });
+      end = {};
     }
+    for (const turn of this.saved.turns)
+      for (const kept of turn.calls)
+        if (turn.number === call.turn.number && kept.key === call.key) Object.assign(kept, { outcome: 'late' }, end);
+    this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'late', ...end });
     this.engine.callEnded(this.session, call);
     return false;
   }

@@ -153,7 +153,7 @@ export abstract class EndingSession extends RestingSession {
     this.engine.callEnded(this.session, call);
   }
 
-  /** Marks it terminated once nothing of it is in flight and its children are settled: leaves first, the root last. */
+  /** Marks a stopped one terminated once nothing of it is in flight and its children are settled: leaves first, the root last. */
   tryMark(): boolean {
     if (!this.stopping || this.isOver || this.isAborting || (looseOf(this.session)?.count ?? 0) > 0) return false;
     for (const call of this.calls ?? []) {

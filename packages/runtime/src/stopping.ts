@@ -207,8 +207,11 @@ export class Stopping {
   private include(order: Order, member: Member): void {
     if (order.covered.has(member.node.id)) return;
     order.covered.set(member.node.id, member);
-    if (member.saved.settled) order.ended.add(member);
-    else if (member.live ? !(order.stop.action === 'pause' && member.live.isAtRest) : this.isOursToMark(order, member))
+    const { settled } = member.saved;
+    // A session whose own guard was faster than this walk was ended by this very stop.
+    if (settled) {
+      if (settled.status !== 'terminated' || settled.stopId !== order.stop.id) order.ended.add(member);
+    } else if (member.live ? !(order.stop.action === 'pause' && member.live.isAtRest) : this.isOursToMark(order, member))
       order.waiting.add(member);
   }
 

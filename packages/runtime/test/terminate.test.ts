@@ -62,6 +62,101 @@ describe('a terminated session', () => {
     expect(receipt!.residue.join()).toContain('outcome unknown');
   });
 
+  test('is done as soon as the effects in flight have ended, and does not wait for their deadline (S10)', async () => {
+    const { runtime, clock } = await world({ effectDeadlineMs: 1_000_000 });
+    const inFlight = [deferred<string>(), deferred<string>()];
+    const leaf = runtime.agent('leaf', (session) =>
+      session.turn((turn) =>
+        Promise.allSettled(inFlight.map(({ promise }, n) => turn.tool('send', n, () => promise))).then(() => null),
+      ),
+    );
+    const { id, outcome } = runtime
+      .agent('alpha', (session) => session.turn((turn) => turn.spawn(leaf, undefined)))
+      .start(undefined);
+    await settle(clock);
+    const receipt = await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    inFlight[0]!.resolve('sent');
+    await settle(clock);
+    expect([runtime.session(id)?.state, receipt.stages.done]).toEqual(['stopping', undefined]);
+    inFlight[1]!.reject(new Error('refused'));
+    await settle(clock);
+    expect((await outcome).status).toBe('terminated');
+    const [last] = await runtime.receipts();
+    expect(last!.stages.done).toBeDefined();
+    expect(last!.sessions.map(({ agent, state, calls }) => [agent, state, calls.map((call) => call.outcome)])).toEqual([
+      ['alpha', 'stopped', ['aborted']],
+      ['leaf', 'stopped', ['completed', 'failed']],
+    ]);
+  });
+
+  test('whose own guard was faster than the walk over the sessions is told as stopped, and not as ended before (S10)', async () => {
+    const { runtime, clock } = await world();
+    let stopping: Promise<unknown> | undefined;
+    const { id, outcome } = runtime
+      .agent('alpha', async (session) => {
+        for (;;) {
+          await session.turn((turn) =>
+            turn.tool('send', null, () => {
+              stopping = runtime.stop({ session: session.id, reason: 'r', by: 'ann' });
+            }),
+          );
+        }
+      })
+      .start(undefined);
+    await settle(clock);
+    expect((await outcome).status).toBe('terminated');
+    await stopping;
+    const [receipt] = await runtime.receipts();
+    expect(receipt!.sessions).toMatchObject([{ session: id, state: 'stopped', calls: [{ outcome: 'completed' }] }]);
+  });
+
+  test('leaves the outcome unknown of an effect that fails by the signal it is given: that tells of the abort only (S10, I9)', async () => {
+    const { runtime, clock } = await world({ effectDeadlineMs: 1_000 });
+    let sent = 0;
+    const alpha = runtime.agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool('pay', null, (_, { signal }) => {
+          sent++;
+          return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+        }),
+      ),
+    );
+    const { id } = alpha.start(undefined);
+    await settle(clock);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock, 2_000);
+    const [receipt] = await runtime.receipts();
+    expect(receipt).toMatchObject({ sessions: [{ state: 'stopped', calls: [{ name: 'pay', outcome: 'unknown' }] }] });
+    expect(receipt!.residue.join()).toContain('pay: outcome unknown');
+    const again = alpha.start(undefined, { restartOf: id });
+    await settle(clock);
+    expect(runtime.session(again.id)?.unknownCalls.map(({ name }) => name)).toEqual(['pay']);
+    expect(sent).toBe(1);
+  });
+
+  test('keeps what an effect came to after its deadline for whoever takes up its work: a result, or a failure (S6, S7)', async () => {
+    const { runtime, clock } = await world({ effectDeadlineMs: 1_000 });
+    const inFlight = [deferred<string>(), deferred<string>()];
+    const came: unknown[] = [];
+    const alpha = runtime.agent('alpha', (session) =>
+      session.turn(async (turn) => {
+        const all = await Promise.allSettled(inFlight.map(({ promise }, n) => turn.tool('send', n, () => promise)));
+        came.push(...all.map((one) => (one.status === 'fulfilled' ? one.value : String(one.reason))));
+      }),
+    );
+    const { id } = alpha.start(undefined);
+    await settle(clock);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock, 2_000);
+    inFlight[0]!.resolve('sent');
+    inFlight[1]!.reject(new Error('refused'));
+    await settle(clock);
+    const { outcome } = alpha.start(undefined, { restartOf: id });
+    await settle(clock);
+    expect([(await outcome).status, came]).toEqual(['completed', ['sent', 'Error: Error: refused']]);
+  });
+
   test('takes its whole subtree with it, and is a value for the parent that is not stopped (S2, S8)', async () => {
     const { runtime, clock } = await world();
     const started: string[] = [];
