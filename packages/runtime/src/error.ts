@@ -29,6 +29,22 @@ export type RuntimeErrorCode =
   | 'duplicate_call_key'
   /** The state folder failed or is damaged. Everything is held; the message names the file and the way out. */
   | 'store_failed'
+  /** A path that arrived does not carry the signature of its segments: edited, shortened, spliced, or signed with a key nobody here knows. */
+  | 'path_forged'
+  /** A path that arrived was sealed to be good until a time that is past. The sender carries it anew; a receiver with a wrong clock sees it too. */
+  | 'path_expired'
+  /** A path deeper than 64 sessions, or longer on the wire than the limits of docs/lineage.md. */
+  | 'path_too_long'
+  /** Something stands where a path is carried, and it is none: garbage, two of them, another version. Never read as "no path". */
+  | 'path_malformed'
+  /** Nothing stands where a path must be: the caller does not carry, or something on the way took it off. */
+  | 'path_missing'
+  /** A path is to be signed or verified, and this process was given no keys: set `OFFSWITCH_PATH_KEYS`. */
+  | 'path_keys_missing'
+  /** A path that is signed well, of a root that the store does not know: another store, or a graph that was cleared away. */
+  | 'root_unknown'
+  /** A path that is signed well, of a graph that has ended: nothing starts in it any more. */
+  | 'root_settled'
   /** The runtime was closed. */
   | 'closed'
   /** An option or order that cannot be meant. */

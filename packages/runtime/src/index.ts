@@ -30,6 +30,23 @@ export type {
 } from './lineage-store.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';
 export type { Outcome, PausedChild } from './outcome.ts';
+export { type AcceptRequestOptions, acceptRequest } from './path/accept-request.ts';
+export { type Carrier, type CarrierOptions, carrierOf, pathMetaKey, pathVariable, tokenIn } from './path/carrier.ts';
+export { type CarryingFetchOptions, carryingFetch } from './path/carry-fetch.ts';
+export { spawnCarrying, takeToken } from './path/carry-process.ts';
+export { newPathKey, type PathKey, type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
+export type { PathSegment } from './path/segment.ts';
+export {
+  extend as extendPath,
+  maxPathDepth,
+  maxTokenBytes,
+  type OpenedPath,
+  openToken,
+  type Seal,
+  type SignedPath,
+  seal as sealPath,
+  signRoot,
+} from './path/signed-path.ts';
 export { type Receipt, type ReceiptCall, type ReceiptSession, type Stage, stageNames, stages } from './receipt.ts';
 export type { ReleaseOrder } from './release.ts';
 export { createRuntime, currentSession, type Runtime, type RuntimeOptions } from './runtime.ts';
