@@ -7,6 +7,7 @@ import { fence } from './fence.ts';
 import { fileChange } from './file-change.ts';
 import { guard } from './guard.ts';
 import { latch } from './latch.ts';
+import { path } from './path.ts';
 import { peerAgt } from './peer-agt.ts';
 import { peerOpenFeature } from './peer-openfeature.ts';
 import { sessionBytes } from './session-bytes.ts';
@@ -20,6 +21,7 @@ export const cases: Readonly<Record<string, Case>> = {
   call,
   durable,
   guard,
+  path,
   'session-bytes': sessionBytes,
   'file-change': fileChange,
   fence,

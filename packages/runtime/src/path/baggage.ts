@@ -41,8 +41,8 @@ export function tokenInBaggage(text: string): string | undefined {
   const [member] = ours;
   if (member === undefined) return undefined;
   if (ours.length > 1) throw new RuntimeError('path_malformed', `baggage holds ${ours.length} paths`);
-  const at = member.indexOf('=');
-  if (at < 0 || nameOf(member) !== baggageMember)
+  const [name, at] = [nameOf(member), member.search(/[=;]/)];
+  if (name !== baggageMember || member[at] !== '=')
     throw new RuntimeError('path_malformed', `baggage holds a path that is not written ${baggageMember}=...`);
   // Properties (`;name=value`) may be added on the way, and none is ours.
   const value = member.slice(at + 1).split(';', 1)[0]!;
