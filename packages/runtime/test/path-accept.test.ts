@@ -148,6 +148,20 @@ describe('where OpenTelemetry passes baggage on', () => {
     });
   });
 
+  test('a handler that throws is not called again', async () => {
+    context.setGlobalContextManager(new AsyncContexts());
+    let times = 0;
+    const handle = acceptRequest(
+      async () => 1,
+      () => {
+        times++;
+        throw new Error('own');
+      },
+    );
+    await context.with(extracted(), () => expect(handle(carrying(seal(now + 1)))).rejects.toThrow('own'));
+    expect(times).toBe(1);
+  });
+
   test('telemetry that throws keeps nobody out, and is not called twice (I13)', async () => {
     vi.spyOn(propagation, 'getActiveBaggage').mockImplementation(() => {
       throw new Error('broken');

@@ -138,6 +138,20 @@ describe('the path on the wire', () => {
     expect(codeOf(() => openToken(keys, signed(segment), now))).toBe('path_malformed');
   });
 
+  test.each([
+    `!x0${expiresAt.toString(36)}`,
+    '!xzzzzzzzzzzz',
+    `!x${expiresAt.toString(36)}!kc~2D1`,
+    `!x${expiresAt.toString(36)}!k~FF`,
+  ])('has one text of its seal: %s is refused even with a good signature', (seal) => {
+    expect(codeOf(() => openToken(keys, signedUnder(seal, 's-1'), now))).toBe('path_malformed');
+  });
+
+  test('keeps a character that text decoders like to swallow', () => {
+    const session = '\ufeffs-1';
+    expect(openToken(keys, sealPath(signRoot(keys, { session }), { expiresAt }), now).segments).toEqual([{ session }]);
+  });
+
   test('names no session twice, and repeats nothing of the parent', () => {
     expect(codeOf(() => extendPath(chain('s-1', 's-2'), { session: 's-1' }))).toBe('path_malformed');
     expect(codeOf(() => openToken(keys, signed('s-1', 's-2', 's-1'), now))).toBe('path_malformed');
@@ -146,15 +160,18 @@ describe('the path on the wire', () => {
   });
 });
 
-/** A token of these texts, signed by somebody who has the key. */
+/** A token of these segments, signed by somebody who has the key. */
 function signed(...segments: readonly string[]): string {
-  const seal = `!x${expiresAt.toString(36)}`;
-  let signature: string | Uint8Array = new Uint8Array(32).fill(7);
+  return signedUnder(`!x${expiresAt.toString(36)}`, ...segments);
+}
+
+function signedUnder(seal: string, ...segments: readonly string[]): string {
+  let signature: Uint8Array = new Uint8Array(32).fill(7);
   for (const [depth, text] of [...segments, seal].entries())
     signature = createHmac('sha256', signature)
       .update(depth === 0 ? `offswitch.path.1.k1.${text}` : text)
       .digest();
-  return `1.k1.${segments.join('.')}.${seal}.${Buffer.from(signature as Uint8Array).toString('base64url')}`;
+  return `1.k1.${segments.join('.')}.${seal}.${Buffer.from(signature).toString('base64url')}`;
 }
 
 describe('the limits of a path', () => {

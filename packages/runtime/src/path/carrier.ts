@@ -3,7 +3,7 @@
 // Absent is `undefined`, and anything else that is no path is an error: a child taken for a root is a child that no stop of
 // its parent reaches.
 
-import { context, isSpanContextValid, trace } from '@opentelemetry/api';
+import { context, trace } from '@opentelemetry/api';
 import { RuntimeError } from '../error.ts';
 import { joinBaggage, tokenInBaggage } from './baggage.ts';
 import { checkToken } from './signed-path.ts';
@@ -51,7 +51,7 @@ export function carrierOf(token: string, options: CarrierOptions = {}): Carrier 
 function activeTraceparent(): string | undefined {
   try {
     const span = trace.getSpanContext(context.active());
-    if (!span || !isSpanContextValid(span)) return undefined;
+    if (!span) return undefined;
     return `00-${span.traceId}-${span.spanId}-${(span.traceFlags & 0xff).toString(16).padStart(2, '0')}`;
   } catch {
     // Telemetry is outside the decision (I13): a path goes without a trace.
