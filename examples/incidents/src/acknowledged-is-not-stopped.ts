@@ -4,7 +4,7 @@
 // Here: "nothing new starts" is said at once, "done" only when the subgraph's last call has ended, and what is missing is named.
 
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
-import { incident, receiptOf, signalOf } from './check.ts';
+import { incident, receiptOf, signalOf, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -57,7 +57,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   ok('the run is shown as stopping, and its outcome is not out', state === 'stopping' && !isSettled, { state, isSettled });
 
   letGo.give();
-  const outcome = await run.outcome;
+  const outcome = await within('the run has ended', run.outcome);
   const receipt = await receiptOf(runtime, outcome);
   const answeredAt = tools.calls.find(({ tool }) => tool === 'index')?.answeredAt ?? Number.POSITIVE_INFINITY;
   ok('it is done once the call has ended, and not before', (receipt?.stages.done ?? 0) >= answeredAt, receipt?.stages);

@@ -4,7 +4,7 @@
 // Here: one budget holds for a run with everything that it started, to the call, and what more a person allows is held as exactly.
 
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
-import { incident, receiptOf, until } from './check.ts';
+import { incident, receiptOf, until, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -65,7 +65,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   ok('allowed 25 calls more, it makes 25 more and rests again', spent() === 125, spent());
   const ending = runtime.settled(run.id);
   await runtime.stop({ session: run.id, reason: 'no end to it', by: 'on-call' });
-  const receipt = await receiptOf(runtime, await ending);
+  const receipt = await receiptOf(runtime, await within('the run has ended', ending));
   const stopped = receipt?.sessions.filter(({ state }) => state === 'stopped').length ?? 0;
   ok('terminated, it is gone with everything under it', stopped > 100, receipt?.sessions.length);
   ok('  at no further call', spent() === 125, spent());

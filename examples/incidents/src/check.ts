@@ -143,6 +143,19 @@ export async function until<T>(what: string, look: () => T | undefined | false |
   }
 }
 
+/** Waits for something that must come, and no longer. */
+export async function within<T>(what: string, comes: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${withinMs} ms: ${what}`)), withinMs);
+  });
+  try {
+    return await Promise.race([comes, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The receipt of the stop that ended this run. */
 export async function receiptOf(runtime: Runtime, outcome: Outcome): Promise<Receipt | undefined> {
   if (outcome.status !== 'terminated') return undefined;

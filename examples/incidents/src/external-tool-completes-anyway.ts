@@ -12,7 +12,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl, type Receipt } from 'offswitch';
 import { z } from 'zod';
-import { incident, receiptOf, until } from './check.ts';
+import { incident, receiptOf, until, within } from './check.ts';
 
 const ledger = process.argv[2];
 if (ledger === undefined) await agentAndPerson();
@@ -89,7 +89,7 @@ async function agentAndPerson(): Promise<void> {
     const run = invoices.start(null);
     await until('both payments are under way', () => happened('begun careful') + happened('begun careless') === 2);
     await runtime.stop({ session: run.id, reason: 'wrong supplier', by: 'on-call' });
-    const receipt = await receiptOf(runtime, await run.outcome);
+    const receipt = await receiptOf(runtime, await within('the run has ended', run.outcome));
     const outcomes = (from: Receipt | undefined) => from?.sessions[0]?.calls.map(({ outcome }) => outcome).join();
     await until('the server has been told', () => happened('cancelled careful') === 1);
     ok('the server is sent notifications/cancelled for the call that was given the signal', happened('cancelled careless') === 0);
@@ -124,7 +124,7 @@ async function agentAndPerson(): Promise<void> {
     });
     ok('a run that takes up the work rests until a person says what happened', more.length === 0, more);
     await runtime.resolve(again.id, call?.id ?? '', 'happened', { value: [{ text: 'paid, says the bank' }], by: 'on-call' });
-    const outcome = await again.outcome;
+    const outcome = await within('the second run has ended', again.outcome);
     const told = delivered.sort().join();
     ok(
       'told, it comes to its end',

@@ -8,7 +8,7 @@ import { generateText, type ModelMessage, stepCountIs, tool } from 'ai';
 import { MockLanguageModelV3 } from 'ai/test';
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
 import { z } from 'zod';
-import { incident, receiptOf, until } from './check.ts';
+import { incident, receiptOf, until, within } from './check.ts';
 
 await incident(async ({ tools: server, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -68,7 +68,7 @@ await incident(async ({ tools: server, ok, closeAfter }) => {
     server.answer = (call) => (call.tool === name && count(name) === nth ? new Promise(() => {}) : `${call.tool} ${nth}`);
     await until(`${name} number ${nth} is under way`, () => count(name) === nth);
     await runtime.stop({ session: run.id, reason: 'wrong dates', by: 'on-call' });
-    const receipt = await receiptOf(runtime, await run.outcome);
+    const receipt = await receiptOf(runtime, await within('the run has ended', run.outcome));
     server.answer = (call) => `${call.tool} answered`;
     return receipt?.sessions[0];
   };
@@ -93,7 +93,7 @@ await incident(async ({ tools: server, ok, closeAfter }) => {
   });
   ok('the run that takes it up does not book again, and rests', count('book') === 2, count('book'));
   await runtime.resolve(third.id, call?.id ?? '', 'happened', { value: 'booked, says the hotel', by: 'on-call' });
-  const outcome = await third.outcome;
+  const outcome = await within('the third run has ended', third.outcome);
   ok('told what became of it, it comes to its end', outcome.status === 'completed' && outcome.result === 'booked', outcome);
   ok('  with two bookings in all', count('book') === 2, count('book'));
   ok('  and no model call was refused or paid twice', prompts.join() === '0,1,2,3,4', prompts);

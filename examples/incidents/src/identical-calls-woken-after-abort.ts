@@ -4,7 +4,7 @@
 // Here: the breaker stops it at the sixth, no waking lifts that, over a restart too, and a stopped conversation starts no run any more.
 
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
-import { incident } from './check.ts';
+import { incident, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -41,7 +41,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
 
   const first = await start();
   const run = first.shell.start(looping, { conversationId: 'c-loop' });
-  const rested = await run.outcome;
+  const rested = await within('the run rests', run.outcome);
   const isRepeats = rested.status === 'paused' && first.runtime.stops()[0]?.breaker === 'repeats';
   ok('five identical calls are made, and at the sixth the run is paused by the breaker', isRepeats && looped() === 5, looped());
   const other = await first.shell.run(varied, { conversationId: 'c-other' });
@@ -65,7 +65,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   const flag = switches.instance!;
   const ending = second.runtime.settled(run.id);
   await control.engage({ flag, target: 'c-loop', targetKind: 'conversation', reason: 'runs in circles', by: 'on-call' });
-  const ended = await ending;
+  const ended = await within('the run has ended', ending);
   ok('the conversation is stopped: the run is terminated', ended.status === 'terminated', ended);
   const woken: string[] = [];
   for (let n = 0; n < 20; n++) woken.push((await second.shell.run(looping, { conversationId: 'c-loop' })).status);

@@ -4,7 +4,7 @@
 // Here: ending the foreground agent leaves the others at work; pausing the whole session loses nothing, even over a restart.
 
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
-import { incident, until } from './check.ts';
+import { incident, until, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -47,7 +47,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   await tools.more(3, 'all at work', ({ tool }) => tool === 'answer');
   const foreground = first.runtime.sessions().find(({ agent }) => agent === 'answer')?.id ?? '';
   const receipt = await first.runtime.stop({ session: foreground, reason: 'interrupted', by: 'user' });
-  const ended = await first.runtime.settled(foreground);
+  const ended = await within('the foreground agent has ended', first.runtime.settled(foreground));
   const answers = stepsOf('answer').length;
   await tools.more(10, 'the background agents go on', isBackground);
   ok('the foreground agent is terminated', ended.status === 'terminated', ended);
@@ -69,7 +69,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   const views = second.runtime.sessions().filter(({ agent }) => agent === 'background');
   ok('in the next process both are there, at rest', views.length === 2 && views.every(({ state }) => state === 'parked'), views);
   await second.runtime.resume(id, { by: 'user', reason: 'go on' });
-  const outcome = await second.runtime.settled(id);
+  const outcome = await within('the session has ended', second.runtime.settled(id));
   const result = outcome.status === 'completed' ? (outcome.result as string[] | undefined) : undefined;
   ok('resumed, the session comes to its end', result?.join() === 'terminated,completed,completed', outcome);
   const all = [...Array(steps).keys()].join();

@@ -4,7 +4,7 @@
 // Here: whoever cancels knows the leader's id and no other; all members and their helpers stop, and the other team does not.
 
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
-import { incident, receiptOf } from './check.ts';
+import { incident, receiptOf, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -47,7 +47,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   ok('a team is 7 sessions with 7 ids', new Set(own).size === 7, own);
 
   await control.engage({ flag: switches.instance!, target: leader.id, reason: 'wrong brief', by: 'on-call' });
-  const outcome = await leader.outcome;
+  const outcome = await within('the team has ended', leader.outcome);
   const callsAtEnd = tools.of(...own).length;
   const receipt = await receiptOf(runtime, outcome);
   const stopped = receipt?.sessions.filter(({ state }) => state === 'stopped').map(({ session }) => session);

@@ -4,7 +4,7 @@
 // Here: one of 24 runs is cancelled. The 23 others come to their ends without a pause, every step once, and one stop is on record.
 
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
-import { incident } from './check.ts';
+import { incident, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -34,7 +34,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   await tools.more(4, 'the run that is cancelled at work', ({ who }) => who === target.id);
 
   await control.engage({ flag: switches.instance!, target: target.id, reason: 'cancelled by its user', by: 'support' });
-  const outcomes = await Promise.all(runs.map(({ outcome }) => outcome));
+  const outcomes = await within('all have ended', Promise.all(runs.map(({ outcome }) => outcome)));
   const terminated = outcomes.filter(({ status }) => status === 'terminated').map(({ session }) => session);
   ok('one run is terminated: the one that was named', terminated.join() === target.id, terminated);
   ok('  before its last step', tools.of(target.id).length < steps, tools.of(target.id).length);

@@ -4,7 +4,7 @@
 // Here: the child and its own child make no call after the stop, the receipt names both, and the next run is not touched.
 
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
-import { incident, receiptOf } from './check.ts';
+import { incident, receiptOf, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -40,7 +40,7 @@ await incident(async ({ tools, ok, closeAfter }) => {
   const [own, others] = [sessionsOf(parent.id).map(({ id }) => id), sessionsOf(bystander.id).map(({ id }) => id)];
 
   await control.engage({ flag: switches.instance!, target: parent.id, reason: 'wrong branch', by: 'on-call' });
-  const outcome = await parent.outcome;
+  const outcome = await within('the parent has ended', parent.outcome);
   ok('the parent is terminated', outcome.status === 'terminated', outcome);
   const receipt = await receiptOf(runtime, outcome);
   const callsAtEnd = tools.of(...own).length;

@@ -3,8 +3,8 @@
 // There: agents that start agents could not be killed: while some were ended others were being started, 469 in all.
 // Here: killed in the middle of starting children, the root is followed by no entry into any agent's code, nor is it after a restart.
 
-import { createRuntime, defineKillSwitches, flagFile, flagFileControl, type Runtime } from 'offswitch';
-import { incident, receiptOf, signalOf } from './check.ts';
+import { createRuntime, defineKillSwitches, flagFile, flagFileControl, type Runtime, type Turn } from 'offswitch';
+import { incident, receiptOf, signalOf, until, within } from './check.ts';
 
 await incident(async ({ tools, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -13,20 +13,20 @@ await incident(async ({ tools, ok, closeAfter }) => {
     instance: { authorized: ['on-call'] },
   });
   await flagFileControl('switches.flagd.json').provision(switches, { apply: true });
-  const entered: string[] = [];
+  const entered: { readonly id: string; readonly parent: string | undefined }[] = [];
+  const callsOf = () => tools.of(...entered.map(({ id }) => id));
   const start = async () => {
     const runtime = await createRuntime({ switches, source: flagFile('switches.flagd.json') });
     closeAfter(() => runtime.close());
     const crawl = runtime.agent('crawl', async (session, depth: number): Promise<void> => {
-      entered.push(session.id);
+      entered.push({ id: session.id, parent: session.parentId });
       await session.turn((turn) => turn.tool('fetch', depth, () => tools.call('fetch', session.id)));
-      if (depth === 5) return;
-      for (;;) {
-        // Whatever became of its children, it starts others in their place.
-        await session.turn((turn) =>
-          Promise.all([1, 2, 3].map((n) => turn.spawn(crawl, depth + 1, { key: String(n) }))).then(() => null),
-        );
-      }
+      if (depth === 4) return;
+      // Three at a time, and whatever becomes of one, another is started in its place.
+      const keepOne = async (turn: Turn): Promise<void> => {
+        for (;;) await turn.spawn(crawl, depth + 1);
+      };
+      await session.turn((turn) => Promise.all([keepOne(turn), keepOne(turn), keepOne(turn)]).then(() => null));
     });
     const tick = runtime.agent('tick', async (session) => {
       for (let n = 0; n < 40; n++) await session.turn((turn) => turn.tool('tick', n, () => tools.call('tick', session.id)));
@@ -39,10 +39,17 @@ await incident(async ({ tools, ok, closeAfter }) => {
   // One of them is killed: its parent is not stopped, and may start another.
   await tools.more(40, 'forty agents', () => true);
   const victim = first.runtime.sessions().find(({ path, state }) => path.length === 3 && state === 'running');
+  const ofItsParent = () => entered.filter(({ parent }) => parent === victim?.parent).length;
+  const startedThen = ofItsParent();
+  const ending = first.runtime.settled(victim?.id ?? '');
   await first.runtime.stop({ session: victim?.id ?? '', reason: 'too many', by: 'on-call' });
-  const enteredThen = entered.length;
-  await tools.more(60, 'its parent goes on', () => true);
-  ok('an agent that was killed alone is replaced by its parent, which was not', entered.length > enteredThen, entered.length);
+  const { status } = await within('it has ended', ending);
+  await until('its parent has started another', () => ofItsParent() > startedThen);
+  ok(
+    'an agent that was killed alone is terminated, and replaced by its parent, which was not killed',
+    status === 'terminated',
+    status,
+  );
 
   // The root is killed by the arrival of a call, so that others are on their way at that very moment.
   const stopped = signalOf();
@@ -54,24 +61,22 @@ await incident(async ({ tools, ok, closeAfter }) => {
     enteredAtStop = entered.length;
     stopped.give();
   };
-  await stopped.given;
-  const outcome = await root.outcome;
+  await within('the stop is sent', stopped.given);
+  const outcome = await within('the root has ended', root.outcome);
   ok('the root is terminated', outcome.status === 'terminated', outcome);
   ok(`${enteredAtStop} agents were entered before the stop, 0 after it`, entered.length === enteredAtStop, entered.length);
   const done = await receiptOf(first.runtime, outcome);
   const loose = done?.sessions.filter(({ state }) => state !== 'stopped' && state !== 'already-ended');
-  ok('the receipt is closed, and each of its sessions had ended before or is stopped', loose?.length === 0, loose);
+  const isClosed = done?.stages.done !== undefined;
+  ok('the receipt is closed, and each of its sessions had ended before or is stopped', isClosed && loose?.length === 0, loose);
   const stoppedCount = done?.sessions.filter(({ state }) => state === 'stopped').length ?? 0;
   ok(`more than one was stopped (${stoppedCount}), so there was a race to lose`, stoppedCount > 1);
-  const callsAtEnd = tools.of(...entered).length;
+  const callsAtEnd = callsOf().length;
 
   await first.runtime.close();
   const second = await start();
   const bystander = await second.tick.run(null);
   await second.runtime.refresh();
   ok('in the next process another run goes on', bystander.status === 'completed', bystander);
-  ok(
-    'and no agent of the killed root is entered or calls',
-    entered.length === enteredAtStop && tools.of(...entered).length === callsAtEnd,
-  );
+  ok('and no agent of the killed root is entered or calls', entered.length === enteredAtStop && callsOf().length === callsAtEnd);
 });

@@ -8,7 +8,7 @@ import { generateText, stepCountIs, tool } from 'ai';
 import { MockLanguageModelV3 } from 'ai/test';
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl } from 'offswitch';
 import { z } from 'zod';
-import { incident, receiptOf } from './check.ts';
+import { incident, receiptOf, within } from './check.ts';
 
 await incident(async ({ tools: server, ok, closeAfter }) => {
   const switches = defineKillSwitches({
@@ -79,7 +79,7 @@ await incident(async ({ tools: server, ok, closeAfter }) => {
     isBystanderDone = true;
   });
 
-  const outcome = await run.outcome;
+  const outcome = await within('the run has ended', run.outcome);
   ok('the parent is terminated', outcome.status === 'terminated', outcome);
   const receipt = await receiptOf(runtime, outcome);
   const states = receipt?.sessions.map(({ agent, state }) => `${agent} ${state}`);
@@ -88,7 +88,7 @@ await incident(async ({ tools: server, ok, closeAfter }) => {
     states?.join() === 'report stopped,research stopped',
     states,
   );
-  const other = await bystander.outcome;
+  const other = await within('the other run has ended', bystander.outcome);
   ok('another run of the same agent comes to its end', other.status === 'completed' && isBystanderDone, other);
   const count = (kind: string) => server.calls.filter(({ who, tool: name }) => who === 'cats' && name === kind).length;
   const counts = [count('outer-model'), count('inner-model'), count('search')];
