@@ -1,5 +1,6 @@
 // agent.ts: a named piece of agent code. The name is what a crash leaves behind, so that another process can go on with it.
 
+import type { Arrival } from './carrying.ts';
 import type { Outcome } from './outcome.ts';
 import type { Session } from './session.ts';
 
@@ -13,6 +14,11 @@ export interface RunOptions {
    * that what had happened is not done again and what is unknown rests until a person says (S6). A new session, and a new act.
    */
   readonly restartOf?: string;
+  /**
+   * Whom it works under in another process (`runtime.accept`): the run is a child of that session. Asked for again by the same call of it, the
+   * run that there was is answered with. With `run` alone. `run` throws `root_settled`, `root_unknown`, `session_elsewhere`.
+   */
+  readonly parent?: Arrival;
 }
 
 export interface AgentDefinition {

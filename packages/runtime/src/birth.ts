@@ -9,6 +9,7 @@ export interface BirthDetails {
   readonly parentCall?: NonNullable<SessionRecord['parentCall']>;
   readonly inline?: true;
   readonly detached?: NonNullable<SessionRecord['detached']>;
+  readonly arrived?: NonNullable<SessionRecord['arrived']>;
 }
 
 export class Birth implements SessionRecord {
@@ -23,7 +24,7 @@ export class Birth implements SessionRecord {
     this.agent = agent;
     this.at = at;
     this.input = details.input;
-    this.details = details.parentCall || details.inline || details.detached ? details : undefined;
+    this.details = details.parentCall || details.inline || details.detached || details.arrived ? details : undefined;
   }
 
   get t(): 'session' {
@@ -60,9 +61,13 @@ export class Birth implements SessionRecord {
     return this.details?.detached;
   }
 
+  get arrived(): SessionRecord['arrived'] {
+    return this.details?.arrived;
+  }
+
   /** As the journal has it. */
   toJSON(): SessionRecord {
-    const { t, s, e, at, root, path, agent, workflow, user, conversation, input, parentCall, inline, detached } = this;
+    const { t, s, e, at, root, path, agent, workflow, user, conversation, input, parentCall, inline, detached, arrived } = this;
     return {
       t,
       s,
@@ -78,6 +83,7 @@ export class Birth implements SessionRecord {
       ...(parentCall === undefined ? {} : { parentCall }),
       ...(inline === undefined ? {} : { inline }),
       ...(detached === undefined ? {} : { detached }),
+      ...(arrived === undefined ? {} : { arrived }),
     };
   }
 }

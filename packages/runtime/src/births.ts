@@ -5,13 +5,15 @@ import type { AgentDefinition, RunOptions } from './agent.ts';
 import { Birth } from './birth.ts';
 import { bringLoose } from './bring-loose.ts';
 import type { Call } from './call.ts';
-import { leftBy } from './detached.ts';
+import type { Arrival } from './carrying.ts';
+import { leftBy, nodeOf } from './detached.ts';
 import type { ChildSpec } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import { Graph, type Member } from './graph.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, SessionRecord } from './journal.ts';
 import { Node } from './node.ts';
+import type { PathSegment } from './path/segment.ts';
 import { inherit } from './restart.ts';
 import { newSaved, type Saved } from './saved.ts';
 import { LiveSession } from './session.ts';
@@ -63,10 +65,51 @@ export class Births {
     const graph = new Graph({ node, saved, live: undefined });
     graph.forgiveCosts();
     for (const one of records) this.world.append(graph, one);
-    this.world.graphs.set(id, graph);
-    this.world.graphOf.set(id, graph);
+    this.world.addGraph(graph);
     const live = this.bring(graph, graph.root);
     live.start(definition, options.restartOf === undefined ? input : snapshot(`the input of ${definition.name}`, record.input));
+    return live;
+  }
+
+  /** A session that comes from another process, before the store was asked whether it may begin. */
+  prepareArrival(
+    definition: AgentDefinition,
+    input: unknown,
+    options: RunOptions,
+    arrival: Arrival,
+    segments: readonly PathSegment[],
+  ): { readonly record: SessionRecord; readonly definition: AgentDefinition } {
+    const user = options.userId ?? arrival.userId;
+    const id = mintId('s-');
+    const kept = snapshot(`the input of ${definition.name}`, input);
+    return {
+      definition,
+      record: {
+        t: 'session',
+        s: id,
+        e: 1,
+        at: this.world.clock.now(),
+        root: arrival.path[0]!,
+        path: [...arrival.path, id],
+        agent: definition.name,
+        workflow: this.workflowOf(definition.name, arrival.workflow),
+        ...(user === undefined ? {} : { user }),
+        ...(arrival.conversationId === undefined ? {} : { conversation: arrival.conversationId }),
+        ...(kept === undefined ? {} : { input: kept }),
+        arrived: { segments, ...(arrival.call === undefined ? {} : { call: arrival.call }) },
+      },
+    };
+  }
+
+  /** Registered: it begins, at the head of a graph of its own whose place is under the foreign one. */
+  arrive({ record, definition }: ReturnType<Births['prepareArrival']>, input: unknown): LiveSession {
+    const { world } = this;
+    const node = nodeOf(record, world.foreign.enter(record.arrived!.segments));
+    const graph = new Graph({ node, saved: newSaved(record), live: undefined });
+    world.append(graph, record);
+    world.addGraph(graph);
+    const live = this.bring(graph, graph.root);
+    live.start(definition, input);
     return live;
   }
 

@@ -39,7 +39,7 @@ export function currentCall(): CallContext | undefined {
     name: call.name,
     class: call.class,
     child: (agent) => childOf(call, agent),
-    ready: (child) => ((child as LiveSession).isOver ? never() : (child as LiveSession).pass()),
+    ready: (child) => ((child as LiveSession).isOver ? never() : (child as LiveSession).admitted()),
     runAs: (child, body) => runInContext(child as LiveSession, body),
   };
 }

@@ -42,6 +42,8 @@ export class Call {
   /** Why it rests, where that is not a stop: the words for a person. */
   waitsForPerson: string | undefined;
   reservedMicros = 0;
+  /** It carried the path to another process, and rests when the session that began there does. */
+  isCarried = false;
   /** Breakers have counted it: a tool call, or a model call that is a turn. */
   isCharged = false;
   span: Span | undefined;

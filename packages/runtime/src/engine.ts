@@ -10,6 +10,7 @@ import type { IfHeld } from './if-held.ts';
 import type { JournalRecord } from './journal.ts';
 import type { Limiter } from './limiter.ts';
 import type { Node } from './node.ts';
+import type { Carrier } from './path/carrier.ts';
 import type { LiveSession } from './session.ts';
 import type { StateStore } from './store.ts';
 
@@ -51,6 +52,10 @@ export interface Engine {
   settled(session: LiveSession): void;
   /** Claims the next epoch for a resume in place; false when another process has the session. */
   claim(session: LiveSession): boolean;
+  /** Resolves when the store knows the session, and with it every stop that it may be born under; `undefined` where it need not. */
+  register(session: LiveSession): Promise<void> | undefined;
+  /** Makes the session known to other processes, and its path ready to travel. */
+  carry(session: LiveSession): Promise<Carrier>;
   alarm(message: string): void;
   /** Looks again in a while at what the store refused. */
   reconsiderLater(): void;

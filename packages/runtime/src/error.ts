@@ -11,6 +11,8 @@ export type RuntimeErrorCode =
   | 'agent_already_registered'
   /** Nobody knows this session: never started here, or its graph was cleared away. */
   | 'unknown_session'
+  /** What a call of another process started before is run by a third one, which lives: ask there. Retryable once that one is gone. */
+  | 'session_elsewhere'
   /** No call of that id waits for a person in that session. */
   | 'unknown_call'
   /** No stop of that id is in force. */

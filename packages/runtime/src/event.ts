@@ -21,6 +21,8 @@ export type RuntimeEvent =
       readonly tripped: boolean;
     }
   | { readonly type: 'decision'; readonly session: string; readonly decision: Decision }
+  /** A path from another process was refused; `code` is the error's. */
+  | { readonly type: 'refused'; readonly code: string; readonly message: string }
   | ({ readonly type: 'alarm' } & Alarm);
 
 export type RuntimeListener = (event: RuntimeEvent) => void;

@@ -3,6 +3,7 @@ export type { Agent, RunOptions } from './agent.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export { ToolContext } from './call.ts';
 export { type CallContext, contextSession, currentCall } from './call-context.ts';
+export type { Arrival } from './carrying.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { commandFor } from './command-hint.ts';
 export { RuntimeError, type RuntimeErrorCode } from './error.ts';
@@ -47,7 +48,16 @@ export {
   seal as sealPath,
   signRoot,
 } from './path/signed-path.ts';
-export { type Receipt, type ReceiptCall, type ReceiptSession, type Stage, stageNames, stages } from './receipt.ts';
+export {
+  type Receipt,
+  type ReceiptCall,
+  type ReceiptPart,
+  type ReceiptSession,
+  type Stage,
+  stageNames,
+  stages,
+} from './receipt.ts';
+export { joinReceipts } from './receipt-join.ts';
 export type { ReleaseOrder } from './release.ts';
 export { createRuntime, currentSession, type Runtime, type RuntimeOptions } from './runtime.ts';
 export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';

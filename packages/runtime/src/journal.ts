@@ -3,6 +3,8 @@
 // A record is one fact, appended once and never changed. Folding a session's records in order of epoch and writing gives
 // its checkpoint, the interrupted turn's calls and their ends.
 
+import type { PathSegment } from './path/segment.ts';
+
 /** What a call may do to the world, which decides what a crash in the middle of it means. */
 export type CallClass =
   /** Reads only: run again. */
@@ -42,6 +44,8 @@ export interface SessionRecord extends Of {
   readonly parentCall?: { readonly turn: number; readonly key: string } | undefined;
   /** Its body is the inside of its parent's call (no registered agent): replayed from its first turn, with the parent. */
   readonly inline?: true | undefined;
+  /** It came from another process: who is above it, root first, its parent last. */
+  readonly arrived?: { readonly segments: readonly PathSegment[]; readonly call?: string } | undefined;
   /** The terminated session whose work it takes up (S6). */
   readonly restartOf?: string;
   /** The session in whose name its calls' idempotency keys are made: its own, or the first of a line of restarts. */

@@ -4,6 +4,7 @@
 // A stop is never pushed to descendants: each process holds every stop and derives, so what is registered here serves the
 // questions "may this begin under that root" and "who is where", never the decision (R1, R3 of docs/lineage.md).
 
+import type { JournalRecord } from './journal.ts';
 import type { StoreOpening } from './store.ts';
 
 /** One session as other processes must know it. */
@@ -53,6 +54,8 @@ export interface Confirmation {
   readonly unconfirmed: readonly string[];
 }
 
+export type SettledRecord = Extract<JournalRecord, { t: 'settled' }>;
+
 /** What a process that is gone left, now this one's to resume. */
 export type Adoption = Pick<StoreOpening, 'claims' | 'journals'>;
 
@@ -65,6 +68,11 @@ export interface ChildNews {
 }
 
 export interface LineageStore {
+  /**
+   * False: what a process runs is found in its journal, so only what crosses processes is registered: a root once it is carried, and
+   * what came from another process. True: every session is, before it begins.
+   */
+  readonly registersAll: boolean;
   /**
    * True while this process may not start a turn or a call, because others may count it as gone: its lease has run out. Asked
    * before each, from memory. Health says `failed` for as long. Always false where processes need no lease, because they see each other.
@@ -79,6 +87,8 @@ export interface LineageStore {
   /** Says what became of a session; a session that came from another process is told of there. Durable with the next flush. */
   note(session: string, root: string, state: RegisteredState): void;
   find(session: string, root: string): Promise<RegisteredSession | undefined>;
+  /** How a session ended, whoever ran it; for a caller who asks again. `undefined` where it has not, or its records were cleared away. */
+  ended(session: string, root: string): Promise<SettledRecord | undefined>;
   /** A session and what is under it, in every process, in pages of at most `limit` (default 1,000); `next` begins the next page. */
   subtree(
     session: string,

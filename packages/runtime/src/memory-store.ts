@@ -7,7 +7,9 @@ import { RuntimeError } from './error.ts';
 import { newestFirst } from './folder/small-files.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
-import type { Receipt } from './receipt.ts';
+import { registry, sharedRegistry } from './memory-lineage.ts';
+import type { ReceiptPart } from './receipt.ts';
+import { joinReceipts } from './receipt-join.ts';
 import { receiptPieces } from './receipt-text.ts';
 import { turnOfLoop } from './slices.ts';
 import { subjectKey } from './stop-key.ts';
@@ -31,7 +33,9 @@ class Memory {
   readonly resolutions = new Map<string, Resolution>();
   readonly journals: Journal[] = [];
   readonly claims = new Map<string, { readonly session: string; readonly epoch: number; readonly owner: Journal }>();
-  readonly receipts = new Map<string, { readonly n: number; readonly pieces: readonly string[] }>();
+  /** By id, then by process. */
+  readonly receipts = new Map<string, Map<string, { readonly n: number; readonly pieces: readonly string[] }>>();
+  readonly registry = sharedRegistry();
   receiptCount = 0;
   readonly documents = new Map<string, string>();
   readonly listeners = new Map<object, Set<(change: StoreChange) => void>>();
@@ -45,7 +49,7 @@ export function memoryStore(options: { /** For people. Default `memory`. */ read
 
 function open(memory: Memory, name: string): MemoryStore {
   const journal: Journal = { process: mintId('p'), alive: true, records: [] };
-  const self = {};
+  const self = { process: journal.process };
   const listeners = new Set<(change: StoreChange) => void>();
 
   const living = (): void => {
@@ -58,16 +62,45 @@ function open(memory: Memory, name: string): MemoryStore {
     }
   };
   const die = (): void => {
+    if (!journal.alive) return;
     journal.alive = false;
     listeners.clear();
     memory.listeners.delete(self);
+    tellOthers({ isOrphaned: true });
   };
+  /** Journals of dead processes that this one has been given. */
+  const taken = new Set<string>();
+  const given = (of: readonly Journal[]): StoreOpening['journals'] =>
+    // Through JSON, as a disk would give them back: what cannot be resumed from a folder must not resume here.
+    of.map(({ process, alive, records }) => {
+      if (!alive) taken.add(process);
+      return { process, alive, records: JSON.parse(JSON.stringify(records)) };
+    });
+  const claims = (): StoreOpening['claims'] =>
+    [...memory.claims.values()].map(({ session, epoch, owner }) => ({ session, epoch, alive: owner.alive }));
+  const isAlive = (process: string): boolean => memory.journals.some((one) => one.process === process && one.alive);
+  const lineage = registry(memory.registry, {
+    process: journal.process,
+    journals: memory.journals,
+    tell: (process, change) => {
+      for (const [owner, theirs] of memory.listeners)
+        if ((owner as { process?: string }).process === process)
+          for (const listener of theirs) queueMicrotask(() => theirs.has(listener) && listener(change));
+    },
+    adopt: () => ({
+      claims: claims(),
+      journals: given(
+        memory.journals.filter(({ process, alive, records }) => !alive && records.length > 0 && !taken.has(process)),
+      ),
+    }),
+  });
 
   return {
     name,
     processId: journal.process,
     volatile: true,
     health: { state: 'ok' },
+    lineage,
     async open(): Promise<StoreOpening> {
       living();
       memory.journals.push(journal);
@@ -76,11 +109,8 @@ function open(memory: Memory, name: string): MemoryStore {
         stops: [...memory.stops.values()],
         resolutions: [...memory.resolutions.values()],
         readings: JSON.parse(memory.readings),
-        claims: [...memory.claims.values()].map(({ session, epoch, owner }) => ({ session, epoch, alive: owner.alive })),
-        // Through JSON, as a disk would give them back: what cannot be resumed from a folder must not resume here.
-        journals: memory.journals
-          .filter(({ process, records }) => process !== journal.process && records.length > 0)
-          .map(({ process, alive, records }) => ({ process, alive, records: JSON.parse(JSON.stringify(records)) })),
+        claims: claims(),
+        journals: given(memory.journals.filter(({ process, records }) => process !== journal.process && records.length > 0)),
       };
     },
     async mark(key, side, n, details) {
@@ -128,11 +158,16 @@ function open(memory: Memory, name: string): MemoryStore {
         if (pieces.length > 0) await turnOfLoop();
         pieces.push(piece);
       }
+      const parts = memory.receipts.get(receipt.id) ?? new Map();
+      memory.receipts.set(receipt.id, parts);
       // What was begun later, or written by a store that has died meanwhile, does not come back.
-      if (journal.alive && n >= (memory.receipts.get(receipt.id)?.n ?? 0)) memory.receipts.set(receipt.id, { n, pieces });
+      if (journal.alive && n >= (parts.get(receipt.process)?.n ?? 0)) parts.set(receipt.process, { n, pieces });
     },
     async receipts() {
-      return [...memory.receipts.values()].map(({ pieces }) => JSON.parse(pieces.join('')) as Receipt).sort(newestFirst);
+      return [...memory.receipts.values()]
+        .map((parts) => [...parts.values()].map(({ pieces }) => JSON.parse(pieces.join('')) as ReceiptPart))
+        .flatMap((parts) => joinReceipts(parts, isAlive) ?? [])
+        .sort(newestFirst);
     },
     async keepReadings(readings: readonly KeptReading[]) {
       living();

@@ -11,22 +11,21 @@ export interface Order {
   readonly entry: StopEntry;
   readonly stop: Stop;
   readonly stages: Partial<Record<Stage, number>>;
-  /** What an earlier process wrote of it. */
-  readonly before: Receipt | undefined;
   /** Everybody it covers, live or not. */
   readonly covered: Map<string, Member>;
   /** Live ones that are not yet at rest, or not yet marked. */
   readonly waiting: Set<Member>;
   /** Settled before the stop came. */
   readonly ended: Set<Member>;
-  readonly residue: Set<string>;
-  /** Another process engaged it. */
-  readonly isLearned: boolean;
+  readonly missing: { recorded?: readonly string[]; fenced?: readonly string[] };
+  /** Other processes that refuse under it. */
+  others: readonly string[];
   /** The latch is neither durable nor known to have failed. */
   isLatching: boolean;
   isEnumerated: boolean;
   isDone: boolean;
   released: number | undefined;
+  confirmTimer: unknown;
   writeTimer: unknown;
   writeAgainMs: number;
   /** A receipt too long to be written at once is being written. */

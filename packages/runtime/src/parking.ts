@@ -7,6 +7,7 @@ import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
 import { nodeOf } from './detached.ts';
 import { Graph, type Member } from './graph.ts';
+import type { Adoption } from './lineage-store.ts';
 import { recount } from './recount.ts';
 import { forgivenAt } from './release.ts';
 import { foldJournals } from './saved.ts';
@@ -20,6 +21,7 @@ export class Parking {
   private readonly world: World;
   private readonly parked = new Set<Graph>();
   private isScheduled = false;
+  private adopting: Promise<void> = Promise.resolve();
   private allParked: ((left: readonly string[]) => void) | undefined;
 
   constructor(world: World) {
@@ -31,7 +33,7 @@ export class Parking {
     const { graph } = root;
     this.world.clock.clearTimeout(graph.parkTimer);
     graph.parkTimer = undefined;
-    if (!root.isAtRest) return;
+    if (!root.isAtRest || this.waitsElsewhere(graph)) return;
     if (this.allParked) {
       graph.parkTimer = this.world.clock.setTimeout(() => this.park(graph), 0);
       return;
@@ -45,10 +47,23 @@ export class Parking {
     );
   }
 
+  get isParkingAll(): boolean {
+    return this.allParked !== undefined;
+  }
+
+  /** Only a session in another process is held: what waits for it is free to go on, and stays in place to hear of it. */
+  private waitsElsewhere(graph: Graph): boolean {
+    if (this.allParked) return false;
+    for (const { live, node } of graph.members())
+      for (const call of live?.calls ?? [])
+        if (call.isCarried && call.isResting && this.world.decide(node).action === 'run') return true;
+    return false;
+  }
+
   /** Parks a graph whose root is at rest; leaves first. */
   park(graph: Graph): void {
     const root = graph.root.live;
-    if (!root?.isAtRest || this.world.isClosed) return;
+    if (!root?.isAtRest || this.world.isClosed || this.waitsElsewhere(graph)) return;
     this.world.clock.clearTimeout(graph.parkTimer);
     graph.parkTimer = undefined;
     const blocked = [...blockedOf(this.world, graph)];
@@ -107,13 +122,15 @@ export class Parking {
   }
 
   /** Takes in what the journals of processes that are gone hold. */
-  recover(): void {
+  recover({ journals, claims: claimed }: Adoption): void {
     const { world } = this;
-    const folded = foldJournals(world.kernel.opening.journals);
-    recount(folded, world.kernel.opening.journals, (session, breaker) => forgivenAt(world.kernel.stops, session, breaker));
-    const roots = new Map<string, Graph>();
+    const folded = foldJournals(journals);
+    recount(folded, journals, (session, breaker) => forgivenAt(world.kernel.stops, session, breaker));
+    const roots: Graph[] = [];
+    /** Which graph a session is in. */
+    const found = new Map<string, Graph>();
     const claims = new Map<string, { readonly epoch: number; readonly alive: boolean }>();
-    for (const claim of world.kernel.opening.claims) {
+    for (const claim of claimed) {
       if (claim.epoch > (claims.get(claim.session)?.epoch ?? 0)) claims.set(claim.session, claim);
     }
     // Parents come before children, by their paths: the wall clock may have jumped between the two.
@@ -124,23 +141,72 @@ export class Parking {
       const claim = claims.get(subjectKey(record.s));
       const isElsewhere = isWritten || (claim?.alive === true && claim.epoch > saved.epoch);
       if (claim && claim.epoch > saved.epoch) saved.epoch = claim.epoch;
-      const graph = roots.get(record.root);
-      if (!graph && record.s !== record.root) continue;
+      const isHead = record.s === record.root || record.arrived !== undefined;
+      const graph = isHead ? undefined : found.get(record.path.at(-2)!);
+      if (!graph && !isHead) continue;
       if (!graph) {
         if (saved.settled && saved.settled.status !== 'terminated') continue;
-        const made = new Graph({ node: nodeOf(record, undefined), saved, live: undefined });
+        const before = world.graphs.get(record.s);
+        // It runs or rests here already.
+        if (before && !before.isElsewhere) continue;
+        if (before) this.forget(before);
+        const above = record.arrived && !saved.settled ? world.foreign.enter(record.arrived.segments) : undefined;
+        const made = new Graph({ node: nodeOf(record, above), saved, live: undefined });
         made.isElsewhere = isElsewhere;
-        roots.set(record.s, made);
+        roots.push(made);
+        found.set(record.s, made);
         continue;
       }
       const parent = graph.get(record.path.at(-2)!);
       if (!parent) continue;
       graph.add({ node: nodeOf(record, parent.node), saved, live: undefined });
+      found.set(record.s, graph);
     }
-    for (const graph of roots.values()) {
+    for (const graph of roots) {
       if (graph.root.saved.settled) world.terminated.remember(graph);
       else this.adopt(graph);
     }
+  }
+
+  /** Takes over what processes that are gone have left, where its agent is defined here. */
+  adoptOrphans(): Promise<void> {
+    // One after the other: what the first was given, the second finds here.
+    this.adopting = this.adopting.then(async () => {
+      const { world } = this;
+      if (world.isClosed) return;
+      try {
+        const adoption = await world.store.lineage.adopt([...world.definitions.keys()]);
+        if (world.isClosed) return;
+        this.recover(adoption);
+        this.reconsider();
+      } catch (error) {
+        world.alarm(`what processes that are gone left could not be taken over yet: ${String(error)}`);
+      }
+    });
+    return this.adopting;
+  }
+
+  /** Another process has these graphs now, by their first sessions: what runs of them here is abandoned. */
+  lose(heads: readonly string[]): void {
+    for (const head of heads) {
+      const graph = this.world.graphs.get(head);
+      if (!graph || graph.isElsewhere) continue;
+      graph.isElsewhere = true;
+      this.parked.delete(graph);
+      this.world.clock.clearTimeout(graph.parkTimer);
+      for (const { live } of graph.members()) live?.abandon('this process was cut off, and another one took it over');
+      this.world.alarm(`session ${head} was taken over by another process while this one was cut off; this copy of it stops`);
+    }
+  }
+
+  private forget(graph: Graph): void {
+    for (const { node, saved } of graph.members()) {
+      this.world.graphOf.delete(node.id);
+      this.world.kernel.stops.unknow(node);
+      if (!saved.settled) this.world.kernel.switchboard.dismiss(node);
+    }
+    this.world.graphs.delete(graph.id);
+    if (this.world.arrived.delete(graph)) this.world.foreign.leave(graph.root.saved.record.arrived!.segments);
   }
 
   /** Looks whether parked graphs may go on, or were terminated where they lie. */
@@ -235,7 +301,7 @@ export class Parking {
 
   private adopt(graph: Graph): void {
     const { world } = this;
-    world.graphs.set(graph.id, graph);
+    world.addGraph(graph);
     for (const { node, saved } of graph.members()) {
       world.graphOf.set(node.id, graph);
       if (saved.settled) continue;
@@ -285,6 +351,7 @@ export class Parking {
         if (call.outcome === undefined) call.outcome = call.class === 'effect' ? 'unknown' : 'aborted';
     saved.settled = { status: 'terminated', at, ...stopId };
     this.world.kernel.switchboard.dismiss(member.node);
+    this.world.carrying.note(member.node, 'terminated');
     this.world.stopping.memberRests(member);
     this.world.ends.tell(
       saved.record.s,

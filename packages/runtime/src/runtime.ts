@@ -12,6 +12,7 @@ import {
 import { resolveCall, resumeSession, type StopOrder, stopSession } from './acts.ts';
 import type { Agent, RunOptions } from './agent.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
+import type { Arrival } from './carrying.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { currentContext, runOutside } from './context.ts';
 import { controlHandler } from './control.ts';
@@ -20,6 +21,8 @@ import type { RuntimeListener } from './event.ts';
 import { folderStore } from './folder/folder-store.ts';
 import { Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
+import { tokenIn } from './path/carrier.ts';
+import { type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
 import type { Receipt } from './receipt.ts';
 import { forgiveReleased, type ReleaseOrder, releaseByAct } from './release.ts';
 import { around, runInside } from './run-inside.ts';
@@ -43,6 +46,11 @@ export interface RuntimeOptions<Workflow extends string = string> {
   readonly bootstrapMaxAgeMs?: number;
   /** How long an effect in flight gets to end after a terminate; then it is aborted and its outcome unknown. Milliseconds, default 10,000. */
   readonly effectDeadlineMs?: number;
+  /**
+   * Keys that paths to and from other processes are signed with: the first signs, all verify. Default: those of
+   * `OFFSWITCH_PATH_KEYS`; without any, nothing is carried or accepted.
+   */
+  readonly pathKeys?: PathKeys;
   /** Thresholds per workflow, `*` for the rest; see the table in breakers.ts. Undeclared ones only report. */
   readonly breakers?: Partial<Readonly<Record<Workflow | '*', Thresholds>>>;
 }
@@ -58,6 +66,12 @@ export interface Runtime<Workflow extends string = string> {
   agent<Input, Result>(name: string, body: (session: Session, input: Input) => Promise<Result>): Agent<Input, Result>;
   /** Runs a piece of code as a root session without a name: governed, but not resumable in another process. */
   run<Result>(workflow: Workflow, body: (session: Session) => Promise<Result>, options?: RunOptions): Promise<Outcome<Result>>;
+  /**
+   * Verifies the path that a session of another process carried here: a token, or what it came in (headers, a `Request`, an MCP request, `process.env`).
+   * Pass the arrival to `agent.run` as `parent`. Throws `path_missing`, `path_forged`, `path_expired`, `path_too_long`,
+   * `path_malformed`, `path_keys_missing`, `root_unknown`, `root_settled`; each is told to listeners as well.
+   */
+  accept(carrier: string | object): Promise<Arrival>;
   /** Break-glass: stops one session and everything it started, without any vendor. Resolves when nothing new starts; the receipt goes on growing. */
   stop(order: StopOrder): Promise<Receipt>;
   /** Releases by an authorised person's act. Throws `unknown_stop`, `release_refused`. */
@@ -114,7 +128,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     },
     onLatched: (entry) => world?.stopping.latched(entry),
     onChange: () => world?.reconsider(),
-    findRoot: (subject) => world?.graphOf.get(subject)?.root.node,
+    findRoot: (subject) => world?.graphOf.get(subject)?.root.node.root,
     onAlarm: (alarm) => {
       if (world && world.listeners.size > 0) world.emit({ type: 'alarm', ...alarm });
       else if (alarm.isActive) console.error(`offswitch: ${alarm.message}`);
@@ -133,9 +147,10 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     parkAfterMs: options.parkAfterMs ?? 5_000,
     holdForMs: options.holdForMs ?? 30_000,
     effectDeadlineMs: options.effectDeadlineMs ?? 10_000,
+    pathKeys: options.pathKeys ?? pathKeysFromEnv(),
   });
   world = w;
-  w.parking.recover();
+  w.parking.recover(kernel.opening);
   const written = await store.receipts().catch((error) => {
     w.alarm(`the receipts of earlier processes could not be read: ${String(error)}`);
     return [];
@@ -146,6 +161,9 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       w.learnResolutions(change.resolutions);
       w.reconsider();
     }
+    if (change.takenOver) w.parking.lose(change.takenOver);
+    if (change.children) w.carrying.hear(change.children);
+    if (change.isOrphaned) void w.parking.adoptOrphans();
   });
 
   const open = (): void => {
@@ -167,8 +185,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       const definition = { name, body: body as never };
       w.definitions.set(name, definition);
       w.parking.reconsider();
+      if (store.lineage.registersAll) void w.parking.adoptOrphans();
       const start = (input: Input, runOptions: RunOptions = {}) => {
         open();
+        if (runOptions.parent)
+          throw new RuntimeError('invalid_option', `${name}.start has no parent in another process: use run`);
         if (around(w)) {
           throw new RuntimeError('invalid_option', `${name}.start inside a session: use turn.spawn, or run()`);
         }
@@ -186,6 +207,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
         start,
         run: async (input, runOptions = {}) => {
           const session = around(w);
+          if (runOptions.parent) {
+            open();
+            const { parent } = runOptions;
+            return runOutside(() => w.carrying.arrive(definition, input, runOptions, parent)) as Promise<Outcome<Result>>;
+          }
           if (!session) return start(input, runOptions).outcome;
           return runInside(session, name, input, runOptions) as Promise<Outcome<Result>>;
         },
@@ -201,6 +227,13 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       const live = runOutside(() => w.births.root(definition, workflow, undefined, runOptions));
       live.graph.definition = definition;
       return live.outcome as Promise<Outcome<Result>>;
+    },
+    async accept(carrier) {
+      open();
+      const token = typeof carrier === 'string' ? carrier : tokenIn(carrier);
+      if (token === undefined)
+        throw new RuntimeError('path_missing', 'what came carries no path; the caller sends what session.carry() gives');
+      return w.carrying.accept(token);
     },
     async stop(order) {
       open();
@@ -227,13 +260,14 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     settled: (session) => w.ends.of(session),
     stops: () => kernel.stops.inForce(),
     async receipts() {
-      const current = await w.stopping.current();
-      const ids = new Set(current.map((one) => one.id));
-      const earlier = await store.receipts().catch((error) => {
+      // Written first, so that the parts of all processes are joined in one place.
+      await w.stopping.writeAll();
+      const stored = await store.receipts().catch((error) => {
         w.alarm(`the receipts in the store could not be read: ${String(error)}`);
         return [];
       });
-      return [...current, ...earlier.filter((one) => !ids.has(one.id))];
+      const ids = new Set(stored.map((one) => one.id));
+      return [...(await w.stopping.current()).filter((one) => !ids.has(one.id)), ...stored];
     },
     preview(tier, subject) {
       if (tier === 'feature' && !switches.isWorkflow(subject ?? '')) throw unknownWorkflow(subject ?? '', switches.workflows);

@@ -2,8 +2,9 @@
 //
 // A parked or terminated session's promises are abandoned: its code is not told, so it cannot act on it (S7, S9).
 
-import { effectOf, noticeOf, type Stopped } from '@offswitch/core';
+import { type Decision, effectOf, noticeOf, type Stopped } from '@offswitch/core';
 import type { Call } from './call.ts';
+import type { Ended } from './ends.ts';
 import { messageOf } from './error-text.ts';
 import { looseOf } from './loose.ts';
 import type { Outcome } from './outcome.ts';
@@ -227,25 +228,7 @@ export abstract class EndingSession extends RestingSession {
   /** A session that had ended before: its end is told again. */
   recall(settled: NonNullable<Saved['settled']>): void {
     this.life = 'ended';
-    const id = this.id;
-    switch (settled.status) {
-      case 'completed':
-        this.resolveFinal({ status: 'completed', session: id, result: snapshot(`the result of ${this.agent}`, settled.result) });
-        return;
-      case 'failed':
-        this.resolveFinal({ status: 'failed', session: id, error: new Error(settled.error ?? `${this.agent} failed`) });
-        return;
-      case 'terminated': {
-        const decision = this.engine.decide(this.node);
-        this.resolveFinal({
-          status: 'terminated',
-          session: id,
-          decision: decision.action === 'terminate' ? decision : { ...terminatedBefore, since: settled.at },
-          notice: terminatedBefore.notice,
-          receipt: settled.stopId ?? '',
-        });
-      }
-    }
+    this.resolveFinal(endedBefore(this.id, settled, this.engine.decide(this.node)));
   }
 
   protected leave(how: 'completed' | 'failed' | 'paused' | 'terminated'): void {
@@ -286,3 +269,21 @@ const terminatedBefore: Stopped = {
   notice: noticeOf('terminate'),
   since: 0,
 };
+
+/** The outcome of a session that had ended before, as its journal tells it. `decision`: what applies to it now, where it has a place in a graph. */
+export function endedBefore(session: string, settled: NonNullable<Saved['settled']>, decision?: Decision): Ended {
+  switch (settled.status) {
+    case 'completed':
+      return { status: 'completed', session, result: snapshot(`the result of ${session}`, settled.result) };
+    case 'failed':
+      return { status: 'failed', session, error: new Error(settled.error ?? `${session} failed`) };
+    case 'terminated':
+      return {
+        status: 'terminated',
+        session,
+        decision: decision?.action === 'terminate' ? decision : { ...terminatedBefore, since: settled.at },
+        notice: terminatedBefore.notice,
+        receipt: settled.stopId ?? '',
+      };
+  }
+}

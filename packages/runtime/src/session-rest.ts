@@ -91,7 +91,7 @@ export abstract class RestingSession extends SessionState {
   mayWake(decision: Decision): boolean {
     if (this.waitsAtBoundary > 0 && decision.action === 'run') return true;
     for (const call of this.calls ?? []) {
-      if (!call.isResting || call.childSession) continue;
+      if (!call.isResting || call.childSession || call.isCarried) continue;
       const mayGo =
         call.waitsForPerson === undefined
           ? !this.engine.mustHold(this.node) && (call.kind !== 'model' || decision.action === 'run')

@@ -97,11 +97,11 @@ export abstract class SessionState {
   }
 
   get rootId(): string {
-    return this.graph.id;
+    return this.saved.record.root;
   }
 
   get parentId(): string | undefined {
-    return this.parent?.id;
+    return this.node.parent?.id;
   }
 
   get path(): readonly string[] {

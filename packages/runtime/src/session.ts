@@ -11,6 +11,7 @@ import { messageOf } from './error-text.ts';
 import type { Graph, Member } from './graph.ts';
 import { OpenTurn } from './open-turn.ts';
 import type { Outcome } from './outcome.ts';
+import type { Carrier } from './path/carrier.ts';
 import type { SavedTurn } from './saved.ts';
 import { CallingSession } from './session-calls.ts';
 import { snapshot } from './snapshot.ts';
@@ -36,6 +37,13 @@ export interface Session {
   readonly state: unknown;
   /** The last completed turn; 0 at birth. */
   readonly turnNumber: number;
+  /**
+   * What another process needs to begin a session under this one (`runtime.accept`): headers, an MCP `_meta`, an environment variable. Inside the body
+   * of a call it is carried for that call, which then has one child, whichever process takes it up, and rests when that one does; declare
+   * such a tool `delegates`. Resolves when the session is known to the store; made anew for each use, good for ten minutes. Rejects
+   * with `path_keys_missing`, `path_too_long`, `session_ended`, `store_failed`.
+   */
+  carry(): Promise<Carrier>;
   /** What applies to it now. */
   readonly decision: Decision;
   /** The turn that is open now. For adapters of frameworks. */
@@ -80,15 +88,25 @@ export class LiveSession extends CallingSession implements Session {
     return this.saved.checkpointTurn;
   }
 
+  carry(): Promise<Carrier> {
+    return this.engine.carry(this);
+  }
+
   /** Enters the agent's code once the gate lets it: a session that is born paused runs none of it. */
   start(definition: AgentDefinition, input: unknown): void {
     this.span = startSession(this);
     runInContext(this, () => {
-      this.pass().then(
+      this.admitted().then(
         () => this.enterBody(definition, input),
         (error) => this.fail(error),
       );
     });
+  }
+
+  /** May it begin: known to the store, where that keeps every session, and let go on by the gate. */
+  admitted(): Promise<void> {
+    const registered = this.engine.register(this);
+    return registered ? registered.then(() => this.pass()) : this.pass();
   }
 
   /** Callbacks, and no `await`: a session that idles for days inside its agent's code costs no frame of ours. */

@@ -40,8 +40,6 @@ export interface StopChange {
   /** Whether it is in force now. A change of the mark alone (engaged again at a higher n) keeps it. */
   readonly engaged: boolean;
   readonly wasEngaged: boolean;
-  /** It came from the store: another process, or an earlier one, made it. */
-  readonly isLearned: boolean;
   /** Nothing begins or ends by it: a flip that was latched before anybody had read it now goes by its reading (stop-key.ts). */
   readonly isSuccession: boolean;
   /** Resolves when the mark is durable, with false when it could not be made so yet. */
@@ -253,7 +251,6 @@ export class StopSet {
         entry,
         engaged: isEngaged(marks),
         wasEngaged,
-        isLearned: true,
         isSuccession: isSuccession(entry, this.siblings(entry)),
         latched: Promise.resolve(true),
       });
@@ -294,7 +291,6 @@ export class StopSet {
       entry,
       engaged: isEngaged(marks),
       wasEngaged,
-      isLearned: false,
       isSuccession: isSuccession(entry, this.siblings(entry)),
       latched: this.latches.latch(entry),
     };

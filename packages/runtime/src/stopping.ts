@@ -8,13 +8,14 @@ import type { Call } from './call.ts';
 import type { Graph, Member } from './graph.ts';
 import type { Node } from './node.ts';
 import { type Order, receiptId, unlatched } from './order.ts';
-import type { Receipt, Stage } from './receipt.ts';
+import type { Receipt, ReceiptPart, Stage } from './receipt.ts';
+import { joinReceipts } from './receipt-join.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, sliceMs, turnOfLoop } from './slices.ts';
 import { describeStop, type StopEntry } from './stop-entry.ts';
 import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange } from './stop-set.ts';
-import { isElsewhere, isLong, receiptAtOnce, receiptInSlices } from './told.ts';
+import { isLong, receiptAtOnce, receiptInSlices } from './told.ts';
 import type { World } from './world.ts';
 
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
@@ -23,6 +24,8 @@ const latchingSliceMs = 0.1;
 const writeEveryMs = 50;
 /** What writing one costs is at most this share of the time. */
 const writeShare = 0.05;
+/** Processes that had not confirmed are asked again after this long. Milliseconds. */
+const confirmAgainMs = 1_000;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
 
@@ -42,7 +45,7 @@ export class Stopping {
     const id = receiptId(entry);
     if (change.engaged && !change.wasEngaged) {
       if (!change.isSuccession) this.world.emit({ type: 'stop', stop, engaged: true });
-      this.begin(id, entry, stop, change.latched, undefined, change.isLearned);
+      this.begin(id, entry, stop, change.latched);
     } else if (!change.engaged && change.wasEngaged) {
       if (!change.isSuccession) this.world.emit({ type: 'stop', stop, engaged: false });
       for (const order of [...this.orders.values()]) {
@@ -72,7 +75,8 @@ export class Stopping {
   /** A latch that had failed was made up for. */
   latched(entry: StopEntry): void {
     for (const order of this.orders.values()) {
-      if (order.entry !== entry || !order.residue.delete(unlatched)) continue;
+      if (order.entry !== entry || !order.missing.recorded) continue;
+      delete order.missing.recorded;
       this.reach(order, 'recorded');
     }
   }
@@ -129,22 +133,22 @@ export class Stopping {
     }
   }
 
-  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>, before?: Receipt, isLearned = false): void {
+  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>, before?: Receipt): void {
     const order: Order = {
       id,
       entry,
       stop,
       stages: { ...before?.stages },
-      before,
       covered: new Map(),
       waiting: new Set(),
       ended: new Set(),
-      residue: new Set(),
-      isLearned,
+      missing: {},
+      others: [],
       isLatching: true,
       isEnumerated: false,
       isDone: false,
       released: undefined,
+      confirmTimer: undefined,
       writeTimer: undefined,
       writeAgainMs: writeEveryMs,
       isWriting: false,
@@ -152,30 +156,36 @@ export class Stopping {
       waiters: [],
     };
     this.orders.set(id, order);
-    void latched.then(async (isLatched) => {
+    void latched.then((isLatched) => {
       order.isLatching = false;
-      if (!isLatched) order.residue.add(unlatched);
-      else this.reach(order, 'recorded');
-      const unconfirmed = await this.confirmPeers(order);
-      for (const one of unconfirmed) order.residue.add(one);
-      if (unconfirmed.length === 0) this.reach(order, 'fenced');
-      this.look(order);
+      if (isLatched) this.reach(order, 'recorded');
+      else order.missing.recorded = [unlatched];
+      void this.confirmOthers(order);
     });
     void this.enumerate(order);
   }
 
-  /** Other processes that share the store take the stop in before it is called fenced. Those that do not answer are named. */
-  private async confirmPeers(order: Order): Promise<readonly string[]> {
-    const { store } = this.world;
-    if (!store.askOthers) return [];
+  /**
+   * Every other process takes the stop in before it is called fenced; asked again until each has, or is known to refuse everything.
+   * Whoever knows of the stop asks, so that it is carried on when the process that made it is gone.
+   */
+  private async confirmOthers(order: Order): Promise<void> {
+    const { store, clock } = this.world;
+    let missing: readonly string[];
     try {
-      const answers = await store.askOthers('reread', {});
-      return answers
-        .filter((one) => one.error !== undefined)
-        .map((one) => `Process ${one.process} has not confirmed: ${one.error}`);
+      const { confirmed, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
+      order.others = [...new Set([...order.others, ...confirmed])];
+      missing = unconfirmed;
     } catch (error) {
-      return [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];
+      missing = [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];
     }
+    if (missing.length === 0) this.reach(order, 'fenced');
+    else {
+      order.missing.fenced = missing;
+      if (!this.world.isClosed && order.released === undefined)
+        order.confirmTimer = clock.setTimeout(() => void this.confirmOthers(order), confirmAgainMs);
+    }
+    this.look(order);
   }
 
   /**
@@ -263,10 +273,10 @@ export class Stopping {
     order.waiters = order.waiters.filter((waiter) => !waiters.includes(waiter));
     if (isLong(order))
       void receiptInSlices(this.world, order, new Slice(this.world.clock)).then((receipt) =>
-        waiters.map((one) => one.resolve(receipt)),
+        waiters.map((one) => one.resolve(alone(receipt))),
       );
     else {
-      const receipt = receiptAtOnce(this.world, order);
+      const receipt = alone(receiptAtOnce(this.world, order));
       for (const waiter of waiters) waiter.resolve(receipt);
     }
   }
@@ -276,7 +286,8 @@ export class Stopping {
     const { graphs, graphOf } = this.world;
     if (order.entry.key.tier !== 'instance' || isConversationKey(order.entry.key.subject)) return graphs.values();
     const graph = graphOf.get(order.entry.details?.subject ?? '') ?? graphOf.get(order.entry.key.subject);
-    return graph ? [graph] : [];
+    // What came from another process may stand under a session that is not here.
+    return graph ? new Set([graph, ...this.world.arrived]) : this.world.arrived;
   }
 
   private covers(order: Order, node: Node): boolean {
@@ -325,15 +336,7 @@ export class Stopping {
     order.isWriting = false;
   }
 
-  /** Who covers nothing of its own leaves the telling to the process that does: the receipt in the store is one for all. */
-  private isOursToTell(order: Order): boolean {
-    if (order.covered.size === 0) return !order.isLearned;
-    for (const member of order.covered.values()) if (!isElsewhere(this.world, member)) return true;
-    return false;
-  }
-
-  private async stored(order: Order, receipt: Receipt): Promise<void> {
-    if (!this.isOursToTell(order)) return;
+  private async stored(order: Order, receipt: ReceiptPart): Promise<void> {
     try {
       await this.world.store.writeReceipt(receipt);
     } catch (error) {
@@ -341,17 +344,34 @@ export class Stopping {
     }
   }
 
+  /** Brings what is in the store up to what is known here. */
+  async writeAll(): Promise<void> {
+    for (const order of [...this.orders.values()]) {
+      const slice = new Slice(this.world.clock);
+      await this.stored(
+        order,
+        isLong(order) ? await receiptInSlices(this.world, order, slice) : receiptAtOnce(this.world, order),
+      );
+    }
+  }
+
   /** Writes what is under way before the store is closed. */
   async close(): Promise<void> {
     for (const order of this.orders.values()) {
       this.world.clock.clearTimeout(order.writeTimer);
-      if (this.isOursToTell(order)) await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
+      this.world.clock.clearTimeout(order.confirmTimer);
+      await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
     }
   }
 
-  private receiptSoon(order: Order): Promise<Receipt> {
-    return isLong(order)
-      ? receiptInSlices(this.world, order, new Slice(this.world.clock))
-      : Promise.resolve(receiptAtOnce(this.world, order));
+  private async receiptSoon(order: Order): Promise<Receipt> {
+    return alone(
+      isLong(order) ? await receiptInSlices(this.world, order, new Slice(this.world.clock)) : receiptAtOnce(this.world, order),
+    );
   }
+}
+
+/** What this process knows, as the receipt of it: what others have to say of their sessions is not known. */
+function alone(part: ReceiptPart): Receipt {
+  return joinReceipts([part], () => true)!;
 }

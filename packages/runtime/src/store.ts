@@ -6,7 +6,7 @@
 import type { Marks } from '@offswitch/core';
 import type { JournalRecord, Resolution } from './journal.ts';
 import type { ChildNews, LineageStore } from './lineage-store.ts';
-import type { Receipt } from './receipt.ts';
+import type { Receipt, ReceiptPart } from './receipt.ts';
 
 /** Who and why, kept beside a stop. Losing them loses words, not the stop. */
 export interface StopDetails {
@@ -90,7 +90,7 @@ export interface StateStore {
   /** Nothing here survives the process anyway: intents need not wait for a flush. */
   readonly volatile?: boolean;
   readonly health: StoreHealth;
-  readonly lineage?: LineageStore;
+  readonly lineage: LineageStore;
   /**
    * Reads everything. A damaged log (anything but an incomplete last record) or a failed disk gives health `failed` and never
    * an empty answer; an unwritable folder gives `memory` and says so. Rejects on bad configuration only.
@@ -117,7 +117,7 @@ export interface StateStore {
   /** Records a person's word on a call of unknown outcome. Durable when it resolves. The first word stands; false when there was one. */
   resolve(resolution: Resolution): Promise<boolean>;
   /** This process's part of a receipt; what it wrote of it before is replaced. */
-  writeReceipt(receipt: Receipt): Promise<void>;
+  writeReceipt(receipt: ReceiptPart): Promise<void>;
   /** Newest first, the parts of all processes joined (receipt-join.ts). Unreadable ones are skipped. */
   receipts(): Promise<readonly Receipt[]>;
   keepReadings(readings: readonly KeptReading[]): Promise<void>;
@@ -131,11 +131,6 @@ export interface StateStore {
    * socket. Listening is also what makes this process count as alive. `keepsAlive` (default true): it alone keeps the process running.
    */
   serve?(handler: ControlHandler, options?: { readonly keepsAlive?: boolean }): Promise<string>;
-  /** Asks every other live process of this store, and waits for each a bounded time. `error`: it did not answer, or refused. */
-  askOthers?(
-    method: string,
-    params: Readonly<Record<string, unknown>>,
-  ): Promise<readonly { readonly process: string; readonly result?: unknown; readonly error?: string }[]>;
   close(): Promise<void>;
 }
 

@@ -2,8 +2,9 @@
 // by call.
 
 import type { Member } from './graph.ts';
-import { type Order, unlatched } from './order.ts';
-import type { Receipt, ReceiptCall, ReceiptSession } from './receipt.ts';
+import type { Order } from './order.ts';
+import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
+import { elsewhere } from './receipt-join.ts';
 import type { Slice } from './slices.ts';
 import { type KnownCall, toldCalls } from './turn-kept.ts';
 import type { World } from './world.ts';
@@ -21,7 +22,7 @@ export function isLong({ covered }: Order): boolean {
   return false;
 }
 
-export function receiptAtOnce(world: World, order: Order): Receipt {
+export function receiptAtOnce(world: World, order: Order): ReceiptPart {
   const steps = makeReceipt(world, order);
   for (;;) {
     const step = steps.next();
@@ -29,7 +30,7 @@ export function receiptAtOnce(world: World, order: Order): Receipt {
   }
 }
 
-export async function receiptInSlices(world: World, order: Order, slice: Slice): Promise<Receipt> {
+export async function receiptInSlices(world: World, order: Order, slice: Slice): Promise<ReceiptPart> {
   const steps = makeReceipt(world, order);
   for (;;) {
     const step = steps.next();
@@ -38,12 +39,12 @@ export async function receiptInSlices(world: World, order: Order, slice: Slice):
   }
 }
 
-export function isElsewhere(world: World, member: Member): boolean {
+function isElsewhere(world: World, member: Member): boolean {
   return world.graphOf.get(member.node.id)?.isElsewhere === true;
 }
 
 /** The stages are those of the beginning: what a session came to while the rest was looked at is news to none of them. */
-function* makeReceipt(world: World, order: Order): Generator<void, Receipt> {
+function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> {
   const stages = { ...order.stages };
   const sessions: ReceiptSession[] = [];
   const unknown: string[] = [];
@@ -51,15 +52,17 @@ function* makeReceipt(world: World, order: Order): Generator<void, Receipt> {
     sessions.push(yield* makeSession(order, member, isElsewhere(world, member), unknown));
     yield;
   }
-  // What an earlier process saw of sessions that are gone since stays as it was written.
-  const earlier = (order.before?.sessions ?? []).filter((one) => !order.covered.has(one.session));
   return {
     id: order.id,
     stop: order.stop,
     stages,
-    sessions: [...earlier, ...sessions],
+    sessions,
     grants: [],
-    residue: [...new Set([...(order.before?.residue ?? []).filter((one) => one !== unlatched), ...order.residue, ...unknown])],
+    residue: [...new Set(unknown)],
+    process: world.store.processId,
+    at: world.clock.now(),
+    others: order.others,
+    missing: { ...order.missing },
     ...(order.released === undefined ? {} : { released: order.released }),
   };
 }
@@ -92,7 +95,7 @@ function* makeSession(order: Order, member: Member, isThere: boolean, unknown: s
     workflow: record.workflow,
     ...(record.user === undefined ? {} : { user: record.user }),
     state,
-    ...(state === 'unconfirmed' ? { why: isThere ? 'another process runs it' : whyNot(member) } : {}),
+    ...(state === 'unconfirmed' ? { why: isThere ? elsewhere : whyNot(member) } : {}),
     checkpointTurn: saved.checkpointTurn,
     calls,
   };

@@ -5,6 +5,7 @@ import type { AgentDefinition } from './agent.ts';
 import { Births } from './births.ts';
 import type { BreakerTable, Thresholds } from './breakers.ts';
 import type { Call } from './call.ts';
+import { Carrying } from './carrying.ts';
 import { Charges } from './charges.ts';
 import type { Clock } from './clock.ts';
 import { runOutside } from './context.ts';
@@ -12,14 +13,18 @@ import { type Ended, Ends } from './ends.ts';
 import type { ChildSpec, Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeEvent, RuntimeListener } from './event.ts';
+import { Foreign } from './foreign.ts';
 import type { Graph, Member } from './graph.ts';
 import { IfHeld } from './if-held.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
 import type { Kernel } from './kernel.ts';
 import type { Limiter } from './limiter.ts';
+import type { LineageStore } from './lineage-store.ts';
 import { guard, type Node, type TierCell, type Walk } from './node.ts';
 import { Pacer } from './pacer.ts';
 import { Parking } from './parking.ts';
+import type { Carrier } from './path/carrier.ts';
+import type { PathKeys } from './path/path-keys.ts';
 import type { LiveSession } from './session.ts';
 import { Slice } from './slices.ts';
 import { Stopping } from './stopping.ts';
@@ -36,12 +41,14 @@ export interface WorldOptions {
   readonly parkAfterMs: number;
   readonly holdForMs: number;
   readonly effectDeadlineMs: number;
+  readonly pathKeys: PathKeys;
 }
 
 export class World implements Engine {
   readonly kernel: Kernel;
   private readonly tiers: TierCell;
   private readonly walk: Walk;
+  private readonly lineage: LineageStore;
   readonly clock: Clock;
   readonly store: StateStore;
   readonly effectDeadlineMs: number;
@@ -66,6 +73,10 @@ export class World implements Engine {
   readonly charges: Charges;
   readonly waking: Waking;
   readonly ends: Ends;
+  readonly foreign: Foreign;
+  readonly carrying: Carrying;
+  /** Graphs whose root came from another process. */
+  readonly arrived: Set<Graph> = new Set();
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -74,6 +85,7 @@ export class World implements Engine {
     this.walk = options.kernel.walkOne;
     this.clock = options.clock;
     this.store = options.store;
+    this.lineage = options.store.lineage;
     this.effectDeadlineMs = options.effectDeadlineMs;
     this.pacer = new Pacer(options.clock);
     this.births = new Births(this);
@@ -84,15 +96,18 @@ export class World implements Engine {
     this.ifHeld = new IfHeld(this, options.holdForMs);
     this.parking = new Parking(this);
     this.stopping = new Stopping(this);
+    this.foreign = new Foreign(this);
+    this.carrying = new Carrying(this, options.pathKeys);
     this.learnResolutions(options.kernel.opening.resolutions);
   }
 
   decide(node: Node): Decision {
+    if (this.lineage.isCutOff()) this.kernel.checkStore();
     return guard(node, this.tiers, this.walk);
   }
 
   get holdsCalls(): boolean {
-    return this.kernel.stops.tripped.size > 0 || this.kernel.holdOnAll !== run || this.isClosed;
+    return this.kernel.stops.tripped.size > 0 || this.kernel.holdOnAll !== run || this.isClosed || this.lineage.isCutOff();
   }
 
   mustHold(node: Node): boolean {
@@ -100,6 +115,23 @@ export class World implements Engine {
     const { tripped } = this.kernel.stops;
     if (tripped.size > 0) for (let at: Node | undefined = node; at; at = at.parent) if (tripped.has(at.key)) return true;
     return false;
+  }
+
+  addGraph(graph: Graph): void {
+    this.graphs.set(graph.id, graph);
+    this.graphOf.set(graph.id, graph);
+    if (graph.root.saved.record.arrived) {
+      this.arrived.add(graph);
+      this.carrying.isKnown(graph.id);
+    }
+  }
+
+  register(session: LiveSession): Promise<void> | undefined {
+    return this.lineage.registersAll ? this.carrying.register(session) : undefined;
+  }
+
+  carry(session: LiveSession): Promise<Carrier> {
+    return this.carrying.carry(session);
   }
 
   terminate(session: LiveSession, decision: Stopped): void {
@@ -175,6 +207,7 @@ export class World implements Engine {
     member.live = undefined;
     this.kernel.switchboard.dismiss(member.node);
     this.ends.tell(member.node.id, session.final as Promise<Ended>);
+    this.carrying.note(member.node, member.saved.settled!.status);
     this.stopping.sessionSettled(session);
     this.changed(session);
     if (member === graph.root) this.retire(graph);
@@ -184,6 +217,7 @@ export class World implements Engine {
   retire(graph: Graph): void {
     this.clock.clearTimeout(graph.parkTimer);
     this.graphs.delete(graph.id);
+    if (this.arrived.delete(graph)) this.foreign.leave(graph.root.saved.record.arrived!.segments);
     if (graph.root.saved.settled?.status === 'terminated') this.terminated.remember(graph);
     void this.forget(graph);
     this.store.forget(graph.id);
@@ -243,7 +277,10 @@ export class World implements Engine {
 
   restChanged(session: LiveSession): void {
     this.stopping.restChanged(session);
-    if (session.member === session.graph.root) this.parking.rootRestChanged(session);
+    if (session.member === session.graph.root) {
+      this.carrying.note(session.node, session.isAtRest ? 'resting' : 'running');
+      this.parking.rootRestChanged(session);
+    }
     this.changed(session);
   }
 

@@ -6,6 +6,7 @@ import {
   formatStopKey,
   type JournalRecord,
   type Receipt,
+  type ReceiptPart,
   type Resolution,
   type StateStore,
   type StopDetails,
@@ -37,6 +38,11 @@ function session(s: string, root = s): JournalRecord {
 function receipt(id: string, since: number): Receipt {
   const stop = { id, cause: 'operator', tier: 'user', action: 'pause', subject: { userId: 'u-1' }, reason: 'r', since } as const;
   return { id, stop, stages: { recorded: since }, sessions: [], grants: [], residue: ['nothing'] };
+}
+
+/** The same as one process knows it. */
+function part(of: Receipt, { processId: process }: StateStore): ReceiptPart {
+  return { ...of, process, at: 1, others: [], missing: {} };
 }
 
 /** Runs the contract. `make` returns a fresh, empty state each time. */
@@ -237,12 +243,36 @@ export function describeStateStore(name: string, make: () => Promise<StoreHarnes
     test('keeps receipts, newest first, the last writing of each (S10)', async () => {
       const { harness, store } = await opened();
       const odd = 'switch.user.~Ü/..\\.7';
-      await store.writeReceipt(receipt('old', 1));
-      await store.writeReceipt(receipt(odd, 3));
-      await Promise.all([store.writeReceipt(receipt('mid', 2)), store.writeReceipt({ ...receipt('mid', 2), released: 9 })]);
+      const write = (one: Receipt): Promise<void> => store.writeReceipt(part(one, store));
+      await write(receipt('old', 1));
+      await write(receipt(odd, 3));
+      await Promise.all([write(receipt('mid', 2)), write({ ...receipt('mid', 2), released: 9 })]);
       const next = await harness.reopen();
       await next.open();
       expect(await next.receipts()).toEqual([receipt(odd, 3), { ...receipt('mid', 2), released: 9 }, receipt('old', 1)]);
+    });
+
+    test('joins the parts of a receipt that each process writes, and waits for those who have not said all (S10)', async () => {
+      const { harness, store } = await opened();
+      const other = await harness.share();
+      await other.open();
+      // Listening is what makes it count as alive.
+      await other.serve?.(async () => ({}), { keepsAlive: false });
+      const session = { path: ['s-1'], agent: 'a', workflow: 'w', state: 'stopped', checkpointTurn: 0, calls: [] } as const;
+      const one = receipt('both', 1);
+      await store.writeReceipt({
+        ...part(one, store),
+        stages: { recorded: 1, fenced: 2, drained: 3 },
+        sessions: [{ ...session, session: 's-1' }],
+        others: [other.processId],
+      });
+      await other.writeReceipt({ ...part(one, other), sessions: [{ ...session, session: 's-2' }] });
+      const [before] = await store.receipts();
+      expect(before?.sessions.map((each) => each.session).sort()).toEqual(['s-1', 's-2']);
+      expect(before?.stages).toEqual({ recorded: 1, fenced: 2 });
+      await other.writeReceipt({ ...part(one, other), stages: { recorded: 1, drained: 5 } });
+      expect((await store.receipts())[0]?.stages).toEqual({ recorded: 1, fenced: 2, drained: 5 });
+      await other.close();
     });
 
     test('keeps the last readings and the document of switches', async () => {

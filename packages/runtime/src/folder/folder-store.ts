@@ -5,6 +5,7 @@
 //   claims/<session>.<epoch>             who took a session over
 //   resolutions/  receipts/              a person's word; the record of a stop
 //   processes/  s/                       who runs now and its local socket (processes.ts)
+//   graphs/                              what crosses from one process to another (folder-lineage.ts)
 //   readings.json  switches.json
 //
 // For Linux and macOS, on a local disk.
@@ -14,8 +15,9 @@ import { type Clock, systemClock } from '../clock.ts';
 import { RuntimeError } from '../error.ts';
 import { mintId } from '../id.ts';
 import type { JournalRecord, Resolution } from '../journal.ts';
+import type { ChildNews, LineageStore } from '../lineage-store.ts';
 import { memoryStore } from '../memory-store.ts';
-import type { Receipt } from '../receipt.ts';
+import type { Receipt, ReceiptPart } from '../receipt.ts';
 import type {
   ControlHandler,
   KeptReading,
@@ -27,9 +29,9 @@ import type {
   StoreOpening,
 } from '../store.ts';
 import { ControlPoint } from './control-point.ts';
-import { requestControl } from './control-request.ts';
 import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
 import { FolderHealth } from './folder-health.ts';
+import { childNewsMethod, FolderLineage } from './folder-lineage.ts';
 import type { FolderStoreOptions } from './folder-options.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { JournalWriter } from './journal-writer.ts';
@@ -41,8 +43,8 @@ import { resolutionName, SmallFiles } from './small-files.ts';
 import { checkMark, StopFiles } from './stop-files.ts';
 import { Touched } from './touched.ts';
 
-/** How long another process may take to confirm a stop. Milliseconds, default 2000: one that is well answers in a few. */
-const askOthersMs = 2_000;
+/** How often is looked whether a process is gone. Milliseconds, default 2000: a connection to each socket. */
+const lookForDeadMs = 2_000;
 
 const nothing: Look = { news: [], lost: [] };
 
@@ -73,6 +75,11 @@ class FolderStore implements StateStore {
   private phase: 'new' | 'open' | 'closed' = 'new';
   private closing: Promise<void> | undefined;
   private readonly touched: Touched;
+  private readonly folderLineage: FolderLineage;
+  /** Processes whose journals this one was given as a dead one's. */
+  private readonly taken = new Set<string>();
+  private living = new Set<string>();
+  private lookedForDeadAt = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, options: FolderStoreOptions) {
     if (typeof path !== 'string' || path === '')
@@ -108,6 +115,19 @@ class FolderStore implements StateStore {
       onMended: () => this.healths.mend('append'),
       onBroken: (why) => this.healths.fail('journal', why),
     });
+    this.folderLineage = new FolderLineage({
+      folder: this.location,
+      processId: this.processId,
+      atomic: this.small.atomic,
+      look: () => this.look(),
+      adopt: async () => ({ claims: await this.readClaims(), journals: this.take(await this.readJournals()) }),
+      tell: (children) => this.tell({ children }),
+      failed: (why) => process.emitWarning(why),
+    });
+  }
+
+  get lineage(): LineageStore {
+    return this.memory?.lineage ?? this.folderLineage;
   }
 
   get health(): StoreHealth {
@@ -129,6 +149,7 @@ class FolderStore implements StateStore {
     // Sessions in a folder where nothing can be claimed are not ours to resume.
     if (this.memory) return { stops, resolutions, readings, claims: [], journals: [] };
     const journals = await this.readJournals();
+    this.take(journals);
     const claims = await this.readClaims();
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());
@@ -201,7 +222,7 @@ class FolderStore implements StateStore {
     return isFirst;
   }
 
-  async writeReceipt(receipt: Receipt): Promise<void> {
+  async writeReceipt(receipt: ReceiptPart): Promise<void> {
     this.mustBeOpen();
     await (this.memory ?? this.small).writeReceipt(receipt);
   }
@@ -209,7 +230,7 @@ class FolderStore implements StateStore {
   async receipts(): Promise<readonly Receipt[]> {
     if (this.memory) return this.memory.receipts();
     try {
-      return this.small.receipts();
+      return await this.small.receipts((process) => isProcessAlive(this.location, process));
     } catch (error) {
       throw storeFailed(`${join(this.location, 'receipts')} cannot be listed`, error);
     }
@@ -243,6 +264,7 @@ class FolderStore implements StateStore {
       poll: () => {
         // In memory the folder is only read, and may appear later.
         this.journal.retry();
+        void this.lookForDead();
         if (this.memory || (this.healths.check() && (this.health.state !== 'ok' || this.touched.look()))) this.look();
       },
     });
@@ -256,21 +278,14 @@ class FolderStore implements StateStore {
 
   async serve(handler: ControlHandler, options: { readonly keepsAlive?: boolean } = {}): Promise<string> {
     this.mustBeOpen();
-    return this.control.open(handler, {
+    const withNews: ControlHandler = (method, params) =>
+      method === childNewsMethod ? this.hear(params) : handler(method, params);
+    return this.control.open(withNews, {
       isOutside: this.memory !== undefined,
       startedAt: this.clock.now(),
       keepsAlive: options.keepsAlive ?? true,
       ...(this.options.socketDir === undefined ? {} : { socketDir: this.options.socketDir }),
     });
-  }
-
-  async askOthers(method: string, params: Readonly<Record<string, unknown>>): ReturnType<NonNullable<StateStore['askOthers']>> {
-    const answers = await requestControl(this.location, method, params, { timeoutMs: askOthersMs, except: this.processId });
-    return answers.map((one) =>
-      'error' in one
-        ? { process: one.process, error: `[${one.error.code}] ${one.error.message}` }
-        : { process: one.process, result: one.result },
-    );
   }
 
   close(): Promise<void> {
@@ -287,6 +302,29 @@ class FolderStore implements StateStore {
     await this.small.atomic.settle();
     await this.control.close();
     await this.memory?.close();
+  }
+
+  private async hear(params: Readonly<Record<string, unknown>>): Promise<unknown> {
+    if (Array.isArray(params.news)) this.tell({ children: params.news.filter(isChildNews) });
+    return { heard: true };
+  }
+
+  /** The journals of processes that are gone, each once; those of the living tell who runs what. */
+  private take(journals: StoreOpening['journals']): StoreOpening['journals'] {
+    const fresh = journals.filter(({ process, alive }) => process !== this.processId && (alive || !this.taken.has(process)));
+    for (const { process, alive } of fresh) if (!alive) this.taken.add(process);
+    return fresh;
+  }
+
+  /** A process that was there and is not any more has left what it ran. */
+  private async lookForDead(): Promise<void> {
+    const now = this.clock.monotonic();
+    if (this.memory || now - this.lookedForDeadAt < lookForDeadMs) return;
+    this.lookedForDeadAt = now;
+    const living = new Set((await this.lineage.processes()).map(({ id }) => id));
+    const isOrphaned = [...this.living].some((process) => !living.has(process));
+    this.living = living;
+    if (isOrphaned && this.phase === 'open') this.tell({ isOrphaned });
   }
 
   private async readClaims(): Promise<StoreOpening['claims']> {
@@ -365,4 +403,10 @@ class FolderStore implements StateStore {
 
 function cannotList(path: string, error: unknown): string {
   return `${path} cannot be read (${codeOf(error) || String(error)}): everything is held until it can; mend the disk or its rights, then restart`;
+}
+
+function isChildNews(value: unknown): value is ChildNews {
+  if (typeof value !== 'object' || value === null) return false;
+  const { parent, call, child, state } = value as Partial<Record<keyof ChildNews, unknown>>;
+  return [parent, call, child, state].every((one) => typeof one === 'string');
 }

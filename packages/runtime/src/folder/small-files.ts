@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Resolution } from '../journal.ts';
-import type { Receipt } from '../receipt.ts';
+import type { Receipt, ReceiptPart } from '../receipt.ts';
+import { joinReceipts } from '../receipt-join.ts';
 import { receiptPieces } from '../receipt-text.ts';
 import { subjectKey } from '../stop-key.ts';
 import type { KeptReading } from '../store.ts';
@@ -83,16 +84,24 @@ export class SmallFiles {
     return found;
   }
 
-  writeReceipt(receipt: Receipt): Promise<void> {
-    return this.atomic.writePieces(join(this.folder, 'receipts', `${safeName(receipt.id)}.json`), receiptPieces(receipt));
+  writeReceipt(receipt: ReceiptPart): Promise<void> {
+    const name = `${safeName(receipt.id)}.${receipt.process}.json`;
+    return this.atomic.writePieces(join(this.folder, 'receipts', name), receiptPieces(receipt));
   }
 
-  receipts(): Receipt[] {
+  async receipts(isAlive: (process: string) => Promise<boolean>): Promise<Receipt[]> {
     const folder = join(this.folder, 'receipts');
-    const names = this.disk.readdirSync(folder).filter(isDocument);
-    return names
-      .map((name) => this.atomic.read(join(folder, name)))
-      .filter(isReceipt)
+    const parts = new Map<string, ReceiptPart[]>();
+    const alive = new Map<string, boolean>();
+    for (const name of this.disk.readdirSync(folder).filter(isDocument)) {
+      const part = this.atomic.read(join(folder, name));
+      if (!isPart(part)) continue;
+      parts.set(part.id, [...(parts.get(part.id) ?? []), part]);
+      for (const process of [part.process, ...part.others]) alive.set(process, false);
+    }
+    await Promise.all([...alive.keys()].map(async (process) => alive.set(process, await isAlive(process))));
+    return [...parts.values()]
+      .flatMap((one) => joinReceipts(one, (process) => alive.get(process) === true) ?? [])
       .sort(newestFirst);
   }
 
@@ -125,7 +134,7 @@ export class SmallFiles {
 
   /** Removes what processes that died while writing left behind. */
   tidy(now: number): void {
-    for (const place of ['', 'receipts', 'resolutions', 'processes']) {
+    for (const place of ['', 'receipts', 'resolutions', 'graphs', 'processes']) {
       const folder = join(this.folder, place);
       for (const name of this.disk.readdirSync(folder)) {
         const path = join(folder, name);
@@ -173,10 +182,14 @@ function isReading(value: unknown): value is KeptReading {
   return isWhole && (state === 'engaged' || state === 'released');
 }
 
-function isReceipt(value: unknown): value is Receipt {
+function isPart(value: unknown): value is ReceiptPart {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, stop, sessions } = value as Fields<Receipt>;
+  const { id, stop, stages, sessions, residue, process, others, at } = value as Fields<ReceiptPart>;
   return (
-    typeof id === 'string' && Array.isArray(sessions) && typeof (stop as Fields<Receipt['stop']> | undefined)?.since === 'number'
+    [id, process].every((one) => typeof one === 'string') &&
+    [sessions, residue, others].every(Array.isArray) &&
+    typeof stages === 'object' &&
+    typeof at === 'number' &&
+    typeof (stop as Fields<Receipt['stop']> | undefined)?.since === 'number'
   );
 }

@@ -1,0 +1,253 @@
+// carrying.ts: how a graph goes on in other processes: what of it is carried there, who arrives here, and how the one that waits
+// hears of the one it waits for.
+
+import { checkId } from '@offswitch/core';
+import type { AgentDefinition, RunOptions } from './agent.ts';
+import { type Call, never } from './call.ts';
+import { currentContext } from './context.ts';
+import { RuntimeError } from './error.ts';
+import type { SessionRecord } from './journal.ts';
+import type { ChildNews, RegisteredState, Registration } from './lineage-store.ts';
+import type { Node } from './node.ts';
+import type { Outcome } from './outcome.ts';
+import { type Carrier, carrierOf } from './path/carrier.ts';
+import type { PathKeys } from './path/path-keys.ts';
+import type { PathSegment } from './path/segment.ts';
+import { extend, type OpenedPath, openToken, type SignedPath, seal, signRoot } from './path/signed-path.ts';
+import type { LiveSession } from './session.ts';
+import { endedBefore } from './session-end.ts';
+import type { World } from './world.ts';
+
+/**
+ * A verified path from another process: pass it as `parent` to `agent.run`, and that run is a child of the session that carried it, wherever
+ * that lives (S2).
+ */
+export interface Arrival {
+  /** Root first, the session that carried it last. */
+  readonly path: readonly string[];
+  readonly workflow: string;
+  readonly userId: string | undefined;
+  readonly conversationId: string | undefined;
+  /** The call it was carried for: asked for again, it is the same child that is meant. */
+  readonly call: string | undefined;
+}
+
+/** How long a carrier may be used to start a child. Milliseconds, default 600,000 (10 min): long enough for a queue, short enough for a thief. */
+export const carryForMs = 600_000;
+
+const opened = new WeakMap<Arrival, OpenedPath>();
+
+export class Carrying {
+  private readonly world: World;
+  private readonly keys: PathKeys;
+  /** Calls that carried the path, and wait on whoever took it up. */
+  private readonly waiting = new Map<string, Call>();
+  private readonly known = new Map<string, Promise<unknown>>();
+
+  constructor(world: World, keys: PathKeys) {
+    this.world = world;
+    this.keys = keys;
+  }
+
+  /** Resolves when the session is known to the store and everything it has done is durable there. Rejects with `path_keys_missing`, `session_ended`. */
+  async carry(session: LiveSession): Promise<Carrier> {
+    const { world } = this;
+    const context = currentContext();
+    const call = context?.session === session ? context.call : undefined;
+    if (session.isOver || (call && call.outcome !== undefined))
+      throw new RuntimeError('session_ended', `session ${session.id} has ended, so nothing can begin under it`);
+    const path = this.sign(session.node);
+    const key = call && `${call.turn.number}/${call.key}`;
+    const token = seal(path, {
+      expiresAt: world.clock.now() + carryForMs,
+      ...(key === undefined ? {} : { call: key }),
+    });
+    await this.makeKnown(session.node);
+    await world.store.flush();
+    if (call && key !== undefined) {
+      call.isCarried = true;
+      this.waiting.set(waitingKey(session.id, key), call);
+    }
+    return carrierOf(token);
+  }
+
+  /** Waits until the store knows it, however long that cannot be reached: what is not known is reached by no stop of others. */
+  async register(session: LiveSession): Promise<void> {
+    for (;;) {
+      let why: string;
+      try {
+        const { saved, graph } = session;
+        const registered = await this.world.store.lineage.register(registrationOf(saved.record, session.member === graph.root));
+        if (registered.status === 'registered') return;
+        why =
+          registered.status === 'refused'
+            ? `its root is ${registered.code === 'root_settled' ? 'settled' : 'unknown'} there`
+            : 'it has another child';
+      } catch (error) {
+        why = String(error);
+      }
+      if (session.isOver) return never();
+      this.world.alarm(`session ${session.id} waits: the store has not taken it in (${why})`);
+      this.world.reconsiderLater();
+      await session.hold(undefined);
+    }
+  }
+
+  /** Verifies, and asks the store whether the root is known and lives. Throws the path's codes, `root_unknown`, `root_settled`. */
+  async accept(token: string): Promise<Arrival> {
+    try {
+      const path = openToken(this.keys, token, this.world.clock.now());
+      const root = path.segments[0]!.session;
+      const known = this.world.graphOf.get(root)?.root.saved.settled
+        ? undefined
+        : await this.world.store.lineage.find(root, root);
+      if (!known) throw refused('root_unknown', root);
+      if (known.state !== 'running' && known.state !== 'resting') throw refused('root_settled', root);
+      const last = path.segments.at(-1)!;
+      if (last.workflow === undefined) throw new RuntimeError('path_malformed', `the path of ${last.session} names no workflow`);
+      const arrival: Arrival = {
+        path: path.segments.map((segment) => segment.session),
+        workflow: last.workflow,
+        userId: last.user,
+        conversationId: last.conversation,
+        call: path.call,
+      };
+      opened.set(arrival, path);
+      return arrival;
+    } catch (error) {
+      if (RuntimeError.is(error)) this.world.emit({ type: 'refused', code: error.code, message: error.message });
+      throw error;
+    }
+  }
+
+  /** Runs an agent under an arrival to its end: a new session, or the one that the same call had before. */
+  async arrive(definition: AgentDefinition, input: unknown, options: RunOptions, arrival: Arrival): Promise<Outcome> {
+    const path = opened.get(arrival);
+    if (!path) throw new RuntimeError('invalid_option', 'parent is no arrival of this runtime; get one from runtime.accept');
+    if (options.userId !== undefined) checkId('userId', options.userId);
+    const { world } = this;
+    const { births, store } = world;
+    const prepared = births.prepareArrival(definition, input, options, arrival, path.segments);
+    const { record } = prepared;
+    const registered = await store.lineage.register(registrationOf(record, true));
+    if (registered.status === 'refused') throw refused(registered.code, arrival.path[0]!);
+    if (world.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
+    if (registered.status === 'registered') {
+      const outcome = await births.arrive(prepared, input).outcome;
+      // A pause is for whoever waits here to bear; only the end of this process is not.
+      return outcome.status === 'paused' && !world.isClosed && !world.parking.isParkingAll
+        ? world.ends.of(outcome.session)
+        : outcome;
+    }
+    const { session, process, path: at } = registered.session;
+    if (!this.isHere(session)) {
+      const ended = await store.lineage.ended(session, at[0]!);
+      if (ended) return endedBefore(session, ended);
+      await world.parking.adoptOrphans();
+    }
+    if (!this.isHere(session))
+      throw new RuntimeError(
+        'session_elsewhere',
+        `${session} is what this call started before, and process ${process} has it; ask there, or again when that one is gone`,
+      );
+    return world.ends.of(session);
+  }
+
+  /** News of sessions in other processes that calls of ours wait for. */
+  hear(news: readonly ChildNews[]): void {
+    for (const { parent, call: key, state } of news) {
+      const call = this.waiting.get(waitingKey(parent, key));
+      if (!call || call.outcome !== undefined || call.session.isOver) {
+        this.waiting.delete(waitingKey(parent, key));
+        continue;
+      }
+      call.session.setResting(call, state === 'resting');
+    }
+  }
+
+  /** A session that came from another process, or that others are told of, began or ended to rest, or ended. */
+  note(node: Node, state: RegisteredState): void {
+    if (this.world.store.lineage.registersAll || this.known.has(node.id)) {
+      this.world.store.lineage.note(node.id, rootOf(node), state);
+      if (state !== 'running' && state !== 'resting') this.known.delete(node.id);
+    }
+  }
+
+  /** It was registered, or was found in the store's records: what becomes of it is noted. */
+  isKnown(id: string): void {
+    this.known.set(id, Promise.resolve());
+  }
+
+  private isHere(session: string): boolean {
+    const graph = this.world.graphOf.get(session);
+    return graph !== undefined && !graph.isElsewhere;
+  }
+
+  /** Once for each root. */
+  private async makeKnown(node: Node): Promise<void> {
+    const { world } = this;
+    if (world.store.lineage.registersAll) return;
+    let root = node;
+    while (root.parent) root = root.parent;
+    // What is above us in other processes was made known there.
+    const graph = world.graphOf.get(root.id);
+    if (!graph) return;
+    const { record } = graph.root.saved;
+    let known = this.known.get(root.id);
+    if (!known) {
+      known = world.store.lineage.register(registrationOf(record, true));
+      this.known.set(root.id, known);
+      known.catch(() => this.known.delete(root.id));
+    }
+    await known;
+  }
+
+  private sign(node: Node): SignedPath {
+    const nodes: Node[] = [];
+    for (let at: Node | undefined = node; at; at = at.parent) nodes.unshift(at);
+    const [root, ...rest] = nodes.map(segmentOf);
+    return rest.reduce(extend, signRoot(this.keys, root!));
+  }
+}
+
+function registrationOf(record: SessionRecord, isLocalRoot: boolean): Registration {
+  const { s, path, agent, workflow, user, conversation, arrived } = record;
+  return {
+    session: s,
+    path,
+    agent,
+    workflow,
+    ...(user === undefined ? {} : { user }),
+    ...(conversation === undefined ? {} : { conversation }),
+    ...(arrived?.call === undefined ? {} : { call: arrived.call }),
+    isLocalRoot,
+  };
+}
+
+function segmentOf(node: Node): PathSegment {
+  return {
+    session: node.id,
+    ...(node.workflow === undefined ? {} : { workflow: node.workflow }),
+    ...(node.userId === undefined ? {} : { user: node.userId }),
+    ...(node.conversationId === undefined ? {} : { conversation: node.conversationId }),
+  };
+}
+
+function rootOf(node: Node): string {
+  let root = node;
+  while (root.parent) root = root.parent;
+  return root.id;
+}
+
+function waitingKey(session: string, call: string): string {
+  return `${session}\n${call}`;
+}
+
+function refused(code: 'root_unknown' | 'root_settled', root: string): RuntimeError {
+  return new RuntimeError(
+    code,
+    code === 'root_unknown'
+      ? `nobody knows the session ${root} that this path begins with, so nothing may begin under it`
+      : `session ${root}, with which this path begins, has ended, so nothing may begin under it`,
+  );
+}

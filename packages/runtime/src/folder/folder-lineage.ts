@@ -1,0 +1,202 @@
+// folder-lineage.ts: graphs that span the processes of one machine: what crosses is a small file each, the rest is in the journals.
+//
+//   graphs/<session>.json   a root that was carried, or a session that came from another process
+//   graphs/call.<hash>      the child of a call, by exclusive creation
+
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type {
+  Adoption,
+  ChildNews,
+  Confirmation,
+  LineageStore,
+  Registered,
+  RegisteredSession,
+  RegisteredState,
+  Registration,
+  SettledRecord,
+  StoreProcess,
+} from '../lineage-store.ts';
+import { foldJournals } from '../saved.ts';
+import { subjectKey } from '../stop-key.ts';
+import type { AtomicFiles } from './atomic-file.ts';
+import { requestControl } from './control-request.ts';
+import { listProcesses } from './processes.ts';
+import { readFolderJournals } from './read-journals.ts';
+
+/** How long another process may take to confirm a stop. Milliseconds, default 2000: one that is well answers in a few. */
+const confirmWithinMs = 2_000;
+const defaultLimit = 1_000;
+
+/** How news of a child reaches the process of its parent: as a request to its socket. */
+export const childNewsMethod = 'store.children';
+
+export interface FolderLineageOptions {
+  /** The state folder. */
+  readonly folder: string;
+  readonly processId: string;
+  readonly atomic: AtomicFiles;
+  /** Reads the stops that are new, and tells of them. */
+  look(): void;
+  /** Journals and claims of processes that died since they were last asked for. */
+  adopt(): Promise<Adoption>;
+  /** To this process's own listeners. */
+  tell(news: readonly ChildNews[]): void;
+  failed(why: string): void;
+}
+
+export class FolderLineage implements LineageStore {
+  readonly registersAll = false;
+  private readonly options: FolderLineageOptions;
+
+  constructor(options: FolderLineageOptions) {
+    this.options = options;
+  }
+
+  isCutOff(): boolean {
+    return false;
+  }
+
+  async register(registration: Registration): Promise<Registered> {
+    const { session, path, call } = registration;
+    const root = this.read(path[0]!);
+    if (session !== path[0] && !root) return { status: 'refused', code: 'root_unknown' };
+    if (root && hasEnded(root.state)) return { status: 'refused', code: 'root_settled' };
+    const { atomic, processId } = this.options;
+    if (call !== undefined) {
+      const file = join(this.options.folder, 'graphs', callName(path.at(-2)!, call));
+      if (!(await atomic.create(file, session))) {
+        const first = atomic.read(file);
+        // Its file may not be written yet: whoever made it first is on the way to writing it.
+        if (typeof first === 'string' && first !== session)
+          return {
+            status: 'exists',
+            session: this.read(first) ?? { ...registration, session: first, process: '', state: 'running' },
+          };
+      }
+    }
+    const state = this.read(session)?.state ?? 'running';
+    await atomic.write(this.file(session), { ...registration, process: processId, state } satisfies RegisteredSession);
+    this.options.look();
+    return { status: 'registered' };
+  }
+
+  note(session: string, _root: string, state: RegisteredState): void {
+    const known = this.read(session);
+    if (!known || (known.state === state && known.process === this.options.processId)) return;
+    void this.write({ ...known, state, process: this.options.processId });
+  }
+
+  private async write(one: RegisteredSession): Promise<void> {
+    const { atomic, failed } = this.options;
+    try {
+      await atomic.write(this.file(one.session), one);
+      await this.tellParent(one);
+    } catch (error) {
+      failed(`what became of ${one.session} could not be written down for other processes: ${String(error)}`);
+    }
+  }
+
+  /** The process of the nearest session above that is known here runs the parent. */
+  private async tellParent({ session, path, call, state }: RegisteredSession): Promise<void> {
+    if (call === undefined || path.length < 2) return;
+    const parent = path.at(-2)!;
+    const news: ChildNews[] = [{ parent, call, child: session, state }];
+    const { folder, processId, tell } = this.options;
+    for (const above of path.slice(0, -1).reverse()) {
+      const owner = this.read(above)?.process;
+      if (owner === undefined) continue;
+      if (owner === processId) tell(news);
+      else await requestControl(folder, childNewsMethod, { news }, { process: owner, timeoutMs: confirmWithinMs });
+      return;
+    }
+  }
+
+  async find(session: string): Promise<RegisteredSession | undefined> {
+    return this.read(session);
+  }
+
+  async ended(session: string): Promise<SettledRecord | undefined> {
+    const { journals } = await readFolderJournals(this.options.folder);
+    return journals
+      .flatMap(({ records }) => records)
+      .findLast((record): record is SettledRecord => record.t === 'settled' && record.s === session);
+  }
+
+  async subtree(
+    session: string,
+    _root: string,
+    { after, limit = defaultLimit }: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<{ readonly sessions: readonly RegisteredSession[]; readonly next?: string }> {
+    const { journals } = await readFolderJournals(this.options.folder);
+    const writer = new Map<string, string>();
+    for (const { process, records } of journals) for (const { s } of records) writer.set(s, process);
+    const found = [...foldJournals(journals).values()]
+      .filter(({ saved }) => saved.record.path.includes(session) && (after === undefined || saved.record.s > after))
+      .sort((a, b) => (a.saved.record.s < b.saved.record.s ? -1 : 1));
+    const sessions = found.slice(0, limit).map(({ saved }): RegisteredSession => {
+      const { s, path, agent, workflow, user, conversation } = saved.record;
+      const known = this.read(s);
+      return {
+        session: s,
+        path,
+        agent,
+        workflow,
+        ...(user === undefined ? {} : { user }),
+        ...(conversation === undefined ? {} : { conversation }),
+        ...(known?.call === undefined ? {} : { call: known.call }),
+        isLocalRoot: known?.isLocalRoot ?? path.length === 1,
+        process: writer.get(s) ?? '',
+        state: saved.settled?.status ?? known?.state ?? 'running',
+      };
+    });
+    return { sessions, ...(found.length > limit ? { next: sessions.at(-1)!.session } : {}) };
+  }
+
+  async processes(): Promise<readonly StoreProcess[]> {
+    const living = await listProcesses(this.options.folder);
+    return living.map(({ process, pid }) => ({ id: process, name: `${hostname()} ${pid}`, isAlive: true }));
+  }
+
+  async confirm(): Promise<Confirmation> {
+    const { folder, processId } = this.options;
+    const answers = await requestControl(folder, 'reread', {}, { timeoutMs: confirmWithinMs, except: processId });
+    return {
+      confirmed: answers.filter((one) => 'result' in one).map((one) => one.process),
+      unconfirmed: answers.flatMap((one) =>
+        'error' in one ? [`Process ${one.process} has not confirmed: [${one.error.code}] ${one.error.message}`] : [],
+      ),
+    };
+  }
+
+  adopt(): Promise<Adoption> {
+    return this.options.adopt();
+  }
+
+  private file(session: string): string {
+    return join(this.options.folder, 'graphs', `${subjectKey(session)}.json`);
+  }
+
+  private read(session: string): RegisteredSession | undefined {
+    const value = this.options.atomic.read(this.file(session));
+    return isRegistered(value) ? value : undefined;
+  }
+}
+
+function callName(parent: string, call: string): string {
+  return `call.${createHash('sha256')
+    .update(JSON.stringify([parent, call]))
+    .digest('hex')
+    .slice(0, 40)}`;
+}
+
+function hasEnded(state: RegisteredState): boolean {
+  return state === 'completed' || state === 'terminated' || state === 'failed';
+}
+
+function isRegistered(value: unknown): value is RegisteredSession {
+  if (typeof value !== 'object' || value === null) return false;
+  const { session, path, process, state } = value as Partial<Record<keyof RegisteredSession, unknown>>;
+  return [session, process, state].every((one) => typeof one === 'string') && Array.isArray(path);
+}

@@ -1,0 +1,68 @@
+// receipt-join.ts: one receipt out of what each process knows. A stage is true when it is true everywhere (S10).
+
+import type { Receipt, ReceiptPart, ReceiptSession, Stage } from './receipt.ts';
+
+/** True in one process is true: the one durable write; the word of every process, which one of them has gathered. */
+const ofOne = ['recorded', 'fenced'] as const satisfies Stage[];
+/** True when each process says so of its own sessions. */
+const ofAll = ['drained', 'revoked', 'done'] as const satisfies Stage[];
+
+/** `undefined` without parts. `isAlive`: a process that is gone has nothing more to say, and what it left unsaid is named. */
+export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: string) => boolean): Receipt | undefined {
+  const newest = parts.toSorted((a, b) => a.at - b.at);
+  const last = newest.at(-1);
+  if (!last) return undefined;
+  const stages: Partial<Record<Stage, number>> = {};
+  for (const stage of ofOne) {
+    const times = parts.flatMap((part) => part.stages[stage] ?? []);
+    if (times.length > 0) stages[stage] = Math.min(...times);
+  }
+  const said = new Map(parts.map((part) => [part.process, part]));
+  const asked = new Set([...said.keys(), ...parts.flatMap((part) => part.others)]);
+  for (const stage of ofAll) {
+    if (stages.fenced === undefined) break;
+    const isOpen = [...asked].some((process) => said.get(process)?.stages[stage] === undefined && isAlive(process));
+    const times = parts.flatMap((part) => part.stages[stage] ?? []);
+    if (!isOpen && times.length > 0) stages[stage] = Math.max(...times);
+  }
+  const sessions = new Map<string, { readonly one: ReceiptSession; readonly process: string }>();
+  // The newest word on a session counts, and that of its own process before that of others.
+  for (const { process, sessions: its } of newest)
+    for (const one of its) {
+      const before = sessions.get(one.session);
+      if (!before || !isHearsay(one) || isHearsay(before.one)) sessions.set(one.session, { one, process });
+    }
+  const isSilent = (process: string): boolean =>
+    !isAlive(process) &&
+    (!said.has(process) || [...sessions.values()].some((said) => said.process === process && said.one.state === 'unconfirmed'));
+  const missing = (stage: (typeof ofOne)[number]): readonly string[] =>
+    stages[stage] === undefined ? newest.flatMap((part) => part.missing[stage] ?? []) : [];
+  const released = parts.flatMap((part) => part.released ?? []);
+  return {
+    id: last.id,
+    stop: last.stop,
+    stages,
+    sessions: [...sessions.values()].map(({ one }) => one),
+    grants: last.grants,
+    residue: [
+      ...new Set([
+        ...ofOne.flatMap((stage) => missing(stage)),
+        ...newest.flatMap((part) => part.residue),
+        ...[...asked].filter(isSilent).map(gone),
+      ]),
+    ],
+    ...(released.length > 0 ? { released: Math.max(...released) } : {}),
+  };
+}
+
+/** What a process says of another's session. */
+export const elsewhere = 'another process runs it';
+
+function isHearsay(session: ReceiptSession): boolean {
+  return session.why === elsewhere;
+}
+
+/** It confirmed, and was gone before it said what became of its sessions. */
+function gone(process: string): string {
+  return `Process ${process} is gone; what it ran rests until another process takes it up.`;
+}

@@ -1,0 +1,282 @@
+// across.test.ts: one graph in several processes: here two runtimes on one memory, where everything is in order and by hand.
+
+import { newPathKey, type Outcome, pathKeysFromEnv, type Session } from '@offswitch/runtime';
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, type TestWorld, world } from './world.ts';
+
+const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
+
+interface Two {
+  readonly one: TestWorld;
+  readonly two: TestWorld;
+}
+
+async function twoProcesses(): Promise<Two> {
+  const one = await world({ pathKeys });
+  const two = await world({ pathKeys, store: one.store.share(), clock: one.clock, source: one.source as never });
+  return { one, two };
+}
+
+/** What the second process does with a request of the first: accept, and run the agent under it. */
+async function ask(two: TestWorld, headers: object, input: unknown, agent = 'helper'): Promise<Outcome> {
+  const parent = await two.runtime.accept(headers);
+  return agents.get(two)!.get(agent)!.run(input, { parent });
+}
+const agents = new Map<TestWorld, Map<string, import('@offswitch/runtime').Agent<unknown, unknown>>>();
+function define(where: TestWorld, name: string, body: (session: Session, input: unknown) => Promise<unknown>): void {
+  const own = agents.get(where) ?? new Map();
+  agents.set(where, own);
+  own.set(name, where.runtime.agent(name, body));
+}
+
+/** An agent of the first process with one tool, which asks the second. */
+function parentOf({ one, two }: Two): void {
+  define(one, 'alpha', (session, input) =>
+    session.turn((turn) =>
+      turn.tool('ask', input, async () => ask(two, (await session.carry()).headers, input), { delegates: true }),
+    ),
+  );
+}
+
+describe('a session that another process starts', () => {
+  test('is a child of the one that carried its path: same root, workflow and user (S2)', async () => {
+    const both = await twoProcesses();
+    let seen: Session | undefined;
+    define(both.two, 'helper', async (session) => {
+      seen = session;
+      return session.turn(async () => 'helped');
+    });
+    parentOf(both);
+    const { id, outcome } = agents.get(both.one)!.get('alpha')!.start('x', { userId: 'u-1', conversationId: 'c-1' });
+    await settle(both.one.clock);
+    expect(await outcome).toMatchObject({ status: 'completed', result: { status: 'completed', result: 'helped' } });
+    expect(seen).toMatchObject({ rootId: id, parentId: id, workflow: 'alpha', userId: 'u-1', conversationId: 'c-1' });
+    expect(seen!.path).toEqual([id, seen!.id]);
+  });
+
+  test('is terminated with it, before its next call, and the receipt of all processes names it; a sibling is not touched (I1, I7, S10)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const go = deferred();
+    const started: string[] = [];
+    define(two, 'helper', (session, input) =>
+      session.turn(async (turn) => {
+        await turn.tool('wait', {}, () => go.promise, { effect: false });
+        await turn.tool('send', {}, () => void started.push(String(input)));
+        return 'sent';
+      }),
+    );
+    parentOf(both);
+    const start = agents.get(one)!.get('alpha')!.start;
+    const [stopped, other] = [start('stopped'), start('other')];
+    await settle(one.clock);
+    const receipt = await one.runtime.stop({ session: stopped.id, reason: 'runaway', by: 'ann' });
+    expect(receipt.stages.fenced).toBeDefined();
+    go.resolve();
+    await settle(one.clock);
+    expect(started).toEqual(['other']);
+    expect((await stopped.outcome).status).toBe('terminated');
+    expect((await other.outcome).status).toBe('completed');
+    const [told] = await one.runtime.receipts();
+    expect(told!.stages.done).toBeDefined();
+    expect(told!.sessions.map((session) => [session.agent, session.state]).sort()).toEqual([
+      ['alpha', 'stopped'],
+      ['helper', 'stopped'],
+    ]);
+  });
+
+  test('is reached by the switches of everybody above it, also where it works for somebody else (S2)', async () => {
+    const { one, two } = await twoProcesses();
+    const turns: number[] = [];
+    const next = deferred();
+    const helper = two.runtime.agent('helper', async (session) => {
+      await session.turn(async (turn) => void turns.push(turn.number));
+      await next.promise;
+      await session.turn(async (turn) => void turns.push(turn.number));
+    });
+    define(one, 'alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async () => {
+            const parent = await two.runtime.accept((await session.carry()).env);
+            return helper.run(undefined, { parent, userId: 'u-other' });
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    void agents.get(one)!.get('alpha')!.run(undefined, { userId: 'u-1' });
+    await settle(one.clock);
+    one.source.engage('killswitch.user', 'u-1', { reason: 'r', by: 'ann' });
+    await settle(one.clock);
+    next.resolve();
+    await settle(one.clock);
+    expect(turns).toEqual([1]);
+    one.source.release('killswitch.user', 'u-1');
+    await settle(one.clock);
+    expect(turns).toEqual([1, 2]);
+  });
+
+  test('is one for one call: asked for again it is the same, and answers what it came to (I9)', async () => {
+    const both = await twoProcesses();
+    let runs = 0;
+    define(both.two, 'helper', (session) => session.turn(async () => ++runs));
+    define(both.one, 'alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async () => {
+            const { headers } = await session.carry();
+            const first = await ask(both.two, headers, undefined);
+            return [first, await ask(both.two, (await session.carry()).headers, undefined)];
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const outcome = agents.get(both.one)!.get('alpha')!.run(undefined);
+    await settle(both.one.clock);
+    expect(await outcome).toMatchObject({ status: 'completed', result: [{ result: 1 }, { result: 1 }] });
+    expect(runs).toBe(1);
+  });
+
+  test('rests with its parent: a graph in two processes comes to rest, says so, and goes on (S8, I14)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const next = deferred();
+    define(two, 'helper', async (session) => {
+      await session.turn(async () => {});
+      await next.promise;
+      return session.turn(async () => 'second');
+    });
+    parentOf(both);
+    const { id, outcome } = agents.get(one)!.get('alpha')!.start('x');
+    await settle(one.clock);
+    one.source.engage('killswitch.global', undefined, { reason: 'r', by: 'ann' });
+    await settle(one.clock);
+    next.resolve();
+    await settle(one.clock);
+    expect(one.runtime.session(id)?.state).toBe('paused');
+    const [told] = await one.runtime.receipts();
+    expect(told!.sessions.map(({ agent, state }) => [agent, state]).sort()).toEqual([
+      ['alpha', 'paused'],
+      ['helper', 'paused'],
+    ]);
+    expect(told!.stages.done).toBeDefined();
+    one.source.release('killswitch.global');
+    await settle(one.clock);
+    expect(await outcome).toMatchObject({ status: 'completed', result: { result: 'second' } });
+  });
+
+  test('held alone keeps its parent waiting in place, however long (S8)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const next = deferred();
+    define(two, 'helper', async (session) => {
+      await session.turn(async () => {});
+      await next.promise;
+      return session.turn(async () => 'second');
+    });
+    parentOf(both);
+    const { id, outcome } = agents.get(one)!.get('alpha')!.start('x');
+    await settle(one.clock);
+    const child = two.runtime.sessions().find((session) => session.agent === 'helper' && session.state === 'running')!;
+    await two.runtime.stop({ session: child.id, action: 'pause', reason: 'a look', by: 'ann' });
+    next.resolve();
+    await settle(one.clock, 60_000);
+    expect(one.runtime.session(id)?.state).toBe('paused');
+    expect(two.runtime.session(child.id)?.state).toBe('parked');
+    await two.runtime.resume(child.id);
+    await settle(one.clock);
+    expect(await outcome).toMatchObject({ status: 'completed', result: { status: 'completed', result: 'second' } });
+  });
+
+  test.each([
+    ['nobody knows', 'root_unknown'],
+    ['has settled', 'root_settled'],
+  ])('is refused under a root that %s, and the refusal is told (S6)', async (_, code) => {
+    const { one, two } = await twoProcesses();
+    const refused: string[] = [];
+    two.runtime.subscribe((event) => {
+      if (event.type === 'refused') refused.push(event.code);
+    });
+    let headers: object = {};
+    define(one, 'alpha', async (session) => {
+      headers = (await session.carry()).headers;
+    });
+    const outcome = agents.get(one)!.get('alpha')!.run(undefined);
+    await settle(one.clock);
+    await outcome;
+    const where = code === 'root_settled' ? two : await world({ pathKeys });
+    where.runtime.subscribe((event) => {
+      if (event.type === 'refused' && where !== two) refused.push(event.code);
+    });
+    await expect(where.runtime.accept(headers)).rejects.toMatchObject({ code });
+    expect(refused).toEqual([code]);
+  });
+
+  test('is refused where its path is none, is signed by a stranger, or is missing', async () => {
+    const { one, two } = await twoProcesses();
+    const stranger = await world({ pathKeys: pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() }) });
+    let headers: Readonly<Record<string, string>> = {};
+    const go = deferred();
+    define(one, 'alpha', async (session) => {
+      headers = (await session.carry()).headers;
+      await go.promise;
+    });
+    void agents.get(one)!.get('alpha')!.run(undefined);
+    await settle(one.clock);
+    await expect(stranger.runtime.accept(headers)).rejects.toMatchObject({ code: 'path_forged' });
+    await expect(two.runtime.accept({ baggage: 'offswitch.path=x' })).rejects.toMatchObject({ code: 'path_malformed' });
+    await expect(two.runtime.accept({})).rejects.toMatchObject({ code: 'path_missing' });
+    await expect((await world({ pathKeys: [] })).runtime.accept(headers)).rejects.toMatchObject({ code: 'path_keys_missing' });
+    await one.clock.advance(11 * 60_000);
+    await expect(two.runtime.accept(headers)).rejects.toMatchObject({ code: 'path_expired' });
+  });
+});
+
+describe('a process that dies', () => {
+  test('leaves what it ran to a living one, and the call that waited for it finds it there (S7, I9)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const three = await world({ pathKeys, store: one.store.share(), clock: one.clock, source: one.source as never });
+    const done: string[] = [];
+    const body =
+      (gate: Promise<unknown>) =>
+      async (session: Session): Promise<unknown> => {
+        const { turnNumber } = session;
+        if (turnNumber < 1) await session.turn(async (turn) => turn.tool('one', {}, () => void done.push('one')));
+        await gate;
+        await session.turn(async (turn) => turn.tool('two', {}, () => void done.push('two')));
+        return 'helped';
+      };
+    define(two, 'helper', body(new Promise(() => {})));
+    define(three, 'helper', body(Promise.resolve()));
+    const failed = deferred();
+    define(one, 'alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async () => {
+            const lost = ask(two, (await session.carry()).headers, undefined);
+            await Promise.race([lost, failed.promise]);
+            return ask(three, (await session.carry()).headers, undefined);
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const outcome = agents.get(one)!.get('alpha')!.run(undefined);
+    await settle(one.clock);
+    expect(done).toEqual(['one']);
+    two.store.reopen();
+    failed.resolve();
+    await settle(one.clock);
+    expect(await outcome).toMatchObject({ status: 'completed', result: { status: 'completed', result: 'helped' } });
+    expect(done).toEqual(['one', 'two']);
+  });
+});
