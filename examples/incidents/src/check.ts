@@ -55,13 +55,14 @@ export async function incident(body: (scene: Scene) => Promise<void>): Promise<v
     console.log(`${isTrue ? 'ok' : 'not ok'} - ${what}`);
     if (!isTrue && found !== undefined) console.log(`    found: ${JSON.stringify(found)}`.slice(0, 2_000));
   };
-  const tooLong = setTimeout(() => {
-    console.log(`not ok - ends within ${allWithinMs} ms`);
-    process.exit(1);
-  }, allWithinMs);
   const before = process.cwd();
   const folder = mkdtempSync(join(tmpdir(), 'offswitch-incident-'));
   process.chdir(folder);
+  const tooLong = setTimeout(() => {
+    console.log(`not ok - ends within ${allWithinMs} ms`);
+    rmSync(folder, { recursive: true, force: true });
+    process.exit(1);
+  }, allWithinMs);
   const closing: (() => unknown)[] = [];
   try {
     const tools = await openToolServer((close) => closing.push(close));

@@ -22,6 +22,7 @@ else await instanceB(urlOfTools);
 
 /** Three runs, each of which has a sub-agent, until it is told to go. */
 async function instanceB(url: string): Promise<void> {
+  process.once('disconnect', () => process.exit());
   const runtime = await createRuntime({ switches, source: flagFile('switches.flagd.json') });
   const page = runtime.agent('page', async (session) => {
     for (;;) await session.turn((turn) => turn.tool('page', null, () => callTool(url, 'page', session.id)));

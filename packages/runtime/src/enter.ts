@@ -174,7 +174,10 @@ async function fromJournal(call: Call, before: SavedCall, options: EnterOptions)
       call.savedId = undefined;
       return 'again';
     }
-    await session.waitForPerson(call, `the outcome of ${call.name} is unknown: the process ended while it was under way`);
+    await session.waitForPerson(
+      call,
+      `the outcome of ${call.name} is unknown: its process or its run ended while it was under way`,
+    );
   }
 }
 
