@@ -6,6 +6,7 @@
 import { type Call, never } from './call.ts';
 import { currentContext, runInContext } from './context.ts';
 import { RuntimeError } from './error.ts';
+import type { Grant, GrantRequest } from './grants/lent.ts';
 import type { CallClass } from './journal.ts';
 import type { LiveSession, Session } from './session.ts';
 
@@ -14,6 +15,8 @@ export interface CallContext {
   readonly name: string;
   /** What the call was declared to do. */
   readonly class: CallClass;
+  /** A credential for this call; see `ToolContext.grant`. */
+  grant(broker: string, request?: GrantRequest): Promise<Grant>;
   /**
    * The child session of this call, made at the first ask and found again after a crash. It lives as long as the call's body: it
    * has no code of its own to run again, so its parent's call must be declared to delegate.
@@ -38,6 +41,7 @@ export function currentCall(): CallContext | undefined {
     session: call.session,
     name: call.name,
     class: call.class,
+    grant: (broker, request) => call.session.engine.grants.ask(call, broker, request),
     child: (agent) => childOf(call, agent),
     ready: (child) => ((child as LiveSession).isOver ? never() : (child as LiveSession).admitted()),
     runAs: (child, body) => runInContext(child as LiveSession, body),

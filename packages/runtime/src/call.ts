@@ -3,6 +3,7 @@
 // Signal and keys are made only when asked for: most tools ask for neither, and the check before a call must cost nothing.
 
 import type { Span } from '@opentelemetry/api';
+import type { Grant, GrantRequest } from './grants/lent.ts';
 import { type CallClass, type CallKind, type CallOutcome, idempotencyKeyOf } from './journal.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { OpenTurn } from './open-turn.ts';
@@ -179,6 +180,15 @@ export class ToolContext {
   /** Hand it to the service: the same call repeated after a crash carries the same key. */
   get idempotencyKey(): string {
     return this.call.idempotencyKey;
+  }
+
+  /**
+   * The credential that the call needs, lent by the broker of that name (`createRuntime({ brokers })`) to this session alone and taken
+   * back when it is stopped. Ask where you use it: it is the same one while it lives. Never settles for a session that may not go on; rejects
+   * with `grant_failed` where the broker lends none.
+   */
+  grant(broker: string, request?: GrantRequest): Promise<Grant> {
+    return this.call.session.engine.grants.ask(this.call, broker, request);
   }
 }
 

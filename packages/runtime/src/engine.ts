@@ -5,6 +5,7 @@ import type { AgentDefinition } from './agent.ts';
 import type { Thresholds } from './breakers.ts';
 import type { Call } from './call.ts';
 import type { Clock } from './clock.ts';
+import type { Grants } from './grants/grants.ts';
 import type { Graph } from './graph.ts';
 import type { IfHeld } from './if-held.ts';
 import type { JournalRecord } from './journal.ts';
@@ -18,6 +19,8 @@ export interface Engine {
   readonly clock: Clock;
   readonly store: StateStore;
   readonly effectDeadlineMs: number;
+  /** The credentials lent to sessions. */
+  readonly grants: Grants;
   decide(node: Node): Decision;
   /** True while anything at all holds calls and not only turns: the quick look before `mustHold`. */
   readonly holdsCalls: boolean;

@@ -47,6 +47,8 @@ export type RuntimeErrorCode =
   | 'root_unknown'
   /** A path that is signed well, of a graph that has ended: nothing starts in it any more. */
   | 'root_settled'
+  /** The broker lent no credential: it refused, or could not be reached; the message has its words. Retryable where the broker is. */
+  | 'grant_failed'
   /** The runtime was closed. */
   | 'closed'
   /** An option or order that cannot be meant. */

@@ -15,6 +15,18 @@ export type { Journals } from './folder/journals.ts';
 export { listProcesses, type ProcessEntry } from './folder/processes.ts';
 export { readFolderJournals } from './folder/read-journals.ts';
 export { type Gate, type GateOptions, type GateSubject, openGate } from './gate.ts';
+export type {
+  BrokerCaps,
+  CredentialBroker,
+  GrantHandle,
+  Issued,
+  IssueRequest,
+  Revocation,
+  RevokeOptions,
+} from './grants/broker.ts';
+export { type GrantRecord, type GrantState, type GrantStore, joinGrants, type KeptGrant } from './grants/grant-record.ts';
+export type { Grant, GrantRequest } from './grants/lent.ts';
+export type { ReceiptGrant } from './grants/receipt-grant.ts';
 export { mintId } from './id.ts';
 export type { CallClass, CallKind, CallOutcome, JournalRecord, Resolution, SessionRecord } from './journal.ts';
 export type { Alarm } from './kernel.ts';

@@ -28,9 +28,9 @@ export interface KernelOptions {
   readonly findRoot?: (subject: string) => RootCell | undefined;
 }
 
-/** Something a person must see now: a hold with its cause and way out, a switch turned on for everybody, a failing folder. */
+/** Something a person must see now: a hold with its cause and way out, a switch turned on for everybody, a failing folder, a credential that lives on. */
 export interface Alarm {
-  readonly kind: 'hold' | 'untargeted' | 'source' | 'store';
+  readonly kind: 'hold' | 'untargeted' | 'source' | 'store' | 'grant';
   readonly message: string;
   /** False when the trouble it tells of is over. */
   readonly isActive: boolean;

@@ -5,6 +5,7 @@
 import { join, unmarked } from '@offswitch/core';
 import { RuntimeError } from './error.ts';
 import { newestFirst } from './folder/small-files.ts';
+import { type GrantParts, memoryGrants } from './grants/memory-grants.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
 import { registry, sharedRegistry } from './memory-lineage.ts';
@@ -37,6 +38,7 @@ class Memory {
   readonly receipts = new Map<string, Map<string, { readonly n: number; readonly pieces: readonly string[] }>>();
   readonly registry = sharedRegistry();
   receiptCount = 0;
+  readonly grants: GrantParts = new Map();
   readonly documents = new Map<string, string>();
   readonly listeners = new Map<object, Set<(change: StoreChange) => void>>();
   readings = '[]';
@@ -101,6 +103,11 @@ function open(memory: Memory, name: string): MemoryStore {
     volatile: true,
     health: { state: 'ok' },
     lineage,
+    grants: memoryGrants(memory.grants, {
+      id: journal.process,
+      living,
+      isAlive,
+    }),
     async open(): Promise<StoreOpening> {
       living();
       memory.journals.push(journal);

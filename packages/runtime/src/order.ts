@@ -1,6 +1,7 @@
 // order.ts: one stop on its way: whom it covers, who is not at rest yet, and which stages are true.
 
 import type { Stop } from '@offswitch/core';
+import type { ReceiptGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
 import type { Receipt, Stage } from './receipt.ts';
 import type { StopEntry } from './stop-entry.ts';
@@ -20,6 +21,8 @@ export interface Order {
   readonly missing: { recorded?: readonly string[]; fenced?: readonly string[] };
   /** Other processes that refuse under it. */
   others: readonly string[];
+  /** What was told last of each grant: the receipt outlives what is known here. */
+  readonly grants: Map<string, ReceiptGrant>;
   /** The latch is neither durable nor known to have failed. */
   isLatching: boolean;
   isEnumerated: boolean;

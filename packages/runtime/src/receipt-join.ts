@@ -1,5 +1,6 @@
 // receipt-join.ts: one receipt out of what each process knows. A stage is true when it is true everywhere (S10).
 
+import { isGrantResidue, isUnderWay, joinTold, residueOfGrant } from './grants/receipt-grant.ts';
 import type { Receipt, ReceiptPart, ReceiptSession, Stage } from './receipt.ts';
 
 /** True in one process is true: the one durable write; the word of every process, which one of them has gathered. */
@@ -19,8 +20,11 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
   }
   const said = new Map(parts.map((part) => [part.process, part]));
   const asked = new Set([...said.keys(), ...parts.flatMap((part) => part.others)]);
+  const grants = joinTold(newest.map((part) => part.grants));
   for (const stage of ofAll) {
     if (stages.fenced === undefined) break;
+    // What a process that is gone was taking back lives until another one has.
+    if (stage !== 'drained' && grants.some(isUnderWay)) break;
     const isOpen = [...asked].some((process) => said.get(process)?.stages[stage] === undefined && isAlive(process));
     const times = parts.flatMap((part) => part.stages[stage] ?? []);
     if (!isOpen && times.length > 0) stages[stage] = Math.max(...times);
@@ -43,11 +47,12 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
     stop: last.stop,
     stages,
     sessions: [...sessions.values()].map(({ one }) => one),
-    grants: last.grants,
+    grants,
     residue: [
       ...new Set([
         ...ofOne.flatMap((stage) => missing(stage)),
-        ...newest.flatMap((part) => part.residue),
+        ...newest.flatMap((part) => part.residue).filter((line) => !isGrantResidue(line)),
+        ...grants.map(residueOfGrant).filter((line) => line !== undefined),
         ...[...asked].filter(isSilent).map(gone),
       ]),
     ],

@@ -2,6 +2,7 @@
 // left out (S10).
 
 import type { Stop } from '@offswitch/core';
+import type { ReceiptGrant } from './grants/receipt-grant.ts';
 import type { CallKind, CallOutcome } from './journal.ts';
 
 /** The stages in the order in which they become true; shown to people by `stageNames`. */
@@ -52,8 +53,8 @@ export interface Receipt {
   /** Epoch milliseconds at which each stage became true; absent: not yet. */
   readonly stages: Partial<Readonly<Record<Stage, number>>>;
   readonly sessions: readonly ReceiptSession[];
-  /** Credentials lent to the sessions. None here: no broker is configured. */
-  readonly grants: readonly never[];
+  /** Credentials lent to the sessions, by reference: what became of each, and how that is known. */
+  readonly grants: readonly ReceiptGrant[];
   /** What this stop cannot promise, in plain words: unknown outcomes, sessions unconfirmed, storage that failed. */
   readonly residue: readonly string[];
   /** Epoch milliseconds. */

@@ -19,6 +19,7 @@ import { controlHandler } from './control.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeListener } from './event.ts';
 import { folderStore } from './folder/folder-store.ts';
+import type { CredentialBroker } from './grants/broker.ts';
 import { Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
 import { tokenIn } from './path/carrier.ts';
@@ -53,6 +54,8 @@ export interface RuntimeOptions<Workflow extends string = string> {
   readonly pathKeys?: PathKeys;
   /** Thresholds per workflow, `*` for the rest; see the table in breakers.ts. Undeclared ones only report. */
   readonly breakers?: Partial<Readonly<Record<Workflow | '*', Thresholds>>>;
+  /** Who lends credentials to tools, by the name under which they ask (`context.grant('mail')`); see docs/grants.md. Default: nobody. */
+  readonly brokers?: Readonly<Record<string, CredentialBroker>>;
 }
 
 export interface Runtime<Workflow extends string = string> {
@@ -148,6 +151,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     holdForMs: options.holdForMs ?? 30_000,
     effectDeadlineMs: options.effectDeadlineMs ?? 10_000,
     pathKeys: options.pathKeys ?? pathKeysFromEnv(),
+    brokers: options.brokers ?? {},
   });
   world = w;
   w.parking.recover(kernel.opening);
@@ -155,6 +159,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     w.alarm(`the receipts of earlier processes could not be read: ${String(error)}`);
     return [];
   });
+  await w.grants.takeOver();
   w.stopping.takeUp(written);
   const endWatch = store.watch((change) => {
     if (change.resolutions) {
@@ -163,7 +168,10 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     }
     if (change.takenOver) w.parking.lose(change.takenOver);
     if (change.children) w.carrying.hear(change.children);
-    if (change.isOrphaned) void w.parking.adoptOrphans();
+    if (change.isOrphaned) {
+      void w.parking.adoptOrphans();
+      void w.grants.takeOver();
+    }
   });
 
   const open = (): void => {

@@ -69,6 +69,7 @@ export abstract class EndingSession extends RestingSession {
     const decision: Stopped = { ...abandoned, reason: why, since: this.engine.clock.now() };
     for (const call of this.calls ?? []) if (call.class !== 'effect') call.abort(decision);
     this.leave('paused');
+    this.engine.grants.left(this.session);
     this.resolveOutcome({
       status: 'paused',
       session: this.id,

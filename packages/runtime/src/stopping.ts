@@ -5,6 +5,8 @@
 
 import { isEngaged, type Stop } from '@offswitch/core';
 import type { Call } from './call.ts';
+import type { GrantRecord } from './grants/grant-record.ts';
+import { isOf } from './grants/grants.ts';
 import type { Graph, Member } from './graph.ts';
 import type { Node } from './node.ts';
 import { type Order, receiptId, unlatched } from './order.ts';
@@ -126,6 +128,10 @@ export class Stopping {
     for (const order of this.orders.values()) if (order.covered.has(session.id)) this.writeSoon(order);
   }
 
+  grantChanged(record: GrantRecord): void {
+    for (const order of this.orders.values()) if (isOf(order, record)) this.look(order);
+  }
+
   private memberOver(member: Member): void {
     for (const order of this.orders.values()) {
       if (order.waiting.delete(member)) this.look(order);
@@ -144,6 +150,7 @@ export class Stopping {
       ended: new Set(),
       missing: {},
       others: [],
+      grants: new Map((before?.grants ?? []).map((one) => [one.id, one])),
       isLatching: true,
       isEnumerated: false,
       isDone: false,
@@ -236,7 +243,10 @@ export class Stopping {
       return;
     }
     this.reach(order, 'drained');
-    // No credential is lent here, so there is none to revoke.
+    if (this.world.grants.isAnyOpen(order)) {
+      this.writeSoon(order);
+      return;
+    }
     this.reach(order, 'revoked');
     this.reach(order, 'done');
     order.isDone = true;

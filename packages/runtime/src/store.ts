@@ -4,6 +4,7 @@
 // Nothing here decides. A store that cannot be trusted says so in its health, and the runtime holds (S5, I13).
 
 import type { Marks } from '@offswitch/core';
+import type { GrantStore } from './grants/grant-record.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
 import type { ChildNews, LineageStore } from './lineage-store.ts';
 import type { Receipt, ReceiptPart } from './receipt.ts';
@@ -91,6 +92,8 @@ export interface StateStore {
   readonly volatile?: boolean;
   readonly health: StoreHealth;
   readonly lineage: LineageStore;
+  /** Where credentials lent to sessions are written down; without it no broker can be used. */
+  readonly grants?: GrantStore;
   /**
    * Reads everything. A damaged log (anything but an incomplete last record) or a failed disk gives health `failed` and never
    * an empty answer; an unwritable folder gives `memory` and says so. Rejects on bad configuration only.

@@ -1,6 +1,7 @@
 // told.ts: the receipt of a stop as it is known now. A long one is made in slices of the event loop, session by session and call
 // by call.
 
+import { residueOfGrant, toldGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
 import type { Order } from './order.ts';
 import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
@@ -52,13 +53,16 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
     sessions.push(yield* makeSession(order, member, isElsewhere(world, member), unknown));
     yield;
   }
+  for (const lent of world.grants.told(order)) order.grants.set(lent.record.id, toldGrant(lent));
+  const grants = [...order.grants.values()];
+  const lasting = grants.map(residueOfGrant).filter((one) => one !== undefined);
   return {
     id: order.id,
     stop: order.stop,
     stages,
     sessions,
-    grants: [],
-    residue: [...new Set(unknown)],
+    grants,
+    residue: [...new Set([...unknown, ...lasting])],
     process: world.store.processId,
     at: world.clock.now(),
     others: order.others,

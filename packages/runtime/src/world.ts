@@ -14,6 +14,8 @@ import type { ChildSpec, Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeEvent, RuntimeListener } from './event.ts';
 import { Foreign } from './foreign.ts';
+import type { CredentialBroker } from './grants/broker.ts';
+import { Grants, type GrantsHost } from './grants/grants.ts';
 import type { Graph, Member } from './graph.ts';
 import { IfHeld } from './if-held.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
@@ -42,6 +44,7 @@ export interface WorldOptions {
   readonly holdForMs: number;
   readonly effectDeadlineMs: number;
   readonly pathKeys: PathKeys;
+  readonly brokers: Readonly<Record<string, CredentialBroker>>;
 }
 
 export class World implements Engine {
@@ -77,6 +80,7 @@ export class World implements Engine {
   readonly carrying: Carrying;
   /** Graphs whose root came from another process. */
   readonly arrived: Set<Graph> = new Set();
+  readonly grants: Grants;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -94,6 +98,7 @@ export class World implements Engine {
     this.waking = new Waking(this);
     this.ends = new Ends(this);
     this.ifHeld = new IfHeld(this, options.holdForMs);
+    this.grants = new Grants(this.grantsHost(), options.brokers);
     this.parking = new Parking(this);
     this.stopping = new Stopping(this);
     this.foreign = new Foreign(this);
@@ -208,6 +213,7 @@ export class World implements Engine {
     this.kernel.switchboard.dismiss(member.node);
     this.ends.tell(member.node.id, session.final as Promise<Ended>);
     this.carrying.note(member.node, member.saved.settled!.status);
+    this.grants.left(session);
     this.stopping.sessionSettled(session);
     this.changed(session);
     if (member === graph.root) this.retire(graph);
@@ -247,6 +253,8 @@ export class World implements Engine {
         live?.abandon('this runtime was closed; the session goes on from its checkpoint when it is opened again');
     }
     this.held.clear();
+    // First, so that the receipts say what became of them.
+    await this.grants.close();
     await this.stopping.close();
     this.listeners.clear();
   }
@@ -268,6 +276,7 @@ export class World implements Engine {
   }
 
   reconsider(): void {
+    this.grants.reconsider();
     this.waking.reconsider();
   }
 
@@ -276,6 +285,7 @@ export class World implements Engine {
   }
 
   restChanged(session: LiveSession): void {
+    if (session.isAtRest) this.grants.rested(session);
     this.stopping.restChanged(session);
     if (session.member === session.graph.root) {
       this.carrying.note(session.node, session.isAtRest ? 'resting' : 'running');
@@ -319,5 +329,21 @@ export class World implements Engine {
 
   alarm(message: string): void {
     this.kernel.options.onAlarm({ kind: 'hold', message, isActive: true, at: this.clock.now() });
+  }
+
+  private grantsHost(): GrantsHost {
+    const { store, clock, kernel, graphOf } = this;
+    const world = this;
+    return {
+      clock,
+      store,
+      graphOf,
+      get isClosed() {
+        return world.isClosed;
+      },
+      decide: (node) => this.decide(node),
+      alarm: (message, isActive) => kernel.options.onAlarm({ kind: 'grant', message, isActive, at: clock.now() }),
+      grantChanged: (record) => this.stopping.grantChanged(record),
+    };
   }
 }

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describeStateStore, manualClock } from '@offswitch/testing';
+import { describeGrantStore, describeStateStore, manualClock, type StoreHarness } from '@offswitch/testing';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type FolderFs, nodeFs } from '../src/folder/folder-fs.ts';
@@ -65,7 +65,7 @@ const failing = (code: string): Error => Object.assign(new Error(`${code}: injec
 const disk = (changes: Partial<Record<keyof FolderFs, unknown>>): FolderFs => ({ ...nodeFs, ...changes }) as FolderFs;
 const logs = (path: string): string[] => readdirSync(join(path, 'journal'));
 
-describeStateStore('folder', async () => {
+const harness = async (): Promise<StoreHarness> => {
   const path = fresh();
   let last = folderStore(path);
   const shared: StateStore[] = [];
@@ -86,7 +86,9 @@ describeStateStore('folder', async () => {
       for (const other of shared) await other.close();
     },
   };
-});
+};
+describeStateStore('folder', harness);
+describeGrantStore('folder', harness);
 
 describe('the name of a file in the folder', () => {
   test('is the stop: it stops with no process alive, without contents, and with contents that cannot be read (S4)', async () => {

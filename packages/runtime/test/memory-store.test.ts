@@ -1,9 +1,9 @@
-import { describeStateStore } from '@offswitch/testing';
+import { describeGrantStore, describeStateStore, type StoreHarness } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import type { JournalRecord } from '../src/journal.ts';
 import { type MemoryStore, memoryStore } from '../src/memory-store.ts';
 
-describeStateStore('memory', async () => {
+const harness = async (): Promise<StoreHarness> => {
   let last: MemoryStore = memoryStore();
   return {
     store: last,
@@ -14,7 +14,9 @@ describeStateStore('memory', async () => {
     share: async () => last.share(),
     close: () => last.close(),
   };
-});
+};
+describeStateStore('memory', harness);
+describeGrantStore('memory', harness);
 
 const record: JournalRecord = { t: 'turn', s: 's-1', e: 1, at: 1, turn: 1 };
 

@@ -1,3 +1,4 @@
+export { type BrokerHarness, describeCredentialBroker } from './broker-contract.ts';
 export { type Fault, type FaultKind, faultKinds, faults, faultUsers } from './fault.ts';
 export { describeSourceFaults } from './fault-contract.ts';
 export type { FaultContractOptions, FaultHarness } from './fault-harness.ts';
@@ -6,8 +7,10 @@ export { type FaultProxy, type FaultProxyOptions, openFaultProxy, type ProxyMode
 export type { FaultProblem, FaultProblemCode, FaultResult } from './fault-result.ts';
 export { runFault } from './fault-run.ts';
 export { blockPath, flipByte, readOnly, truncateTail, type Undo } from './folder-faults.ts';
+export { describeGrantStore } from './grant-store-contract.ts';
 export { type HostWatch, watchHost } from './host-watch.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
+export { type MemoryBroker, type MemoryBrokerOptions, memoryBroker } from './memory-broker.ts';
 export { type FlipWords, type MemorySource, type MemorySourceOptions, memorySource } from './memory-source.ts';
 export { type PlainSdk, plainSource } from './plain-source.ts';
 export { type ReadingLatch, readingLatch } from './reading-latch.ts';

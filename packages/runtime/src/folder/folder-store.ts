@@ -4,6 +4,7 @@
 //   journal/<process>.<k>.log            what each process wrote down of its sessions (journal-writer.ts)
 //   claims/<session>.<epoch>             who took a session over
 //   resolutions/  receipts/              a person's word; the record of a stop
+//   grants/                              credentials lent to sessions, by reference (grant-files.ts)
 //   processes/  s/                       who runs now and its local socket (processes.ts)
 //   graphs/                              what crosses from one process to another (folder-lineage.ts)
 //   readings.json  switches.json
@@ -13,6 +14,7 @@
 import { join, resolve } from 'node:path';
 import { type Clock, systemClock } from '../clock.ts';
 import { RuntimeError } from '../error.ts';
+import type { GrantStore } from '../grants/grant-record.ts';
 import { mintId } from '../id.ts';
 import type { JournalRecord, Resolution } from '../journal.ts';
 import type { ChildNews, LineageStore } from '../lineage-store.ts';
@@ -34,6 +36,7 @@ import { FolderHealth } from './folder-health.ts';
 import { childNewsMethod, FolderLineage } from './folder-lineage.ts';
 import type { FolderStoreOptions } from './folder-options.ts';
 import { FolderWatch } from './folder-watch.ts';
+import { GrantFiles } from './grant-files.ts';
 import { JournalWriter } from './journal-writer.ts';
 import { readJournals } from './journals.ts';
 import { LostStops } from './lost-stops.ts';
@@ -66,6 +69,7 @@ class FolderStore implements StateStore {
   private readonly lostStops: LostStops;
   private readonly small: SmallFiles;
   private readonly journal: JournalWriter;
+  private readonly grantFiles: GrantFiles;
   private readonly control: ControlPoint;
   private readonly seenResolutions = new Set<string>();
   private readonly listeners = new Set<(change: StoreChange) => void>();
@@ -103,6 +107,13 @@ class FolderStore implements StateStore {
       () => this.touched.forget(),
     );
     this.small = new SmallFiles(disk, this.location, this.processId);
+    this.grantFiles = new GrantFiles({
+      disk,
+      folder: this.location,
+      atomic: this.small.atomic,
+      processId: this.processId,
+      isAlive: (process) => isProcessAlive(this.location, process),
+    });
     this.control = new ControlPoint(this.location, this.processId, this.small.atomic);
     this.journal = new JournalWriter({
       disk,
@@ -132,6 +143,11 @@ class FolderStore implements StateStore {
 
   get health(): StoreHealth {
     return this.healths.current;
+  }
+
+  get grants(): GrantStore {
+    this.mustBeOpen();
+    return this.memory?.grants ?? this.grantFiles;
   }
 
   async open(): Promise<StoreOpening> {

@@ -134,7 +134,7 @@ export class SmallFiles {
 
   /** Removes what processes that died while writing left behind. */
   tidy(now: number): void {
-    for (const place of ['', 'receipts', 'resolutions', 'graphs', 'processes']) {
+    for (const place of ['', 'receipts', 'resolutions', 'graphs', 'grants', 'processes']) {
       const folder = join(this.folder, place);
       for (const name of this.disk.readdirSync(folder)) {
         const path = join(folder, name);

@@ -1,0 +1,313 @@
+// grants.ts: the credentials of this process's sessions: lent to a tool that asks, taken back when its session is terminated,
+// rests or ends, and when the process that lent them is gone.
+//
+// Under a pause access is taken back once the session is at rest, and lent anew when it goes on. A terminate takes it back at
+// once: an agent that is stopped because it is compromised must not finish its call with a credential that works.
+
+import { type Call, never } from '../call.ts';
+import type { Clock } from '../clock.ts';
+import { RuntimeError } from '../error.ts';
+import type { Graph } from '../graph.ts';
+import type { Node } from '../node.ts';
+import type { Order } from '../order.ts';
+import type { LiveSession } from '../session.ts';
+import { subjectKey } from '../stop-key.ts';
+import type { StateStore } from '../store.ts';
+import type { CredentialBroker } from './broker.ts';
+import { type GrantRecord, isOver } from './grant-record.ts';
+import { checkBroker, wantedOf } from './grant-request.ts';
+import { brokerTimeoutMs } from './in-time.ts';
+import { keptMs, Ledger } from './ledger.ts';
+import { type Grant, type GrantRequest, grantOf, handleOf, type Lent, newLent } from './lent.ts';
+import { doubtful, mint, type Wanted } from './mint.ts';
+import { Revoker } from './revoker.ts';
+
+/** A backend's clock may be behind ours: what ran out is counted as alive for so much longer. Milliseconds. */
+const clockSkewMs = 5_000;
+/** A grant with less than this share of its time left is not lent again: a new one is. */
+const renewalShare = 0.2;
+/** And at most this much of it. Milliseconds. */
+const renewalMs = 60_000;
+/** Reading what others left in the store is tried again. Milliseconds. */
+const readAgainMs = 5_000;
+
+/** What of the runtime this needs. */
+export interface GrantsHost {
+  readonly clock: Clock;
+  readonly store: StateStore;
+  readonly isClosed: boolean;
+  readonly graphOf: ReadonlyMap<string, Graph>;
+  decide(node: Node): { readonly action: string; readonly stopId?: string };
+  alarm(message: string, isActive: boolean): void;
+  /** A grant is in another state. */
+  grantChanged(record: GrantRecord): void;
+}
+
+export class Grants {
+  private readonly host: GrantsHost;
+  private readonly brokers: ReadonlyMap<string, CredentialBroker>;
+  private readonly ledger: Ledger;
+  private readonly revoker: Revoker;
+  private readonly minting = new Map<string, Promise<Lent | 'stopped'>>();
+  private readonly waiting = new Set<() => void>();
+  private timer: unknown;
+  private timerAt = Number.POSITIVE_INFINITY;
+  /** The store could not be read: what others left is looked for again then. Epoch milliseconds. */
+  private readAt = Number.POSITIVE_INFINITY;
+  private isReading: Promise<void> | undefined;
+
+  constructor(host: GrantsHost, brokers: Readonly<Record<string, CredentialBroker>>, random: () => number = Math.random) {
+    this.host = host;
+    this.brokers = new Map(Object.entries(brokers));
+    for (const [name, broker] of this.brokers) checkBroker(name, broker);
+    if (this.brokers.size > 0 && !host.store.grants)
+      throw new RuntimeError('invalid_option', `the store ${host.store.name} keeps no grants, so no broker can be used with it`);
+    const onAlarm = (message: string, isActive: boolean): void => host.alarm(message, isActive);
+    this.ledger = new Ledger({
+      clock: host.clock,
+      store: host.store.grants,
+      onAlarm,
+      onDue: (at) => this.dueAt(at),
+      onChange: (lent) => {
+        host.grantChanged(lent.record);
+        this.dueAt(this.nextOf(lent));
+      },
+    });
+    this.revoker = new Revoker({ clock: host.clock, ledger: this.ledger, onAlarm, random, onDue: (at) => this.dueAt(at) });
+  }
+
+  /** A credential for a call's body. Never settles for a session that may not go on. */
+  async ask(call: Call, name: string, request: GrantRequest = {}): Promise<Grant> {
+    const { session } = call;
+    const wanted = wantedOf(this.brokers, name, request);
+    for (;;) {
+      if (this.host.isClosed || !session.mayGoOn()) return never();
+      if (call.outcome !== undefined)
+        throw new RuntimeError(
+          'turn_ended',
+          `${call.name} of session ${session.id} has ended; no credential is lent to it any more`,
+        );
+      // Looked up and handed out in one step after the check, so that no stop fits between.
+      const lent = this.usable(session.id, wanted);
+      if (lent) return grantOf(lent);
+      // What it could not have now it may have later: the checks above say.
+      if (this.mustWait) await this.woken();
+      else await this.minted(session, wanted);
+    }
+  }
+
+  /** Decisions changed: terminated sessions lose their grants now, and who waits looks again. */
+  reconsider(): void {
+    for (const wake of this.waiting) wake();
+    this.waiting.clear();
+    if (this.ledger.size === 0) return;
+    const terminated = new Map<string | undefined, Lent[]>();
+    for (const session of this.ledger.sessions) {
+      const node = this.host.graphOf.get(session)?.get(session)?.node;
+      const decision = node && this.host.decide(node);
+      if (decision?.action !== 'terminate') continue;
+      const lents = terminated.get(decision.stopId) ?? [];
+      lents.push(...this.ledger.of(session));
+      terminated.set(decision.stopId, lents);
+    }
+    for (const [stopId, lents] of terminated) this.revoker.take(lents, stopId);
+  }
+
+  /** The session rests. */
+  rested(session: LiveSession): void {
+    if (this.ledger.size === 0) return;
+    this.revoker.take([...this.ledger.of(session.id)].filter(({ broker }) => broker?.whilePaused !== 'keep'));
+  }
+
+  /** The session ended, or is another process's now. */
+  left(session: LiveSession): void {
+    if (this.ledger.size === 0) return;
+    this.revoker.take(this.ledger.of(session.id), session.stopping?.stopId);
+  }
+
+  /** Takes back what processes that are gone had lent: nobody else does, and nobody has the secrets. */
+  takeOver(): Promise<void> {
+    this.isReading ??= this.read().finally(() => {
+      this.isReading = undefined;
+    });
+    return this.isReading;
+  }
+
+  /** The grants that are this stop's to tell of, as they are known now. */
+  *told(order: Order): Generator<Lent> {
+    if (this.ledger.size === 0) return;
+    for (const lent of this.ledger.all()) if (isOf(order, lent.record)) yield lent;
+  }
+
+  /** Is there one that lives, and of which more can be said than how long it still does? */
+  isAnyOpen(order: Order): boolean {
+    for (const { record, broker } of this.told(order)) {
+      if (isOver(record) || record.state === 'irrevocable') continue;
+      if (record.state !== 'active' || broker?.whilePaused !== 'keep') return true;
+    }
+    return false;
+  }
+
+  /** Takes back what is lent, as far as the brokers answer in time; the rest is for the next process. */
+  async close(): Promise<void> {
+    this.host.clock.clearTimeout(this.timer);
+    this.waiting.clear();
+    this.revoker.take(this.ledger.all());
+    await this.revoker.close();
+    await this.ledger.settle();
+    this.host.clock.clearTimeout(this.timer);
+    await Promise.allSettled([...this.brokers.values()].map((broker) => broker.close?.()));
+  }
+
+  /** The store must be there before a credential is, and a process that counts as gone lends nothing. */
+  private get mustWait(): boolean {
+    const { store } = this.host;
+    return store.health.state === 'failed' || store.lineage?.isCutOff() === true;
+  }
+
+  private woken(): Promise<void> {
+    return new Promise((resolve) => this.waiting.add(resolve));
+  }
+
+  private usable(session: string, { key }: Wanted): Lent | undefined {
+    const now = this.host.clock.now();
+    for (const lent of this.ledger.of(session)) {
+      if (lent.key !== key || lent.record.state !== 'active' || lent.secret === undefined) continue;
+      if (lent.lentUntil - now > Math.min(renewalMs, renewalShare * (lent.lentUntil - lent.record.at))) return lent;
+    }
+    return undefined;
+  }
+
+  /** One at a time for a session and what it asks for. */
+  private async minted(session: LiveSession, wanted: Wanted): Promise<void> {
+    const key = `${session.id}\n${wanted.key}`;
+    let one = this.minting.get(key);
+    if (!one) {
+      one = this.mintFor(session, wanted).finally(() => this.minting.delete(key));
+      this.minting.set(key, one);
+    }
+    try {
+      await one;
+    } catch (error) {
+      if (session.mayGoOn() && !this.mustWait) throw error;
+    }
+  }
+
+  private async mintFor(session: LiveSession, wanted: Wanted): Promise<Lent | 'stopped'> {
+    this.ledger.tidy();
+    const { clock, store } = this.host;
+    const asker = {
+      id: session.id,
+      path: session.path,
+      mayGoOn: () => !this.host.isClosed && !this.mustWait && session.mayGoOn(),
+    };
+    const parent = await this.parentOf(session, wanted.name);
+    return mint({ clock, ledger: this.ledger, revoker: this.revoker, process: store.processId }, asker, wanted, parent);
+  }
+
+  /** What the nearest session above holds from the same broker, in this process or another. */
+  private async parentOf(
+    { path, rootId }: LiveSession,
+    broker: string,
+  ): Promise<{ readonly handle: ReturnType<typeof handleOf>; readonly lentUntil: number } | undefined> {
+    const above = path.slice(0, -1).reverse();
+    const isElsewhere = above.some((id) => this.host.graphOf.get(id) === undefined);
+    const others = isElsewhere ? ((await this.host.store.grants?.list(rootId)) ?? []) : [];
+    const soonMs = this.host.clock.now() + brokerTimeoutMs;
+    for (const id of above) {
+      const here = [...this.ledger.of(id)].map((lent) => ({
+        record: lent.record,
+        lentUntil: lent.lentUntil,
+        handle: handleOf(lent),
+      }));
+      const there = others
+        .filter(({ record }) => record.session === id && !this.ledger.has(record.id))
+        .map(({ record }) => ({ record, lentUntil: record.expiresAt, handle: handleOf(newLent(record, undefined, '')) }));
+      const found = [...here, ...there]
+        .filter(({ record, lentUntil }) => record.broker === broker && record.state === 'active' && lentUntil > soonMs)
+        .sort((a, b) => b.lentUntil - a.lentUntil)[0];
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  private async read(): Promise<void> {
+    const { store, clock } = this.host;
+    if (!store.grants) return;
+    this.readAt = Number.POSITIVE_INFINITY;
+    let kept: Awaited<ReturnType<typeof store.grants.list>>;
+    try {
+      kept = await store.grants.list();
+    } catch (error) {
+      if (this.host.isClosed) return;
+      this.host.alarm(`the grants in the store could not be read, so those of dead processes live on: ${String(error)}`, true);
+      this.readAt = clock.now() + readAgainMs;
+      this.dueAt(this.readAt);
+      return;
+    }
+    const gone = kept.filter(
+      ({ record }) => isOver(record) && Math.max(record.at, record.residualUntil ?? 0) < clock.now() - keptMs,
+    );
+    void store.grants.remove(gone.map(({ record }) => record)).catch(() => {});
+    const left: Lent[] = [];
+    for (const { record, isOwnerAlive } of kept) {
+      if (isOwnerAlive || this.ledger.has(record.id) || this.host.isClosed) continue;
+      const lent = newLent(record, this.brokers.get(record.broker), '');
+      // What is over already is kept for the receipts that have told of it.
+      this.ledger.add(lent);
+      if (!isOver(record)) left.push(lent);
+    }
+    this.tick();
+    for (const lent of left) {
+      const { record } = lent;
+      if (record.state === 'issuing' && lent.broker) doubtful({ revoker: this.revoker }, lent, 'its process is gone');
+      else if (record.state === 'active' || record.state === 'issuing') this.revoker.take([lent]);
+      else if (!isOver(record) && lent.broker) this.revoker.again(lent);
+    }
+  }
+
+  /** When something has to be done about it. Epoch milliseconds. */
+  private nextOf({ record, dueAt, lentUntil }: Lent): number {
+    if (isOver(record)) return Number.POSITIVE_INFINITY;
+    const over = record.expiresAt + clockSkewMs;
+    return Math.min(over, record.state === 'active' ? lentUntil : (dueAt ?? over));
+  }
+
+  private dueAt(at: number): void {
+    if (at >= this.timerAt || this.host.isClosed) return;
+    this.host.clock.clearTimeout(this.timer);
+    this.timerAt = at;
+    this.timer = this.host.clock.setTimeout(() => this.tick(), Math.max(0, at - this.host.clock.now()));
+  }
+
+  /** What is due: tries again, lets run out, takes back what was lent for less time than it lives. */
+  private tick(): void {
+    this.host.clock.clearTimeout(this.timer);
+    this.timerAt = Number.POSITIVE_INFINITY;
+    if (this.host.isClosed) return;
+    const now = this.host.clock.now();
+    if (this.readAt <= now) void this.takeOver();
+    this.ledger.saveAgain();
+    this.ledger.tidy();
+    let next = Math.min(this.ledger.dueAt, this.readAt);
+    for (const lent of this.ledger.all()) {
+      const { record } = lent;
+      if (isOver(record)) continue;
+      if (record.expiresAt + clockSkewMs <= now) {
+        lent.dueAt = undefined;
+        delete lent.secret;
+        this.ledger.change(lent, { state: 'expired', evidence: 'it ran out' });
+      } else if (record.state === 'active' && lent.lentUntil <= now && record.expiresAt > lent.lentUntil)
+        this.revoker.take([lent]);
+      else if (lent.dueAt !== undefined && lent.dueAt <= now) this.revoker.again(lent);
+      next = Math.min(next, this.nextOf(lent) <= now ? Math.max(now + 1, record.expiresAt + clockSkewMs) : this.nextOf(lent));
+    }
+    this.dueAt(next);
+  }
+}
+
+/** Those of sessions that it covers, that it has told of before, and, of sessions that nobody here knows, those that it is said to have ended. */
+export function isOf({ covered, grants, stop, entry }: Order, { id, session, path, stopId }: GrantRecord): boolean {
+  if (covered.has(session) || grants.has(id) || stopId === stop.id) return true;
+  return entry.key.tier === 'instance' && path.some((one) => subjectKey(one) === entry.key.subject);
+}

@@ -1,0 +1,117 @@
+// ledger.ts: every grant that this process lent or took over, by session; written down with each change, and again until it is.
+
+import type { Clock } from '../clock.ts';
+import { type GrantRecord, type GrantStore, isOver } from './grant-record.ts';
+import type { Lent } from './lent.ts';
+
+/** Grants that are over stay this long for the receipts that tell of them. Milliseconds. */
+export const keptMs = 600_000;
+/** What the store refused is written again. Milliseconds. */
+const saveAgainMs = 1_000;
+
+export interface LedgerOptions {
+  readonly clock: Clock;
+  readonly store: GrantStore | undefined;
+  readonly onChange: (lent: Lent) => void;
+  readonly onAlarm: (message: string, isActive: boolean) => void;
+  /** Something is to be done at that time (epoch milliseconds). */
+  readonly onDue: (at: number) => void;
+}
+
+export class Ledger {
+  private readonly options: LedgerOptions;
+  private readonly bySession = new Map<string, Set<Lent>>();
+  private readonly ids = new Set<string>();
+  private readonly unsaved = new Set<Lent>();
+  private readonly writing = new Set<Promise<void>>();
+
+  constructor(options: LedgerOptions) {
+    this.options = options;
+  }
+
+  get size(): number {
+    return this.ids.size;
+  }
+
+  get sessions(): Iterable<string> {
+    return this.bySession.keys();
+  }
+
+  has(id: string): boolean {
+    return this.ids.has(id);
+  }
+
+  of(session: string): Iterable<Lent> {
+    return this.bySession.get(session) ?? [];
+  }
+
+  *all(): Generator<Lent> {
+    for (const lents of this.bySession.values()) yield* lents;
+  }
+
+  add(lent: Lent): void {
+    const { session, id } = lent.record;
+    this.ids.add(id);
+    const lents = this.bySession.get(session);
+    if (lents) lents.add(lent);
+    else this.bySession.set(session, new Set([lent]));
+  }
+
+  drop(lent: Lent): void {
+    const { session, id } = lent.record;
+    this.ids.delete(id);
+    this.unsaved.delete(lent);
+    const lents = this.bySession.get(session);
+    lents?.delete(lent);
+    if (lents?.size === 0) this.bySession.delete(session);
+  }
+
+  /** Another state, or more words. Takes hold at once; a store that fails delays no revocation (I13). */
+  change(lent: Lent, change: Partial<GrantRecord>): void {
+    const at = change.state === undefined || change.state === lent.record.state ? lent.record.at : this.options.clock.now();
+    lent.record = { ...lent.record, at, ...change };
+    const work = this.save(lent).catch((error) => {
+      if (this.unsaved.size === 0)
+        this.options.onAlarm(`what became of a grant could not be written down; it is tried again: ${String(error)}`, true);
+      this.unsaved.add(lent);
+      this.options.onDue(this.dueAt);
+    });
+    this.writing.add(work);
+    void work.then(() => this.writing.delete(work));
+    this.options.onChange(lent);
+  }
+
+  /** Writes it down as it is now. Rejects when the store cannot. */
+  async save(lent: Lent): Promise<void> {
+    await this.options.store?.put(lent.record);
+    if (this.unsaved.delete(lent) && this.unsaved.size === 0)
+      this.options.onAlarm('what became of the grants is written down again', false);
+  }
+
+  /** When something has to be written again. Epoch milliseconds. */
+  get dueAt(): number {
+    return this.unsaved.size === 0 ? Number.POSITIVE_INFINITY : this.options.clock.now() + saveAgainMs;
+  }
+
+  saveAgain(): void {
+    for (const lent of this.unsaved) void this.save(lent).catch(() => {});
+  }
+
+  /** Resolves when what was begun is written, or was refused. */
+  async settle(): Promise<void> {
+    await Promise.all(this.writing);
+  }
+
+  /** Forgets what is over since long. */
+  tidy(): void {
+    const before = this.options.clock.now() - keptMs;
+    const gone = [...this.all()].filter(
+      ({ record }) => isOver(record) && Math.max(record.at, record.residualUntil ?? 0) < before,
+    );
+    if (gone.length === 0) return;
+    for (const lent of gone) this.drop(lent);
+    void this.options.store?.remove(gone.map(({ record }) => record)).catch(() => {
+      // They are over: whoever opens the store next removes them.
+    });
+  }
+}

@@ -1,0 +1,206 @@
+// revoker.ts: takes grants back, at least once each and until it is confirmed: tried at once, then with growing pauses, up to
+// the day they run out. What cannot be had is said, never dropped (I4).
+
+import type { Clock } from '../clock.ts';
+import { messageOf } from '../error-text.ts';
+import type { Revocation, RevokeOptions } from './broker.ts';
+import { isOver } from './grant-record.ts';
+import { brokerTimeoutMs, inTime } from './in-time.ts';
+import type { Ledger } from './ledger.ts';
+import { handleOf, type Lent } from './lent.ts';
+
+/** The first pause between two tries; it doubles. Milliseconds. */
+const firstPauseMs = 250;
+/** The longest. Milliseconds. */
+const longestPauseMs = 30_000;
+/** Not confirmed for this long: said to be irrevocable, alarmed, and tried on. Milliseconds. */
+const irrevocableAfterMs = 60_000;
+/** Brokers asked at a time: a stop of thousands must not be a storm at the token server. */
+const atATime = 16;
+
+export interface RevokerOptions {
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly onAlarm: (message: string, isActive: boolean) => void;
+  /** Between 0 and 1. */
+  readonly random: () => number;
+  /** Something is due at that time (epoch milliseconds). */
+  readonly onDue: (at: number) => void;
+}
+
+export class Revoker {
+  private readonly options: RevokerOptions;
+  private readonly queue: (() => Promise<void>)[] = [];
+  private readonly running = new Set<Promise<void>>();
+  private isClosed = false;
+
+  constructor(options: RevokerOptions) {
+    this.options = options;
+  }
+
+  /** Begins to take these back, leaves first. What is over, or being taken back already, is left as it is. */
+  take(lents: Iterable<Lent>, stopId?: string): void {
+    const { ledger } = this.options;
+    const fresh = [...lents]
+      .filter(({ record, isFinal }) => record.state === 'active' || (record.state === 'issuing' && !isFinal))
+      .sort((a, b) => b.record.path.length - a.record.path.length);
+    const whole = new Set<Lent>();
+    for (const lent of fresh) {
+      if (!lent.broker) {
+        this.giveUp(lent, `no broker named ${JSON.stringify(lent.record.broker)} is configured here`);
+        continue;
+      }
+      ledger.change(lent, { state: 'revoking', ...(stopId === undefined ? {} : { stopId }) });
+      if (!lent.broker.revokeSubtree || lent.broker.caps.cascade !== 'children') this.enqueue(() => this.one(lent));
+      else whole.add(lent);
+    }
+    for (const lent of [...whole].reverse()) {
+      if (!whole.delete(lent)) continue;
+      const below = [...whole].filter((one) => one.broker === lent.broker && isBelow(lent, one));
+      for (const one of below) whole.delete(one);
+      this.enqueue(() => (below.length === 0 ? this.one(lent) : this.subtree(lent, below.reverse())));
+    }
+  }
+
+  /** Tries again. */
+  again(lent: Lent): void {
+    lent.dueAt = undefined;
+    if (!lent.isTrying) this.enqueue(() => this.one(lent));
+  }
+
+  /** It has to run out: said once, loudly. */
+  giveUp(lent: Lent, why: string): void {
+    lent.isFinal = true;
+    lent.dueAt = undefined;
+    this.irrevocable(lent, why);
+  }
+
+  /** Begins nothing more; resolves when what was begun has an answer. */
+  async close(): Promise<void> {
+    while (this.running.size > 0) await Promise.all(this.running);
+    this.isClosed = true;
+  }
+
+  private enqueue(work: () => Promise<void>): void {
+    if (this.isClosed) return;
+    this.queue.push(work);
+    this.pump();
+  }
+
+  private pump(): void {
+    while (this.running.size < atATime) {
+      const work = this.queue.shift();
+      if (!work) return;
+      const run: Promise<void> = work().finally(() => {
+        this.running.delete(run);
+        this.pump();
+      });
+      this.running.add(run);
+    }
+  }
+
+  /** The whole branch in one step, then each of it as far as that was not confirmed. */
+  private async subtree(top: Lent, below: readonly Lent[]): Promise<void> {
+    const { broker, record } = top;
+    for (const one of [...below, top]) one.isTrying = true;
+    const answer = await this.answer(() => broker!.revokeSubtree!(record.path, this.optionsFor(top)));
+    for (const one of [...below, top]) {
+      one.isTrying = false;
+      if (answer.state === 'revoked') this.enqueue(async () => this.settle(one, await this.verified(one, answer)));
+      else this.enqueue(() => this.one(one));
+    }
+  }
+
+  private async one(lent: Lent): Promise<void> {
+    if (isOver(lent.record) || lent.isTrying || lent.isFinal) return;
+    lent.isTrying = true;
+    const answer = await this.answer(() => lent.broker!.revoke(handleOf(lent), this.optionsFor(lent)));
+    this.settle(lent, answer.state === 'revoked' ? await this.verified(lent, answer) : answer);
+  }
+
+  private optionsFor({ record }: Lent): RevokeOptions {
+    const deadline = this.options.clock.now() + brokerTimeoutMs;
+    return { deadline, ...(record.stopId === undefined ? {} : { stopId: record.stopId }) };
+  }
+
+  private async answer(ask: () => Promise<Revocation>): Promise<Revocation> {
+    try {
+      return await inTime(this.options.clock, ask);
+    } catch (error) {
+      return { state: 'pending', why: messageOf(error) };
+    }
+  }
+
+  /** A backend's word is checked where it can be. */
+  private async verified(lent: Lent, answer: Extract<Revocation, { state: 'revoked' }>): Promise<Revocation> {
+    const { broker } = lent;
+    if (!broker?.caps.canVerify || !broker.verify) return answer;
+    lent.isTrying = true;
+    let found: 'active' | 'inactive' | 'unknown';
+    try {
+      found = await inTime(this.options.clock, () => broker.verify!(handleOf(lent)));
+    } catch {
+      found = 'unknown';
+    }
+    const words = answer.evidence ?? 'the backend said so';
+    switch (found) {
+      case 'inactive':
+        return { ...answer, evidence: `${words}; verified: inactive` };
+      case 'unknown':
+        return { ...answer, evidence: `${words}; not verified` };
+      case 'active':
+        // Where something may outlive the revocation, that is what it sees.
+        return answer.residualMs > 0 ? answer : { state: 'pending', why: 'it was revoked, and still counts as active' };
+    }
+  }
+
+  private settle(lent: Lent, answer: Revocation): void {
+    const { clock, ledger, random } = this.options;
+    lent.isTrying = false;
+    if (isOver(lent.record)) return;
+    const now = clock.now();
+    switch (answer.state) {
+      case 'revoked': {
+        const residual = Number.isFinite(answer.residualMs) ? answer.residualMs : (lent.broker?.caps.maxResidualMs ?? 0);
+        const wasSaid = lent.record.state === 'irrevocable';
+        ledger.change(lent, {
+          state: 'revoked',
+          evidence: answer.evidence ?? 'the backend said so',
+          ...(residual > 0 ? { residualUntil: Math.min(lent.record.expiresAt, now + residual) } : {}),
+        });
+        delete lent.secret;
+        if (wasSaid) this.options.onAlarm(`${nameOf(lent)} is revoked after all`, false);
+        return;
+      }
+      case 'irrevocable':
+        this.giveUp(lent, answer.why);
+        return;
+      case 'pending': {
+        lent.tries++;
+        lent.triedSince ??= now;
+        const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(lent.tries - 1, 16));
+        // Half of it is left to chance, so that ten processes do not come back together.
+        const askedMs = Math.min(answer.retryAfterMs ?? 0, irrevocableAfterMs);
+        lent.dueAt = now + Math.max(askedMs, pauseMs * (0.5 + random() / 2));
+        if (now - lent.triedSince >= irrevocableAfterMs && lent.record.state !== 'irrevocable')
+          this.irrevocable(lent, answer.why);
+        else if (lent.record.evidence !== answer.why) ledger.change(lent, { evidence: answer.why });
+        this.options.onDue(lent.dueAt);
+      }
+    }
+  }
+
+  private irrevocable(lent: Lent, why: string): void {
+    this.options.ledger.change(lent, { state: 'irrevocable', evidence: why });
+    const leftMs = Math.max(0, lent.record.expiresAt - this.options.clock.now());
+    this.options.onAlarm(`${nameOf(lent)} could not be revoked and lives for up to ${leftMs} ms: ${why}`, true);
+  }
+}
+
+function nameOf({ record }: Lent): string {
+  return `the grant ${record.id} of session ${record.session} at ${record.broker}`;
+}
+
+function isBelow(top: Lent, { record }: Lent): boolean {
+  return record.path.length > top.record.path.length && top.record.path.every((id, at) => record.path[at] === id);
+}

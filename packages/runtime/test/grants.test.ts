@@ -1,0 +1,538 @@
+import type { Grant, GrantRequest, Receipt, RuntimeEvent, Turn } from '@offswitch/runtime';
+import { describeCredentialBroker, type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, type TestWorld, world } from './world.ts';
+
+describeCredentialBroker('memory', async () => {
+  const broker = memoryBroker();
+  return {
+    broker,
+    works: async ({ secret }) => broker.works(secret),
+    otherProcess: async () => broker,
+    close: async () => {},
+  };
+});
+
+describeCredentialBroker('memory, with branches', async () => {
+  const broker = memoryBroker({ caps: { cascade: 'children' } });
+  return {
+    broker,
+    works: async ({ secret }) => broker.works(secret),
+    otherProcess: async () => broker,
+    close: async () => {},
+  };
+});
+
+interface Lending extends TestWorld {
+  readonly broker: MemoryBroker;
+  readonly alarms: string[];
+}
+
+async function lending(make: Parameters<typeof memoryBroker>[0] = {}, more: Parameters<typeof world>[0] = {}): Promise<Lending> {
+  const clock = manualClock();
+  const broker = memoryBroker({ now: clock.now, ...make });
+  const made = await world({ ...more, clock, brokers: { mail: broker } });
+  const alarms: string[] = [];
+  made.runtime.subscribe((event: RuntimeEvent) => event.type === 'alarm' && event.isActive && alarms.push(event.message));
+  return { ...made, broker, alarms };
+}
+
+/** A tool call that asks for a credential, says so, and ends when it is let. */
+function borrow(
+  turn: Turn,
+  heard: Grant[],
+  until: Promise<unknown> = Promise.resolve(),
+  request?: GrantRequest,
+): Promise<unknown> {
+  return turn.tool(
+    'send',
+    {},
+    async (_, context) => {
+      heard.push(await context.grant('mail', request));
+      await until;
+      return null;
+    },
+    { effect: false },
+  );
+}
+
+const last = async ({ runtime }: TestWorld): Promise<Receipt> => (await runtime.receipts())[0]!;
+
+describe('a credential that a tool asks for', () => {
+  test('is one for its session: the same while it lives, another for a child, which it outlives (I4)', async () => {
+    const { runtime, broker, clock } = await lending();
+    const heard: Grant[] = [];
+    const hers: Grant[] = [];
+    const hold = deferred();
+    const child = runtime.agent('child', (session) =>
+      session.turn((turn) => borrow(turn, hers, Promise.resolve(), { ttlMs: 3_600_000 })),
+    );
+    const { outcome } = runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, heard);
+          await borrow(turn, heard);
+          await turn.spawn(child, undefined);
+          await borrow(turn, heard, hold.promise);
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    expect(new Set(heard.map((one) => one.id)).size).toBe(1);
+    expect(broker.asked[0]!.ttlMs).toBe(600_000);
+    expect(hers[0]!.id).not.toBe(heard[0]!.id);
+    expect(hers[0]!.expiresAt).toBeLessThanOrEqual(heard[0]!.expiresAt);
+    expect(broker.asked[1]).toMatchObject({ parent: { id: heard[0]!.id, ref: `ref-${heard[0]!.id}` } });
+    // The child has ended, and so has its access.
+    expect(broker.live).toEqual([heard[0]!.id]);
+    hold.resolve();
+    await outcome;
+    await settle(clock);
+    expect(broker.live).toEqual([]);
+  });
+
+  test('is written down before the broker is asked, and never with its secret', async () => {
+    const { runtime, store, broker, clock } = await lending();
+    const states: string[] = [];
+    broker.beforeIssue = async ({ id }) => {
+      for (const { record } of await store.grants!.list()) states.push(`${record.id === id} ${record.state}`);
+      return undefined;
+    };
+    const heard: Grant[] = [];
+    const hold = deferred();
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, hold.promise))).start(undefined);
+    await settle(clock);
+    expect(states).toEqual(['true issuing']);
+    const kept = await store.grants!.list();
+    expect(kept).toMatchObject([{ record: { state: 'active', ref: `ref-${heard[0]!.id}` }, isOwnerAlive: true }]);
+    expect(JSON.stringify(kept)).not.toContain(heard[0]!.secret);
+  });
+
+  test('is lent anew near its end, and taken back when its time is over though the backend would take it for longer', async () => {
+    const { runtime, broker, clock } = await lending({ lifetimeMs: () => 3_600_000 });
+    const heard: Grant[] = [];
+    const steps = [deferred(), deferred()];
+    runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, heard, steps[0]!.promise, { ttlMs: 100_000 });
+          await borrow(turn, heard, steps[1]!.promise, { ttlMs: 100_000 });
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    await clock.advance(85_000);
+    steps[0]!.resolve();
+    await settle(clock);
+    expect(heard[1]!.id).not.toBe(heard[0]!.id);
+    expect(broker.live).toEqual([heard[0]!.id, heard[1]!.id]);
+    await clock.advance(20_000);
+    await settle(clock);
+    expect(broker.live).toEqual([heard[1]!.id]);
+  });
+
+  test('is refused with a reason where the broker lends none, for too long, or is not known', async () => {
+    const { runtime, broker, clock } = await lending();
+    broker.beforeIssue = async () => ({ status: 'refused', why: 'no such scope' });
+    const errors: unknown[] = [];
+    runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool(
+            'send',
+            {},
+            async (_, context) => {
+              for (const [name, request] of [
+                ['mail', {}],
+                ['post', {}],
+                ['mail', { ttlMs: 3_600_001 }],
+              ] as const)
+                await context.grant(name, request).catch((error) => errors.push(error));
+              return null;
+            },
+            { effect: false },
+          ),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    expect(errors).toMatchObject([{ code: 'grant_failed' }, { code: 'invalid_option' }, { code: 'invalid_option' }]);
+    expect(String(errors[0])).toContain('no such scope');
+  });
+
+  test('is not to be had from a broker whose revocation takes others’ access with it (I7)', async () => {
+    const broker = memoryBroker({ caps: { cascade: 'siblings-too' } });
+    await expect(world({ brokers: { mail: broker } })).rejects.toMatchObject({ code: 'invalid_option' });
+  });
+});
+
+describe('a terminate', () => {
+  test('takes credentials back at once, in the middle of the call, and says so when the backend confirmed it (I4)', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    const heard: Grant[] = [];
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool('send', {}, async (_, context) => {
+            heard.push(await context.grant('mail'));
+            await new Promise(() => {});
+          }),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    expect(broker.works(heard[0]!.secret)).toBe(true);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    // The effect in flight has its deadline; its credential has none.
+    expect(runtime.session(id)?.state).toBe('stopping');
+    expect(broker.works(heard[0]!.secret)).toBe(false);
+    await settle(clock, 20_000);
+    const receipt = await last(made);
+    expect(receipt.grants).toMatchObject([
+      { id: heard[0]!.id, session: id, broker: 'mail', state: 'revoked', evidence: 'it is out of the map; verified: inactive' },
+    ]);
+    expect(receipt.stages.revoked).toBeDefined();
+  });
+
+  test('lends nothing more, and hands out nothing that was under way: what comes is taken back (I1, I4)', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    const gate = deferred();
+    broker.afterIssue = () => gate.promise;
+    const seen: string[] = [];
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool('send', {}, async (_, context) => {
+            await context.grant('mail').then(
+              () => seen.push('got it'),
+              () => seen.push('refused'),
+            );
+          }),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    expect(broker.live).toHaveLength(1);
+    const stopped = runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect((await stopped).stages.revoked).toBeUndefined();
+    gate.resolve();
+    await settle(clock, 20_000);
+    expect([broker.live, seen]).toEqual([[], []]);
+    expect((await last(made)).grants).toMatchObject([{ state: 'revoked' }]);
+    expect((await last(made)).stages.revoked).toBeDefined();
+  });
+
+  test('asks the broker for nothing when the stop came while the record was being written (I1)', async () => {
+    const { runtime, store, broker, clock } = await lending();
+    const gate = deferred();
+    const { put } = store.grants!;
+    store.grants!.put = async (record) => {
+      await gate.promise;
+      await put(record);
+    };
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) => turn.tool('send', {}, (_, context) => context.grant('mail').then(() => null))),
+      )
+      .start(undefined);
+    await settle(clock);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    gate.resolve();
+    await settle(clock);
+    expect(broker.asked).toEqual([]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'not-issued' } }]);
+  });
+
+  test('of a sub-agent leaves the credentials of its parent and siblings alone (I7)', async () => {
+    const { runtime, broker, clock } = await lending();
+    const heard: Grant[] = [];
+    const child = runtime.agent('child', (session, _: number) =>
+      session.turn((turn) => borrow(turn, heard, new Promise(() => {}))),
+    );
+    runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, heard);
+          await Promise.all([turn.spawn(child, 1), turn.spawn(child, 2)]);
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    expect(broker.live).toHaveLength(3);
+    const sub = runtime.sessions().find((one) => one.agent === 'child')!;
+    await runtime.stop({ session: sub.id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect(broker.live).toHaveLength(2);
+    expect(broker.revoked).toHaveLength(1);
+  });
+
+  test('takes a branch in one step where the broker can, and the branch alone', async () => {
+    const { runtime, broker, clock } = await lending({ caps: { cascade: 'children' } });
+    const heard: Grant[] = [];
+    const leaf = runtime.agent('leaf', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {}))));
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, heard);
+          await Promise.all([turn.spawn(leaf, undefined), turn.spawn(leaf, undefined)]);
+        }),
+      )
+      .start(undefined);
+    runtime.agent('beta', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {})))).start(undefined);
+    await settle(clock);
+    expect(broker.live).toHaveLength(4);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect(broker.live).toHaveLength(1);
+    expect(broker.revoked).toEqual([]);
+  });
+});
+
+describe('a revocation that fails', () => {
+  const stoppedWhileDown = async (caps = {}): Promise<Lending & { readonly session: string; readonly grant: Grant }> => {
+    const made = await lending({ caps });
+    const { runtime, broker, clock } = made;
+    const heard: Grant[] = [];
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    broker.beforeRevoke = async () => ({ state: 'pending', why: '503' });
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    return { ...made, session: id, grant: heard[0]! };
+  };
+
+  test('is tried again until it is confirmed, and the stage waits for it (S10)', async () => {
+    const made = await stoppedWhileDown();
+    const { broker, clock, grant } = made;
+    await clock.advance(5_000);
+    expect(broker.revoked.length).toBeGreaterThan(3);
+    let receipt = await last(made);
+    expect([receipt.stages.revoked, receipt.stages.done]).toEqual([undefined, undefined]);
+    expect(receipt.grants).toMatchObject([{ state: 'revoking', evidence: '503', residualMs: expect.any(Number) }]);
+    broker.beforeRevoke = undefined;
+    await clock.advance(30_000);
+    receipt = await last(made);
+    expect(receipt.grants).toMatchObject([{ id: grant.id, state: 'revoked' }]);
+    expect(receipt.grants[0]!.residualMs).toBeUndefined();
+    expect(receipt.stages.done).toBeDefined();
+    expect(receipt.residue).toEqual([]);
+  });
+
+  test('is called irrevocable after a minute, alarmed, with its residual lifetime; tried on; and over when it ran out (I4)', async () => {
+    const made = await stoppedWhileDown();
+    const { broker, clock, alarms, grant } = made;
+    await clock.advance(100_000);
+    let receipt = await last(made);
+    expect(receipt.grants).toMatchObject([{ state: 'irrevocable', evidence: '503' }]);
+    expect(receipt.grants[0]!.at + receipt.grants[0]!.residualMs!).toBe(grant.expiresAt);
+    expect(receipt.stages.revoked).toBeDefined();
+    expect(receipt.residue.join()).toContain(`${grant.id} of ${made.session} at mail (irrevocable) may work until`);
+    expect(alarms.join()).toContain('could not be revoked and lives for up to');
+    const before = broker.revoked.length;
+    await clock.advance(100_000);
+    expect(broker.revoked.length).toBeGreaterThan(before);
+    await clock.advance(600_000);
+    receipt = await last(made);
+    expect(receipt.grants).toMatchObject([{ state: 'expired' }]);
+    expect(receipt.residue).toEqual([]);
+    const over = broker.revoked.length;
+    await clock.advance(100_000);
+    expect(broker.revoked.length).toBe(over);
+  });
+
+  test('is not believed where the backend still takes the credential', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    broker.beforeRevoke = async () => ({ state: 'revoked', residualMs: 0, evidence: '200' });
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect((await last(made)).grants).toMatchObject([
+      { state: 'revoking', evidence: 'it was revoked, and still counts as active' },
+    ]);
+    broker.beforeRevoke = undefined;
+    await clock.advance(5_000);
+    expect((await last(made)).grants).toMatchObject([{ state: 'revoked' }]);
+  });
+
+  test('by a broker that hangs or throws holds up neither the others nor the stop’s other stages (I13)', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    const heard: Grant[] = [];
+    const child = runtime.agent('child', (session, _: number) =>
+      session.turn((turn) => borrow(turn, heard, new Promise(() => {}))),
+    );
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => Promise.all([1, 2, 3].map((n) => turn.spawn(child, n)))))
+      .start(undefined);
+    await settle(clock);
+    const [hangs, throws, works] = heard.map((one) => one.id);
+    broker.beforeRevoke = (one) => {
+      if (one === throws) throw new Error('a bug');
+      return one === hangs ? new Promise(() => {}) : Promise.resolve(undefined);
+    };
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect(broker.live).not.toContain(works);
+    const receipt = await last(made);
+    expect(receipt.stages).toMatchObject({ fenced: expect.any(Number), drained: expect.any(Number) });
+    expect(receipt.grants.find((one) => one.id === throws)).toMatchObject({ state: 'revoking', evidence: 'Error: a bug' });
+  });
+
+  test('by a store that fails is tried all the same, and written down when it can be (I13)', async () => {
+    const made = await lending();
+    const { runtime, store, broker, clock } = made;
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    const { put } = store.grants!;
+    store.grants!.put = () => Promise.reject(new Error('disk full'));
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect(broker.live).toEqual([]);
+    store.grants!.put = put;
+    await clock.advance(3_000);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+});
+
+describe('a pause', () => {
+  const paused = async (whilePaused: 'revoke' | 'keep'): Promise<Lending & { readonly heard: Grant[] }> => {
+    const made = await lending({ whilePaused }, { parkAfterMs: 1_000_000 });
+    const { runtime, clock } = made;
+    const heard: Grant[] = [];
+    const first = deferred();
+    runtime
+      .agent('alpha', async (session) => {
+        await session.turn((turn) => borrow(turn, heard, first.promise));
+        await session.turn((turn) => borrow(turn, heard, new Promise(() => {})));
+      })
+      .start(undefined, { userId: 'u-1' });
+    await settle(clock);
+    made.source.engage('killswitch.user', 'u-1');
+    await settle(clock);
+    // The turn in progress may finish, with its credential.
+    expect(made.broker.live).toHaveLength(1);
+    expect((await last(made)).stages.revoked).toBeUndefined();
+    first.resolve();
+    await settle(clock);
+    return { ...made, heard };
+  };
+
+  test('takes credentials back once the session is at rest, and lends them anew when it goes on (I14)', async () => {
+    const made = await paused('revoke');
+    const { broker, clock, source, heard } = made;
+    expect(broker.live).toEqual([]);
+    expect((await last(made)).stages.revoked).toBeDefined();
+    source.release('killswitch.user', 'u-1');
+    await settle(clock);
+    expect(heard).toHaveLength(2);
+    expect(broker.live).toEqual([heard[1]!.id]);
+  });
+
+  test('keeps them where the broker says so, and states how long they live', async () => {
+    const made = await paused('keep');
+    const { broker, heard } = made;
+    expect(broker.live).toEqual([heard[0]!.id]);
+    const receipt = await last(made);
+    expect(receipt.stages.revoked).toBeDefined();
+    expect(receipt.residue.join()).toContain(`${heard[0]!.id} of`);
+  });
+});
+
+describe('what a process that died had lent', () => {
+  const crashed = async (broker: MemoryBroker, made: Lending): Promise<TestWorld> => {
+    const next = await made.restart({ brokers: { mail: broker } });
+    await settle(made.clock);
+    return next;
+  };
+
+  test('is taken back by the next one, whatever becomes of its sessions', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {})))).start(undefined);
+    await settle(clock);
+    expect(broker.live).toHaveLength(1);
+    const { store } = await crashed(broker, made);
+    expect(broker.live).toEqual([]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+
+  test('is left alone while that process lives', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {})))).start(undefined);
+    await settle(clock);
+    await world({ store: made.store.share(), clock, source: made.source, brokers: { mail: broker } });
+    await settle(clock);
+    expect(broker.live).toHaveLength(1);
+  });
+
+  test('is taken back by its id where the answer of the broker was never heard', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    broker.afterIssue = () => new Promise(() => {});
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, []))).start(undefined);
+    await settle(clock);
+    expect(broker.live).toHaveLength(1);
+    const { store } = await crashed(broker, made);
+    expect(broker.live).toEqual([]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+
+  test('is stated as alive until it runs out where the broker revokes nothing by its id (I4)', async () => {
+    const made = await lending({ caps: { revokesById: false } });
+    const { runtime, broker, clock } = made;
+    broker.afterIssue = () => new Promise(() => {});
+    const { id } = runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, []))).start(undefined);
+    await settle(clock);
+    const next = await crashed(broker, made);
+    expect(await next.store.grants!.list()).toMatchObject([{ record: { state: 'irrevocable' } }]);
+    await next.runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    const receipt = await last(next);
+    expect(receipt.stages.revoked).toBeDefined();
+    expect(receipt.grants).toMatchObject([{ session: id, state: 'irrevocable', residualMs: expect.any(Number) }]);
+    expect(broker.revoked).toEqual([]);
+    await clock.advance(700_000);
+    expect(await next.store.grants!.list()).toMatchObject([{ record: { state: 'expired' } }]);
+  });
+
+  test('goes on being taken back where the dead one had begun, and ends in the receipt of its stop (S10)', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    broker.beforeRevoke = async () => ({ state: 'pending', why: '503' });
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    const next = await made.restart({ brokers: { mail: broker } });
+    broker.beforeRevoke = undefined;
+    await settle(clock, 10_000);
+    expect(broker.live).toEqual([]);
+    expect((await last(next)).grants).toMatchObject([{ session: id, state: 'revoked' }]);
+    expect((await last(next)).stages.done).toBeDefined();
+  });
+});
+
+describe('a runtime that closes', () => {
+  test('takes back what it had lent and leaves no timer behind', async () => {
+    const { runtime, broker, clock } = await lending();
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {})))).start(undefined);
+    await settle(clock);
+    await runtime.close();
+    expect([broker.live, clock.pending]).toEqual([[], 0]);
+  });
+});
