@@ -1,6 +1,6 @@
 // agent.ts: a named piece of agent code. The name is what a crash leaves behind, so that another process can go on with it.
 
-import type { Arrival } from './carrying.ts';
+import type { Arrival } from './arrival.ts';
 import type { Outcome } from './outcome.ts';
 import type { Session } from './session.ts';
 

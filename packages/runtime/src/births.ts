@@ -2,10 +2,10 @@
 
 import { checkId } from '@offswitch/core';
 import type { AgentDefinition, RunOptions } from './agent.ts';
+import type { Arrival } from './arrival.ts';
 import { Birth } from './birth.ts';
 import { bringLoose } from './bring-loose.ts';
 import type { Call } from './call.ts';
-import type { Arrival } from './carrying.ts';
 import { leftBy, nodeOf } from './detached.ts';
 import type { ChildSpec } from './engine.ts';
 import { RuntimeError } from './error.ts';

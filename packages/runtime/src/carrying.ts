@@ -3,6 +3,7 @@
 
 import { checkId } from '@offswitch/core';
 import type { AgentDefinition, RunOptions } from './agent.ts';
+import { type Arrival, carryForMs, openArrival, refused, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
 import { type Call, never } from './call.ts';
 import { currentContext } from './context.ts';
 import { RuntimeError } from './error.ts';
@@ -12,30 +13,10 @@ import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { type Carrier, carrierOf } from './path/carrier.ts';
 import type { PathKeys } from './path/path-keys.ts';
-import type { PathSegment } from './path/segment.ts';
-import { extend, type OpenedPath, openToken, type SignedPath, seal, signRoot } from './path/signed-path.ts';
+import { seal } from './path/signed-path.ts';
 import type { LiveSession } from './session.ts';
 import { endedBefore } from './session-end.ts';
 import type { World } from './world.ts';
-
-/**
- * A verified path from another process: pass it as `parent` to `agent.run`, and that run is a child of the session that carried it, wherever
- * that lives (S2).
- */
-export interface Arrival {
-  /** Root first, the session that carried it last. */
-  readonly path: readonly string[];
-  readonly workflow: string;
-  readonly userId: string | undefined;
-  readonly conversationId: string | undefined;
-  /** The call it was carried for: asked for again, it is the same child that is meant. */
-  readonly call: string | undefined;
-}
-
-/** How long a carrier may be used to start a child. Milliseconds, default 600,000 (10 min): long enough for a queue, short enough for a thief. */
-export const carryForMs = 600_000;
-
-const opened = new WeakMap<Arrival, OpenedPath>();
 
 export class Carrying {
   private readonly world: World;
@@ -56,7 +37,7 @@ export class Carrying {
     const call = context?.session === session ? context.call : undefined;
     if (session.isOver || (call && call.outcome !== undefined))
       throw new RuntimeError('session_ended', `session ${session.id} has ended, so nothing can begin under it`);
-    const path = this.sign(session.node);
+    const path = signNode(this.keys, session.node);
     const key = call && `${call.turn.number}/${call.key}`;
     const token = seal(path, {
       expiresAt: world.clock.now() + carryForMs,
@@ -94,26 +75,9 @@ export class Carrying {
   }
 
   /** Verifies, and asks the store whether the root is known and lives. Throws the path's codes, `root_unknown`, `root_settled`. */
-  async accept(token: string): Promise<Arrival> {
+  async accept(carrier: string | object): Promise<Arrival> {
     try {
-      const path = openToken(this.keys, token, this.world.clock.now());
-      const root = path.segments[0]!.session;
-      const known = this.world.graphOf.get(root)?.root.saved.settled
-        ? undefined
-        : await this.world.store.lineage.find(root, root);
-      if (!known) throw refused('root_unknown', root);
-      if (known.state !== 'running' && known.state !== 'resting') throw refused('root_settled', root);
-      const last = path.segments.at(-1)!;
-      if (last.workflow === undefined) throw new RuntimeError('path_malformed', `the path of ${last.session} names no workflow`);
-      const arrival: Arrival = {
-        path: path.segments.map((segment) => segment.session),
-        workflow: last.workflow,
-        userId: last.user,
-        conversationId: last.conversation,
-        call: path.call,
-      };
-      opened.set(arrival, path);
-      return arrival;
+      return await openArrival(this.keys, tokenOf(carrier), this.world.clock.now(), this.world.store.lineage);
     } catch (error) {
       if (RuntimeError.is(error)) this.world.emit({ type: 'refused', code: error.code, message: error.message });
       throw error;
@@ -122,12 +86,11 @@ export class Carrying {
 
   /** Runs an agent under an arrival to its end: a new session, or the one that the same call had before. */
   async arrive(definition: AgentDefinition, input: unknown, options: RunOptions, arrival: Arrival): Promise<Outcome> {
-    const path = opened.get(arrival);
-    if (!path) throw new RuntimeError('invalid_option', 'parent is no arrival of this runtime; get one from runtime.accept');
+    const segments = segmentsOf(arrival);
     if (options.userId !== undefined) checkId('userId', options.userId);
     const { world } = this;
     const { births, store } = world;
-    const prepared = births.prepareArrival(definition, input, options, arrival, path.segments);
+    const prepared = births.prepareArrival(definition, input, options, arrival, segments);
     const { record } = prepared;
     const registered = await store.lineage.register(registrationOf(record, true));
     if (registered.status === 'refused') throw refused(registered.code, arrival.path[0]!);
@@ -168,7 +131,7 @@ export class Carrying {
   /** A session that came from another process, or that others are told of, began or ended to rest, or ended. */
   note(node: Node, state: RegisteredState): void {
     if (this.world.store.lineage.registersAll || this.known.has(node.id)) {
-      this.world.store.lineage.note(node.id, rootOf(node), state);
+      this.world.store.lineage.note(node.id, rootOf(node).id, state);
       if (state !== 'running' && state !== 'resting') this.known.delete(node.id);
     }
   }
@@ -187,8 +150,7 @@ export class Carrying {
   private async makeKnown(node: Node): Promise<void> {
     const { world } = this;
     if (world.store.lineage.registersAll) return;
-    let root = node;
-    while (root.parent) root = root.parent;
+    const root = rootOf(node);
     // What is above us in other processes was made known there.
     const graph = world.graphOf.get(root.id);
     if (!graph) return;
@@ -200,13 +162,6 @@ export class Carrying {
       known.catch(() => this.known.delete(root.id));
     }
     await known;
-  }
-
-  private sign(node: Node): SignedPath {
-    const nodes: Node[] = [];
-    for (let at: Node | undefined = node; at; at = at.parent) nodes.unshift(at);
-    const [root, ...rest] = nodes.map(segmentOf);
-    return rest.reduce(extend, signRoot(this.keys, root!));
   }
 }
 
@@ -224,30 +179,6 @@ function registrationOf(record: SessionRecord, isLocalRoot: boolean): Registrati
   };
 }
 
-function segmentOf(node: Node): PathSegment {
-  return {
-    session: node.id,
-    ...(node.workflow === undefined ? {} : { workflow: node.workflow }),
-    ...(node.userId === undefined ? {} : { user: node.userId }),
-    ...(node.conversationId === undefined ? {} : { conversation: node.conversationId }),
-  };
-}
-
-function rootOf(node: Node): string {
-  let root = node;
-  while (root.parent) root = root.parent;
-  return root.id;
-}
-
 function waitingKey(session: string, call: string): string {
   return `${session}\n${call}`;
-}
-
-function refused(code: 'root_unknown' | 'root_settled', root: string): RuntimeError {
-  return new RuntimeError(
-    code,
-    code === 'root_unknown'
-      ? `nobody knows the session ${root} that this path begins with, so nothing may begin under it`
-      : `session ${root}, with which this path begins, has ended, so nothing may begin under it`,
-  );
 }

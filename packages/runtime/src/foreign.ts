@@ -3,14 +3,22 @@
 
 import { Node } from './node.ts';
 import type { PathSegment } from './path/segment.ts';
-import type { World } from './world.ts';
+
+export interface Places {
+  /** The place of a session that lives in this very process. */
+  own(session: string): Node | undefined;
+  sharedUserId(id: string): string;
+  /** Its switches are watched from here on, and stops against it are learned. */
+  watch(node: Node): void;
+  unwatch(node: Node): void;
+}
 
 export class Foreign {
-  private readonly world: World;
+  private readonly places: Places;
   private readonly nodes = new Map<string, { readonly node: Node; uses: number }>();
 
-  constructor(world: World) {
-    this.world = world;
+  constructor(places: Places) {
+    this.places = places;
   }
 
   /** The place of the last of these sessions, root first; each is watched until it is left as often as it was entered. */
@@ -18,7 +26,7 @@ export class Foreign {
     let parent: Node | undefined;
     for (const segment of segments) {
       // What is above may live here too.
-      const own = this.world.graphOf.get(segment.session)?.get(segment.session)?.node;
+      const own = this.places.own(segment.session);
       const known = this.nodes.get(segment.session);
       if (own && !known) parent = own;
       else if (known) {
@@ -29,12 +37,11 @@ export class Foreign {
           id: segment.session,
           ...(parent ? { parent } : {}),
           ...(segment.workflow === undefined ? {} : { workflow: segment.workflow }),
-          ...(segment.user === undefined ? {} : { userId: this.world.kernel.switchboard.sharedUserId(segment.user) }),
+          ...(segment.user === undefined ? {} : { userId: this.places.sharedUserId(segment.user) }),
           ...(segment.conversation === undefined ? {} : { conversationId: segment.conversation }),
         });
         this.nodes.set(node.id, { node, uses: 1 });
-        this.world.kernel.stops.know(node);
-        this.world.admit(node);
+        this.places.watch(node);
         parent = node;
       }
     }
@@ -46,8 +53,7 @@ export class Foreign {
       const known = this.nodes.get(session);
       if (!known || --known.uses > 0) continue;
       this.nodes.delete(session);
-      this.world.kernel.stops.unknow(known.node);
-      this.world.kernel.switchboard.dismiss(known.node);
+      this.places.unwatch(known.node);
     }
   }
 }

@@ -9,12 +9,18 @@ import {
   type SwitchSource,
   unknownWorkflow,
 } from '@offswitch/core';
+import { type Arrival, carryForMs, openArrival, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { RuntimeError } from './error.ts';
 import { folderStore } from './folder/folder-store.ts';
+import { Foreign } from './foreign.ts';
 import { gateControlHandler, type Refusal } from './gate-control.ts';
 import { type Alarm, Kernel } from './kernel.ts';
+import type { Registration } from './lineage-store.ts';
 import { Node } from './node.ts';
+import { type Carrier, carrierOf } from './path/carrier.ts';
+import { type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
+import { seal } from './path/signed-path.ts';
 import type { StateStore } from './store.ts';
 
 export interface GateOptions<Workflow extends string = string> {
@@ -26,6 +32,8 @@ export interface GateOptions<Workflow extends string = string> {
   readonly clock?: Clock;
   /** Last readings of an earlier process count as read at start when younger than this. Milliseconds, default 3,600,000 (1 h): a vendor's outage during a deploy does not stop the fleet. */
   readonly bootstrapMaxAgeMs?: number;
+  /** Keys that paths to and from other processes are signed with. Default: those of `OFFSWITCH_PATH_KEYS`. */
+  readonly pathKeys?: PathKeys;
   /** Told of every hold with its cause and way out, within a second. Default: `console.error`. */
   readonly onAlarm?: (alarm: Alarm) => void;
 }
@@ -37,6 +45,8 @@ export interface GateSubject<Workflow extends string = string> {
   readonly conversationId?: string;
   /** The session that started this one; it must have asked this gate before, or the answer is a hold. Fixed at the first call. */
   readonly parentId?: string;
+  /** The session of another process that started this one, as `accept` gave it. Fixed at the first call. */
+  readonly parent?: Arrival;
 }
 
 export interface Gate<Workflow extends string = string> {
@@ -47,6 +57,16 @@ export interface Gate<Workflow extends string = string> {
   decide(subject: GateSubject<Workflow>): Promise<Decision>;
   /** May new work of this workflow start? For queues. From memory: what is known of global, the workflow and the user. */
   admits(subject: { readonly workflow: Workflow; readonly userId?: string }): Decision;
+  /**
+   * What another process needs to begin a session under this one: headers, an MCP `_meta`, an environment variable. Made anew for each
+   * use, good for ten minutes. Rejects with `unknown_session` for one that has not asked this gate, `path_keys_missing`, `path_too_long`.
+   */
+  carry(sessionId: string): Promise<Carrier>;
+  /**
+   * Verifies the path that a session of another process carried here: a token, or what it came in. Throws `path_missing`, `path_forged`,
+   * `path_expired`, `path_too_long`, `path_malformed`, `path_keys_missing`, `root_unknown`, `root_settled`.
+   */
+  accept(carrier: string | object): Promise<Arrival>;
   /** The session is over: forget it, once its children are over too. Its stops stay. */
   end(sessionId: string): void;
   close(): Promise<void>;
@@ -72,6 +92,25 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   const reading = new Map<string, Promise<void>>();
   const children = new Map<Node, number>();
   const ended = new Set<Node>();
+  const pathKeys = options.pathKeys ?? pathKeysFromEnv();
+  const { store } = kernel.options;
+  const known = new Map<string, Promise<unknown>>();
+  const arrivals = new Map<Node, Arrival>();
+  /** Of sessions in other processes, for the next that begins under them. */
+  let beingRead: Promise<void>[] = [];
+  const foreign = new Foreign({
+    own: (session) => nodes.get(session),
+    sharedUserId: (id) => kernel.switchboard.sharedUserId(id),
+    watch: (node) => {
+      kernel.stops.know(node);
+      const admitted = kernel.switchboard.admit(node);
+      if (admitted) beingRead.push(admitted);
+    },
+    unwatch: (node) => {
+      kernel.stops.unknow(node);
+      kernel.switchboard.dismiss(node);
+    },
+  });
   let isClosed = false;
 
   const check = (subject: { readonly workflow: Workflow; readonly userId?: string }): void => {
@@ -91,7 +130,12 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       if (subject.parentId !== undefined) checkId('parentId', subject.parentId);
       let node = nodes.get(subject.sessionId);
       if (!node) {
-        const parent = subject.parentId === undefined ? undefined : nodes.get(subject.parentId);
+        if (subject.parentId !== undefined && subject.parent)
+          throw new RuntimeError('invalid_option', 'a session has one parent: parentId of this process, or parent of another');
+        const parent =
+          subject.parentId !== undefined
+            ? nodes.get(subject.parentId)
+            : subject.parent && foreign.enter(segmentsOf(subject.parent));
         if (subject.parentId !== undefined && !parent) return orphaned(subject.parentId, clock.now());
         node = new Node({
           id: subject.sessionId,
@@ -101,14 +145,15 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
           ...(parent ? { parent } : {}),
         });
         nodes.set(node.id, node);
-        if (parent) children.set(parent, (children.get(parent) ?? 0) + 1);
+        if (subject.parent) arrivals.set(node, subject.parent);
+        else if (parent) children.set(parent, (children.get(parent) ?? 0) + 1);
         kernel.stops.know(node);
         const admitted = kernel.switchboard.admit(node);
-        if (admitted) {
-          reading.set(
-            node.id,
-            admitted.finally(() => reading.delete(subject.sessionId)),
-          );
+        if (admitted) beingRead.push(admitted);
+        if (beingRead.length > 0) {
+          const read = Promise.all(beingRead).then(() => void reading.delete(subject.sessionId));
+          reading.set(node.id, read);
+          beingRead = [];
         }
       }
       ended.delete(node);
@@ -128,6 +173,29 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       node.isRead = true;
       return kernel.decide(node);
     },
+    async carry(sessionId) {
+      if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
+      const node = nodes.get(sessionId);
+      if (!node) throw new RuntimeError('unknown_session', `no session ${JSON.stringify(sessionId)} has asked this gate`);
+      const token = seal(signNode(pathKeys, node), { expiresAt: clock.now() + carryForMs });
+      const root = rootOf(node);
+      // What is above in other processes was made known there.
+      if (nodes.has(root.id)) {
+        let registered = known.get(root.id);
+        if (!registered) {
+          registered = store.lineage.register(registrationOf(root));
+          known.set(root.id, registered);
+          registered.catch(() => known.delete(root.id));
+        }
+        await registered;
+        await store.flush();
+      }
+      return carrierOf(token);
+    },
+    async accept(carrier) {
+      if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
+      return openArrival(pathKeys, tokenOf(carrier), clock.now(), store.lineage);
+    },
     end(sessionId) {
       const node = nodes.get(sessionId);
       if (!node) return;
@@ -135,10 +203,15 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       // Its switch is read on for as long as it has children: a stop of it reaches them (S2).
       for (let at: Node | undefined = node; at && ended.has(at) && !children.has(at); at = at.parent) {
         ended.delete(at);
+        const arrival = arrivals.get(at);
+        arrivals.delete(at);
+        if (arrival) foreign.leave(segmentsOf(arrival));
+        if (known.delete(at.id)) store.lineage.note(at.id, at.id, 'completed');
         refusals.delete(at);
         nodes.delete(at.id);
         kernel.stops.unknow(at);
         kernel.switchboard.dismiss(at);
+        if (arrival) break;
         const left = at.parent ? children.get(at.parent)! - 1 : 0;
         if (at.parent && left > 0) children.set(at.parent, left);
         else if (at.parent) children.delete(at.parent);
@@ -149,6 +222,18 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       isClosed = true;
       await kernel.close();
     },
+  };
+}
+
+function registrationOf(root: Node): Registration {
+  return {
+    session: root.id,
+    path: [root.id],
+    agent: root.workflow ?? '',
+    workflow: root.workflow ?? '',
+    ...(root.userId === undefined ? {} : { user: root.userId }),
+    ...(root.conversationId === undefined ? {} : { conversation: root.conversationId }),
+    isLocalRoot: true,
   };
 }
 

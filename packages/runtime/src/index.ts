@@ -1,9 +1,9 @@
 export type { StopOrder } from './acts.ts';
 export type { Agent, RunOptions } from './agent.ts';
+export type { Arrival } from './arrival.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export { ToolContext } from './call.ts';
 export { type CallContext, contextSession, currentCall } from './call-context.ts';
-export type { Arrival } from './carrying.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { commandFor } from './command-hint.ts';
 export { RuntimeError, type RuntimeErrorCode } from './error.ts';

@@ -169,6 +169,7 @@ export class Kernel {
   }
 
   decide(node: Node): Decision {
+    if (this.options.store.lineage.isCutOff()) this.checkStore();
     return guard(node, this.stops.tiers, this.walkOne);
   }
 

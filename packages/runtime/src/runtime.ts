@@ -11,8 +11,8 @@ import {
 } from '@offswitch/core';
 import { resolveCall, resumeSession, type StopOrder, stopSession } from './acts.ts';
 import type { Agent, RunOptions } from './agent.ts';
+import type { Arrival } from './arrival.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
-import type { Arrival } from './carrying.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { currentContext, runOutside } from './context.ts';
 import { controlHandler } from './control.ts';
@@ -22,7 +22,6 @@ import { folderStore } from './folder/folder-store.ts';
 import type { CredentialBroker } from './grants/broker.ts';
 import { Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
-import { tokenIn } from './path/carrier.ts';
 import { type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
 import type { Receipt } from './receipt.ts';
 import { forgiveReleased, type ReleaseOrder, releaseByAct } from './release.ts';
@@ -238,10 +237,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     },
     async accept(carrier) {
       open();
-      const token = typeof carrier === 'string' ? carrier : tokenIn(carrier);
-      if (token === undefined)
-        throw new RuntimeError('path_missing', 'what came carries no path; the caller sends what session.carry() gives');
-      return w.carrying.accept(token);
+      return w.carrying.accept(carrier);
     },
     async stop(order) {
       open();

@@ -101,7 +101,19 @@ export class World implements Engine {
     this.grants = new Grants(this.grantsHost(), options.brokers);
     this.parking = new Parking(this);
     this.stopping = new Stopping(this);
-    this.foreign = new Foreign(this);
+    const { stops, switchboard } = options.kernel;
+    this.foreign = new Foreign({
+      own: (session) => this.graphOf.get(session)?.get(session)?.node,
+      sharedUserId: (id) => switchboard.sharedUserId(id),
+      watch: (node) => {
+        stops.know(node);
+        this.admit(node);
+      },
+      unwatch: (node) => {
+        stops.unknow(node);
+        switchboard.dismiss(node);
+      },
+    });
     this.carrying = new Carrying(this, options.pathKeys);
     this.learnResolutions(options.kernel.opening.resolutions);
   }

@@ -2,16 +2,24 @@
 
 import type { KillSwitches, Reading, SwitchSource } from '@offswitch/core';
 import { defineKillSwitches } from '@offswitch/core';
-import { type Gate, type GateOptions, memoryStore, openGate } from '@offswitch/runtime';
-import { manualClock, memorySource } from '@offswitch/testing';
+import {
+  type Gate,
+  type GateOptions,
+  type MemoryStore,
+  memoryStore,
+  newPathKey,
+  openGate,
+  pathKeysFromEnv,
+} from '@offswitch/runtime';
+import { type ManualClock, type MemorySource, manualClock, memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import { settle, switches, type Workflows } from './world.ts';
 
 async function gated(options: Partial<GateOptions<Workflows>> = {}) {
-  const clock = manualClock();
-  const source = memorySource(switches as KillSwitches, { now: clock.now });
-  const store = memoryStore();
-  const gate = await openGate<Workflows>({ switches, source, store, clock, onAlarm: () => {}, ...options });
+  const clock = (options.clock as ManualClock | undefined) ?? manualClock();
+  const source = (options.source as MemorySource | undefined) ?? memorySource(switches as KillSwitches, { now: clock.now });
+  const store = (options.store as MemoryStore | undefined) ?? memoryStore();
+  const gate = await openGate<Workflows>({ switches, onAlarm: () => {}, ...options, source, store, clock });
   return { gate, clock, source, store };
 }
 
@@ -202,5 +210,43 @@ describe('a gate opened again while its source is lost', () => {
   });
   test.each([0, 3_700_000])('keeps its stops, however old (S4)', async (ageMs) => {
     expect(await ask((await again(ageMs, true)).gate, 's-1')).toMatchObject({ action: 'pause', tier: 'global', cause: 'switch' });
+  });
+});
+
+describe('a session that another process started, at a gate', () => {
+  const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
+
+  test('is reached by stops of everybody above it, and of nobody else (S2, I7)', async () => {
+    const one = await gated({ pathKeys });
+    const two = await gated({ pathKeys, store: one.store.share(), source: one.source, clock: one.clock });
+    await ask(one.gate, 'p-1');
+    await ask(one.gate, 'c-1', { parentId: 'p-1', userId: 'u-2' });
+    await ask(one.gate, 'p-2');
+    const parent = await two.gate.accept((await one.gate.carry('c-1')).headers);
+    expect(parent).toMatchObject({ path: ['p-1', 'c-1'], workflow: 'alpha', userId: 'u-2' });
+    const other = await two.gate.accept((await one.gate.carry('p-2')).meta);
+    expect((await ask(two.gate, 'd-1', { parent })).action).toBe('run');
+    expect((await ask(two.gate, 'd-2', { parent: other })).action).toBe('run');
+    one.source.engage('killswitch.instance', 'p-1');
+    await settle(one.clock);
+    expect((await ask(two.gate, 'd-1')).action).toBe('terminate');
+    expect((await ask(two.gate, 'e-1', { parentId: 'd-1' })).action).toBe('terminate');
+    expect((await ask(two.gate, 'd-2')).action).toBe('run');
+    // Carried on, the whole path goes along.
+    const third = await one.gate.accept((await two.gate.carry('d-2')).env);
+    expect(third.path).toEqual(['p-2', 'd-2']);
+  });
+
+  test('is refused under a root that is over, that never asked, or with a path that is none (S6)', async () => {
+    const one = await gated({ pathKeys });
+    await ask(one.gate, 'p-1');
+    const { headers } = await one.gate.carry('p-1');
+    const stranger = await gated({ pathKeys });
+    await expect(stranger.gate.accept(headers)).rejects.toMatchObject({ code: 'root_unknown' });
+    one.gate.end('p-1');
+    await expect(one.gate.accept(headers)).rejects.toMatchObject({ code: 'root_settled' });
+    await expect(one.gate.accept({})).rejects.toMatchObject({ code: 'path_missing' });
+    await expect(one.gate.carry('nobody')).rejects.toMatchObject({ code: 'unknown_session' });
+    await expect((await gated({ pathKeys: [] })).gate.accept(headers)).rejects.toMatchObject({ code: 'path_keys_missing' });
   });
 });
