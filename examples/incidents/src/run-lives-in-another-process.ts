@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl, type Receipt, requestControl } from 'offswitch';
-import { callTool, incident } from './check.ts';
+import { callTool, incident, until } from './check.ts';
 
 const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },
@@ -93,11 +93,13 @@ async function instanceA(): Promise<void> {
     const afterAnswer = tools.of(...ofSecond).length - atAnswer;
     ok('since then at most the call that was on its way arrived, while another run made 40', afterAnswer <= 1, afterAnswer);
 
-    const asked = await requestControl('.offswitch', 'receipts', {}, { except: runtime.store.processId });
-    const all = asked.flatMap((one) => ('result' in one ? (one.result as Receipt[]) : []));
-    const told = [first, second].map((id) => all.find(({ stop }) => stop.subject.sessionId === id)?.sessions ?? []);
+    const told = await until('both receipts are closed', async () => {
+      const all = await runtime.receipts();
+      const both = [first, second].map((id) => all.find(({ stop }) => stop.subject.sessionId === id));
+      return both.every((one) => one?.stages.done !== undefined) && both.map((one) => one?.sessions ?? []);
+    });
     const isNamed = told.every((sessions) => sessions.length === 2 && sessions.every(({ state }) => state === 'stopped'));
-    ok('the receipts that B gives name both runs with their sub-agents as stopped', isNamed, told);
+    ok('the receipts, read in A, name both runs with their sub-agents as stopped', isNamed, told);
     const exited = once(b, 'exit');
     b.send('end');
     await exited;
