@@ -201,6 +201,58 @@ describe('break-glass with no process alive', () => {
   });
 });
 
+describe('terminate', () => {
+  test('ends every graph of a user for good, with one order each, and nobody else (S2, S6, I7)', async () => {
+    const runtime = await bench.start();
+    const [rewrite, scoring] = [bench.agentOn(runtime, 'resume-rewrite'), bench.agentOn(runtime, 'batch-scoring')];
+    const his = [rewrite.start(undefined, { userId: 'u-1' }), scoring.start(undefined, { userId: 'u-1' })];
+    const other = rewrite.start(undefined, { userId: 'u-10' });
+    const ran = await bench.cli(['terminate', '--user', 'u-1', '--reason', 'the account was stolen', '--json', '--yes']);
+    expect(ran.code).toBe(0);
+    expect(ran.json).toMatchObject({ sessions: 2, confirmed: true });
+    expect((ran.json.stops as { session: string }[]).map((one) => one.session).sort()).toEqual(his.map((one) => one.id).sort());
+    for (const one of his) expect((await one.outcome).status).toBe('terminated');
+    expect(runtime.session(other.id)?.state).toBe('running');
+  });
+  test('shows what it ends and asks first; no is no (S12)', async () => {
+    const runtime = await bench.start();
+    const { id } = bench.agentOn(runtime, 'batch-scoring').start(undefined, { userId: 'u-1' });
+    const ran = await bench.cli(['terminate', '--workflow', 'batch-scoring', '--reason', 'r'], ['n']);
+    expect(ran.code).toBe(3);
+    expect(ran.out).toContain(id);
+    expect(ran.asked).toEqual(['End 1 session of workflow batch-scoring for good? [y/N] ']);
+    expect(runtime.session(id)?.state).toBe('running');
+  });
+  test('ends what was left behind too, where it is next taken up (S4)', async () => {
+    const first = await bench.start();
+    const { id } = bench.agentOn(first, 'batch-scoring').start(undefined, { userId: 'u-1' });
+    await first.close();
+    const ran = await bench.cli(['terminate', '--workflow', 'batch-scoring', '--reason', 'r', '--yes', '--json']);
+    expect(ran.json).toMatchObject({ sessions: 1, processes: 0 });
+    const next = await bench.start();
+    const settled = next.settled(id);
+    bench.agentOn(next, 'batch-scoring');
+    expect((await settled).status).toBe('terminated');
+  });
+  test.each([
+    [['terminate', '--reason', 'r', '--yes'], 2, '--workflow'],
+    [['terminate', '--user', 'u', '--workflow', 'w', '--reason', 'r', '--yes'], 2, 'whose sessions'],
+    [['terminate', '--user', 'u-2', '--yes'], 2, '--reason'],
+  ])('%j says what is missing', async (args, code, words) => {
+    const ran = await bench.cli(args);
+    expect(ran.code).toBe(code);
+    expect(ran.err).toContain(words);
+  });
+  test('of a user who has no session says whose there are, and ends nobody', async () => {
+    const runtime = await bench.start();
+    const { id } = bench.agentOn(runtime, 'batch-scoring').start(undefined, { userId: 'u-1' });
+    const ran = await bench.cli(['terminate', '--user', 'u-2', '--reason', 'r', '--yes']);
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.out).toContain('no live session of user u-2; there are some of u-1');
+    expect(runtime.session(id)?.state).toBe('running');
+  });
+});
+
 describe('resolve with no process alive', () => {
   test('keeps how the person knows beside who said so', async () => {
     await bench.visit();

@@ -1,6 +1,6 @@
 // left-behind.ts: the sessions that processes left in the folder, as their journals tell them, when no process is running.
 
-import { foldJournals, unknownCalls } from '@offswitch/runtime';
+import { foldJournals, type Saved, unknownCalls } from '@offswitch/runtime';
 import { folderHold } from './folder-holds.ts';
 import type { Place } from './place.ts';
 import type { SessionLine, Status } from './wire.ts';
@@ -16,10 +16,12 @@ export interface LeftBehind {
 export async function leftBehind(place: Place): Promise<LeftBehind> {
   const [{ journals, damage }, stored] = await Promise.all([place.journals(), place.stops()]);
   const folded = [...foldJournals(journals).values()].map(({ saved }) => saved);
-  const open = new Set(folded.filter((one) => one.record.s === one.record.root && !one.settled).map((one) => one.record.s));
+  // A root, or what came from another process, whose own root may have left nothing here.
+  const isHead = ({ record }: Saved): boolean => record.s === record.root || record.arrived !== undefined;
+  const open = new Set(folded.filter((one) => isHead(one) && !one.settled).map((one) => one.record.s));
   const holdOf = folderHold(stored, new Map(folded.map((one) => [one.record.s, one.record])));
   const sessions = folded
-    .filter((one) => open.has(one.record.root))
+    .filter((one) => one.record.path.some((id) => open.has(id)))
     .map((one): SessionLine => {
       const hold = one.settled ? undefined : holdOf(one.record);
       return {

@@ -23,6 +23,7 @@ import { resume } from './resume.ts';
 import { sessions } from './sessions.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
+import { terminate } from './terminate.ts';
 
 interface Options extends Verdict {
   readonly state?: string;
@@ -36,6 +37,7 @@ interface Options extends Verdict {
   readonly stop?: string;
   readonly breaker?: string;
   readonly workflow?: string;
+  readonly user?: string;
   readonly allow?: string;
   readonly envFile?: string;
   readonly source?: string;
@@ -109,6 +111,12 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
         stop(command, session!, options.pause === true ? 'pause' : 'terminate', whoOf(io, options), options.yes === true),
       ),
     );
+  flipping(
+    program.command('terminate').description('break-glass: end everything that runs of one workflow or one user, for good'),
+  )
+    .option('--workflow <name>', 'the sessions of this workflow')
+    .option('--user <id>', 'the sessions of this user')
+    .action(on((command, options) => terminate(command, options, whoOf(io, options), options.yes === true)));
   program
     .command('resume')
     .description('let one session go on')

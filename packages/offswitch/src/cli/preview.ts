@@ -2,7 +2,7 @@
 
 import type { Tier } from '@offswitch/core';
 import type { Command } from './command.ts';
-import { clean, count, paint } from './print.ts';
+import { clean, count, paint, tally } from './print.ts';
 import { type Answers, askAll, isEnded, mergeSessions, type Preview, previewIn, type SessionLine, sessionsIn } from './wire.ts';
 
 export interface Reach {
@@ -74,10 +74,4 @@ export function showReach(command: Command, reach: Reach, verb: string, tier: Ti
     const nearest = preview.nearest.length > 0 ? `; nearest: ${preview.nearest.map(clean).join(', ')}` : '';
     command.say(paint(io, 'yellow', `  warning     no live session of ${tier} ${clean(subject ?? '')}${nearest}`));
   }
-}
-
-function tally(counts: Readonly<Record<string, number>>): string {
-  const sorted = Object.entries(counts).sort((a, b) => b[1] - a[1]);
-  const shown = sorted.slice(0, 8).map(([name, n]) => `${clean(name)} ${n}`);
-  return sorted.length > 8 ? `${shown.join(', ')} and ${sorted.length - 8} more` : shown.join(', ');
 }

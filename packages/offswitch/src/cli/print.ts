@@ -55,3 +55,10 @@ export function money(micros: number): string {
 export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : noun.endsWith('s') ? 'es' : 's'}`;
 }
+
+/** Counts by name, the highest first. */
+export function tally(counts: Readonly<Record<string, number>>): string {
+  const sorted = Object.entries(counts).sort((a, b) => b[1] - a[1]);
+  const shown = sorted.slice(0, 8).map(([name, n]) => `${clean(name)} ${n}`);
+  return sorted.length > 8 ? `${shown.join(', ')} and ${sorted.length - 8} more` : shown.join(', ');
+}

@@ -1,0 +1,116 @@
+// terminate.ts: ends for good what runs of a workflow or of a user: one instance order for each graph, previewed and confirmed.
+//
+// The switches of those tiers pause. To end is another act: it names sessions, so that what starts later is not ended with them.
+
+import { randomBytes } from 'node:crypto';
+import { checkId } from '@offswitch/core';
+import { formatStopKey, subjectKey } from '@offswitch/runtime';
+import { type Command, type Done, done, type Who } from './command.ts';
+import { confirm } from './confirm.ts';
+import { CommandError, exit } from './failure.ts';
+import { followStop, tellFollowed } from './follow.ts';
+import { leftBehind } from './left-behind.ts';
+import { covered, silentOnes } from './preview.ts';
+import { clean, count, paint, tally } from './print.ts';
+import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn } from './wire.ts';
+
+export interface Whose {
+  readonly workflow?: string | undefined;
+  readonly user?: string | undefined;
+}
+
+/** Sessions named one by one before it is asked; the rest are counted. */
+const namedSessions = 10;
+/** Orders written at the same time. */
+const atOnce = 16;
+
+export async function terminate(command: Command, whose: Whose, who: Who, isYes: boolean): Promise<Done> {
+  const { io, place } = command;
+  const { workflow, user } = whose;
+  if ((workflow === undefined) === (user === undefined))
+    throw new CommandError('subject_missing', 'say whose sessions to end: --workflow <name> or --user <id>', exit.usage);
+  const [tier, subject] =
+    workflow === undefined ? (['user', checkId('userId', user)] as const) : (['feature', checkId('workflow', workflow)] as const);
+  const answers = await askAll(place, 'sessions', {}, sessionsIn);
+  const silent = silentOnes(answers);
+  const running = mergeSessions(answers.answered);
+  // What lies parked with no process running is ended too, wherever it is next taken up.
+  const left = answers.answered.length === 0 && place.exists() ? (await leftBehind(place)).sessions : [];
+  const reached = covered([...running, ...left], tier, subject);
+  const heads = headsOf(reached);
+  const name = `${tier === 'user' ? 'user' : 'workflow'} ${clean(subject)}`;
+  command.say(paint(io, 'bold', `terminate ${name}`));
+  command.say(
+    '  effect      Each of these sessions ends for good before its next call, with every sub-agent it started. Calls in flight are aborted. Work up to the last completed turn is kept. New ones may start',
+  );
+  command.say('  authorised  whoever can write the state. No flag source is needed, and none is asked');
+  for (const one of silent) command.say(paint(io, 'yellow', `  warning     ${one}; what it runs is not among these`));
+  command.say(`  right now   ends ${paint(io, 'bold', count(reached.length, 'session'))} in ${count(heads.length, 'graph')}`);
+  if (heads.length === 0) {
+    const known = [
+      ...new Set(
+        [...running, ...left].filter((one) => !isEnded(one)).map((one) => (tier === 'user' ? (one.user ?? '') : one.workflow)),
+      ),
+    ];
+    const others = known.filter((one) => one !== '').slice(0, 5);
+    command.say(
+      paint(
+        io,
+        'yellow',
+        `  warning     no live session of ${name}${others.length > 0 ? `; there are some of ${others.map(clean).join(', ')}` : ''}`,
+      ),
+    );
+    return done({ stops: [], sessions: 0, silent }, silent.length > 0 ? exit.unconfirmed : exit.ok);
+  }
+  command.say(`  workflows   ${tally(countBy(reached, (one) => one.workflow))}`);
+  command.say(`  users       ${tally(countBy(reached, (one) => one.user ?? '(no user)'))}`);
+  for (const one of heads.slice(0, namedSessions)) command.say(`              ${clean(one.id)} ${clean(one.agent)}`);
+  if (heads.length > namedSessions) command.say(`              and ${heads.length - namedSessions} more`);
+  await confirm(io, `End ${count(reached.length, 'session')} of ${name} for good?`, isYes);
+
+  const orders = heads.map((head) => ({
+    session: head.id,
+    id: formatStopKey({
+      kind: 'act',
+      cause: 'operator',
+      action: 'terminate',
+      tier: 'instance',
+      subject: subjectKey(head.id),
+      id: `c${randomBytes(8).toString('hex')}`,
+    }),
+  }));
+  const at = io.now();
+  for (let i = 0; i < orders.length; i += atOnce) {
+    const slice = orders.slice(i, i + atOnce);
+    await Promise.all(slice.map(({ id, session }) => place.mark(id, 'engaged', 0, { ...who, at, subject: session })));
+  }
+  await place.ask('reread');
+  command.say(`  ✓ recorded: ${count(orders.length, 'order')}`);
+  const ids = new Set(orders.map(({ id }) => id));
+  const followed = await followStop(command, (one) => ids.has(one.id));
+  tellFollowed(command, followed);
+  return done(
+    {
+      stops: orders,
+      sessions: reached.length,
+      confirmed: followed.isFenced && followed.processes > 0,
+      processes: followed.processes,
+      stages: followed.stages,
+      receipts: followed.receipts.map((one) => one.id),
+      silent: [...silent, ...followed.silent],
+    },
+    followed.isFenced && silent.length === 0 ? exit.ok : exit.unconfirmed,
+  );
+}
+
+/** Those with nobody above them who is ended too: an order against each ends them all. */
+function headsOf(sessions: readonly SessionLine[]): readonly SessionLine[] {
+  const ids = new Set(sessions.map((one) => one.id));
+  return sessions.filter((one) => !one.path.slice(0, -1).some((above) => ids.has(above)));
+}
+
+function countBy(sessions: readonly SessionLine[], of: (one: SessionLine) => string): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = Object.create(null);
+  for (const one of sessions) counts[of(one)] = (counts[of(one)] ?? 0) + 1;
+  return counts;
+}
