@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -115,7 +115,9 @@ describe('the files of stops, removed by hand while a process runs', () => {
       expect(await lines.next()).toMatchObject({ value: 'marked' });
       rmSync(join(folder, 'stops'), { recursive: true });
       expect(await lines.next()).toMatchObject({ value: `lost ${global}` });
-      await vi.waitFor(() => expect(existsSync(join(folder, 'stops', `${global}.e.0`))).toBe(true), { timeout: 20_000 });
+      // The name alone is the stop; its reason follows, and is asked for below.
+      const isWhole = (): void => expect(readFileSync(join(folder, 'stops', `${global}.e.0`), 'utf8')).toContain('bad letters');
+      await vi.waitFor(isWhole, { timeout: 20_000 });
     } finally {
       const ended = once(child, 'exit');
       child.kill('SIGKILL');
