@@ -279,7 +279,10 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
         throw new OffswitchError('unknown_switch', `a ${tier} switch needs a subject`);
       return previewOf(unsettled(w), tier, subject);
     },
-    status: () => statusOf(kernel, countStates(runtime.sessions()), [...w.definitions.keys()]),
+    status: () => ({
+      ...statusOf(kernel, countStates(runtime.sessions()), [...w.definitions.keys()]),
+      effectDeadlineMs: w.effectDeadlineMs,
+    }),
     subscribe(listener) {
       w.listeners.add(listener);
       return () => void w.listeners.delete(listener);

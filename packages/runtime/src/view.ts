@@ -163,4 +163,6 @@ export interface RuntimeStatus {
   readonly agents: readonly string[];
   /** What is not governed and never promised (S9). */
   readonly ungoverned: readonly string[];
+  /** How long an effect gets to end after a terminate. Milliseconds; a gate has none. */
+  readonly effectDeadlineMs?: number;
 }

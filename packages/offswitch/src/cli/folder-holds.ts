@@ -1,14 +1,17 @@
 // folder-holds.ts: which stop in the folder holds a session that no process runs: with nobody to ask, the stops' own names say.
 
 import { isEngaged, type Stop } from '@offswitch/core';
-import { conversationKey, parseStopKey, type SessionRecord, type StopKey, type StoredStop, subjectKey } from '@offswitch/runtime';
+import { conversationKey, parseStopKey, type StopKey, type StoredStop, subjectKey } from '@offswitch/runtime';
 import { stopOf } from './command.ts';
 
 /** The strongest stop in force on the session's own path (S1); `undefined` where none is. `records`: every session by id. */
 export function folderHold(
   stored: readonly StoredStop[],
-  records: ReadonlyMap<string, SessionRecord>,
-): (session: SessionRecord) => Stop | undefined {
+  records: ReadonlyMap<string, Step>,
+): (session: {
+  readonly path: readonly string[];
+  readonly detached?: { readonly left?: readonly Step[] } | undefined;
+}) => Stop | undefined {
   const engaged = stored.flatMap((one) => {
     const key = isEngaged(one.marks) ? parseStopKey(one.key) : undefined;
     const stop = key && stopOf(one);
@@ -22,7 +25,8 @@ export function folderHold(
   };
 }
 
-interface Step {
+/** What stops are made against, of one session. */
+export interface Step {
   readonly s?: string;
   readonly workflow?: string | undefined;
   readonly user?: string | undefined;

@@ -9,6 +9,7 @@ import { type Command, commandOf, type Done, subjectOf, tierOf, whoOf } from './
 import { engage } from './engage.ts';
 import { withEnvFile } from './env-file.ts';
 import { CommandError, exit, failureOf } from './failure.ts';
+import { ghosts } from './ghosts.ts';
 import { history } from './history.ts';
 import { inspect } from './inspect.ts';
 import { type Io, terminal } from './io.ts';
@@ -149,6 +150,10 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .description('who runs, as a tree, and what holds them')
     .option('--all', 'those that ended too')
     .action(on((command, options) => sessions(command, options.all === true)));
+  program
+    .command('ghosts')
+    .description('what is alive although it was stopped; looks twice')
+    .action(on((command) => ghosts(command)));
   program
     .command('receipts')
     .description('what each stop did; one in full')

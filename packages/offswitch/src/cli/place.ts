@@ -2,12 +2,14 @@
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { KillSwitches } from '@offswitch/core';
 import { type FlagFileControl, flagFileControl, type LintFinding, lintFlagFile } from '@offswitch/flag-file';
 import {
   type ControlAnswer,
   folderStore,
   type Journals,
+  type KeptGrant,
   type Receipt,
   type Resolution,
   readFolderJournals,
@@ -30,6 +32,8 @@ export interface Place {
   mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void>;
   receipts(): Promise<readonly Receipt[]>;
   resolve(resolution: Resolution): Promise<boolean>;
+  /** Credentials lent to sessions, by reference. */
+  grants(): Promise<readonly KeptGrant[]>;
   /** What processes that are gone left of their sessions. Writes nothing, so that a full or read-only disk hides none of them. */
   journals(): Promise<Journals>;
   /** What the application declared, as its runtime wrote it down. */
@@ -70,6 +74,7 @@ export function folderPlace(folder: string): Place {
     mark: (key, side, n, details) => writing((store) => store.mark(key, side, n, details)),
     receipts: async () => (existsSync(folder) ? reader.receipts() : []),
     resolve: (resolution) => writing((store) => store.resolve(resolution)),
+    grants: async () => (existsSync(join(folder, 'grants')) ? ((await reader.grants?.list()) ?? []) : []),
     journals: async () => (existsSync(folder) ? readFolderJournals(folder) : { journals: [] }),
     document: () => reader.readDocument('switches'),
     control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),

@@ -81,6 +81,8 @@ export interface SessionLine {
   readonly cause?: string;
   readonly reason?: string;
   readonly unknownCalls: readonly { readonly id: string; readonly name: string; readonly why?: string }[];
+  /** Under way. `startedAt`: epoch milliseconds. */
+  readonly calls?: readonly { readonly id: string; readonly name: string; readonly startedAt: number }[];
 }
 
 export function sessionsIn(value: unknown): readonly SessionLine[] {
@@ -109,6 +111,11 @@ export function sessionsIn(value: unknown): readonly SessionLine[] {
           id: text(record(call).id) ?? '?',
           name: text(record(call).name) ?? '?',
           ...optional('why', text(record(call).why)),
+        })),
+        calls: list(one.calls).map((call) => ({
+          id: text(record(call).id) ?? '?',
+          name: text(record(call).name) ?? '?',
+          startedAt: number(record(call).startedAt) ?? 0,
         })),
       },
     ];
@@ -152,6 +159,8 @@ export interface Status {
   readonly stops: readonly Stop[];
   readonly sessions: Readonly<Record<string, number>>;
   readonly ungoverned: readonly string[];
+  /** How long an effect gets to end after a terminate. Milliseconds. */
+  readonly effectDeadlineMs?: number;
 }
 
 export function statusIn(value: unknown): Status {
@@ -184,6 +193,7 @@ export function statusIn(value: unknown): Status {
     stops: stopsIn(one.stops),
     sessions: previewIn({ byUser: one.sessions }).byUser,
     ungoverned: list(one.ungoverned).filter((item): item is string => typeof item === 'string'),
+    ...optional('effectDeadlineMs', number(one.effectDeadlineMs)),
   };
 }
 

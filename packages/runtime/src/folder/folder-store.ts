@@ -112,6 +112,7 @@ class FolderStore implements StateStore {
       folder: this.location,
       atomic: this.small.atomic,
       processId: this.processId,
+      mustBeOpen: () => this.mustBeOpen(),
       isAlive: (process) => isProcessAlive(this.location, process),
     });
     this.control = new ControlPoint(this.location, this.processId, this.small.atomic);
@@ -146,7 +147,6 @@ class FolderStore implements StateStore {
   }
 
   get grants(): GrantStore {
-    this.mustBeOpen();
     return this.memory?.grants ?? this.grantFiles;
   }
 

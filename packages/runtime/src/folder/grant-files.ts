@@ -15,6 +15,8 @@ export interface GrantFilesOptions {
   readonly folder: string;
   readonly atomic: AtomicFiles;
   readonly processId: string;
+  /** Throws where nothing may be written. Reading needs no opening. */
+  mustBeOpen(): void;
   isAlive(process: string): Promise<boolean>;
 }
 
@@ -27,8 +29,9 @@ export class GrantFiles implements GrantStore {
     this.folder = join(options.folder, 'grants');
   }
 
-  put(record: GrantRecord): Promise<void> {
-    return this.options.atomic.write(join(this.folder, `${record.id}.${this.options.processId}.json`), record);
+  async put(record: GrantRecord): Promise<void> {
+    this.options.mustBeOpen();
+    await this.options.atomic.write(join(this.folder, `${record.id}.${this.options.processId}.json`), record);
   }
 
   async list(root?: string): ReturnType<GrantStore['list']> {
@@ -46,6 +49,7 @@ export class GrantFiles implements GrantStore {
   }
 
   async remove(grants: readonly Pick<GrantRecord, 'id'>[]): Promise<void> {
+    this.options.mustBeOpen();
     if (grants.length === 0) return;
     const ids = new Set(grants.map(({ id }) => id));
     for (const name of this.names())

@@ -1,0 +1,69 @@
+// ghosts.ts: looks twice for what is alive although it was stopped.
+
+import { type Command, type Done, done } from './command.ts';
+import { CommandError, exit } from './failure.ts';
+import { type Ghost, ghostClasses, ghostsIn, inBoth, type Seen } from './ghosts-found.ts';
+import { silentOnes } from './preview.ts';
+import { clean, count, paint, table } from './print.ts';
+import { askAll, sessionsIn, statusIn } from './wire.ts';
+
+/** Between the two looks. Milliseconds: longer than anything that is on its way out takes, short for a person who waits. */
+const betweenMs = 1_500;
+
+export async function ghosts(command: Command): Promise<Done> {
+  const { io, place } = command;
+  if (!place.exists())
+    throw new CommandError('no_folder', `there is no state folder ${clean(place.folder)}; name the application's with --state`);
+  const first = await look(command);
+  const silent = new Set(first.silent);
+  let found: readonly Ghost[] = [];
+  const before = ghostsIn(first.seen);
+  if (before.length > 0) {
+    command.say(`${count(before.length, 'candidate')} at the first look; looking again in ${betweenMs / 1000} s`);
+    await io.sleep(betweenMs);
+    const second = await look(command);
+    for (const one of second.silent) silent.add(one);
+    found = inBoth(before, ghostsIn(second.seen));
+  }
+  for (const one of silent) command.say(paint(io, 'yellow', `! ${one}: what it runs is not known`));
+  if (found.length > 0) {
+    const rows = found.map((one) => [
+      one.class,
+      clean(one.session),
+      clean(one.of ?? ''),
+      clean(one.process ?? ''),
+      clean(one.why),
+    ]);
+    command.say(table([['class', 'session', 'call or grant', 'process', 'why'], ...rows], '').trimEnd());
+    for (const one of new Set(found.map((ghost) => ghost.class))) command.say(`  ${one}: ${ghostClasses[one]}`);
+  } else command.say(silent.size > 0 ? 'no ghost among those that answered' : 'no ghosts');
+  return done(
+    { ghosts: found, silent: [...silent] },
+    found.length > 0 ? exit.failed : silent.size > 0 ? exit.unconfirmed : exit.ok,
+  );
+}
+
+async function look({ io, place }: Command): Promise<{ readonly seen: Seen; readonly silent: readonly string[] }> {
+  // The stops and receipts first: what begins after them is seen as later than they are, and never the other way about.
+  const [stops, receipts] = [await place.stops(), await place.receipts()];
+  const statuses = await askAll(place, 'status', {}, statusIn);
+  const answers = await askAll(place, 'sessions', {}, sessionsIn);
+  const silent = silentOnes(answers);
+  const { journals, damage } = await place.journals();
+  const deadlines = new Map(statuses.answered.map((one) => [one.process, one.value.effectDeadlineMs]));
+  return {
+    silent,
+    seen: {
+      at: io.now(),
+      processes: answers.answered.map(({ process, value }) => {
+        const effectDeadlineMs = deadlines.get(process);
+        return { process, sessions: value, ...(effectDeadlineMs === undefined ? {} : { effectDeadlineMs }) };
+      }),
+      isPartial: silent.length > 0 || damage !== undefined,
+      journals,
+      stops,
+      receipts,
+      grants: await place.grants(),
+    },
+  };
+}

@@ -1,0 +1,213 @@
+// ghosts.test.ts: every ghost is found, none invented (I12): each class planted by itself in an otherwise healthy picture, and a real
+// runtime stopped and looked at.
+
+import { formatStopKey, type JournalRecord, type Receipt, subjectKey } from 'offswitch';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Ghost, ghostsIn, inBoth, type Seen } from '../src/cli/ghosts-found.ts';
+import type { SessionLine } from '../src/cli/wire.ts';
+import { Bench } from './bench.ts';
+
+const now = 1_000_000;
+const stop = formatStopKey({
+  kind: 'act',
+  cause: 'operator',
+  action: 'terminate',
+  tier: 'instance',
+  subject: subjectKey('s-root'),
+  id: 'o1',
+});
+
+function line(id: string, more: Partial<SessionLine> = {}): SessionLine {
+  const path = id === 's-root' ? ['s-root'] : ['s-root', id];
+  return {
+    id,
+    path,
+    agent: 'a',
+    workflow: 'w',
+    state: 'running',
+    turn: 1,
+    costMicros: 0,
+    action: 'run',
+    unknownCalls: [],
+    calls: [],
+    ...more,
+  };
+}
+
+function receipt(fenced: number | undefined): Receipt {
+  return {
+    id: stop,
+    stop: {
+      id: stop,
+      cause: 'operator',
+      tier: 'instance',
+      action: 'terminate',
+      subject: { sessionId: 's-root' },
+      reason: 'r',
+      since: now - 5_000,
+    },
+    stages: { recorded: now - 5_000, ...(fenced === undefined ? {} : { fenced }) },
+    sessions: [],
+    grants: [],
+    residue: [],
+  };
+}
+
+function seen(more: Partial<Seen> = {}): Seen {
+  return {
+    at: now,
+    processes: [{ process: 'p1', sessions: [line('s-root'), line('s-child'), line('s-other', { path: ['s-other'] })] }],
+    isPartial: false,
+    journals: [],
+    stops: [],
+    receipts: [],
+    grants: [],
+    ...more,
+  };
+}
+
+const stopped = (fenced: number | undefined): Partial<Seen> => ({
+  stops: [{ key: stop, marks: { engaged: 0, released: -1 } }],
+  receipts: [receipt(fenced)],
+});
+
+const born = (s: string): JournalRecord => ({
+  t: 'session',
+  s,
+  e: 1,
+  at: 1,
+  root: 's-root',
+  path: s === 's-root' ? [s] : ['s-root', s],
+  agent: 'a',
+  workflow: 'w',
+});
+
+const classes = (found: readonly Ghost[]): string[] => found.map((one) => `${one.class} ${one.session}`);
+
+describe('ghosts', () => {
+  test('are none in a fleet that runs, or that is being stopped as it should', () => {
+    expect(ghostsIn(seen())).toEqual([]);
+    expect(ghostsIn(seen(stopped(undefined)))).toEqual([]);
+    expect(
+      ghostsIn(
+        seen({
+          ...stopped(now - 1_000),
+          processes: [
+            {
+              process: 'p1',
+              sessions: [line('s-root', { state: 'stopping', calls: [{ id: 't1-1', name: 'send', startedAt: now - 2_000 }] })],
+            },
+          ],
+        }),
+      ),
+    ).toEqual([]);
+  });
+
+  test('are a session that runs although its parent has ended', () => {
+    const processes = [{ process: 'p1', sessions: [line('s-root', { state: 'terminated' }), line('s-child')] }];
+    expect(classes(ghostsIn(seen({ processes })))).toEqual(['ended-parent s-child']);
+  });
+
+  test('are a session under a root that nobody knows, but not while somebody does not answer (R10)', () => {
+    const processes = [{ process: 'p1', sessions: [line('s-child')] }];
+    expect(classes(ghostsIn(seen({ processes })))).toEqual(['unknown-root s-child']);
+    expect(ghostsIn(seen({ processes, isPartial: true }))).toEqual([]);
+    expect(ghostsIn(seen({ processes, journals: [{ process: 'p0', alive: true, records: [born('s-root')] }] }))).toEqual([]);
+  });
+
+  test('are a call that began after the fence, beyond what two clocks may differ, in whatever process', () => {
+    const calls = [{ id: 't9-1', name: 'send', startedAt: now - 400 }];
+    const processes = [
+      { process: 'p1', sessions: [line('s-root', { state: 'terminated' }), line('s-child', { calls, state: 'stopping' })] },
+    ];
+    expect(
+      classes(ghostsIn(seen({ ...stopped(now - 1_000), processes: [{ process: 'p1', sessions: [line('s-root', { calls })] }] }))),
+    ).toEqual(['late-call s-root']);
+    expect(classes(ghostsIn(seen({ ...stopped(now - 500), processes })))).toEqual(['ended-parent s-child']);
+  });
+
+  test('are a stopped session past its deadline, which is its process’s own', () => {
+    const of = (effectDeadlineMs: number): Partial<Seen> => ({
+      ...stopped(now - 5_000),
+      processes: [{ process: 'p1', sessions: [line('s-root', { state: 'stopping' })], effectDeadlineMs }],
+    });
+    expect(classes(ghostsIn(seen(of(1_000))))).toEqual(['overdue s-root']);
+    expect(ghostsIn(seen(of(10_000)))).toEqual([]);
+  });
+
+  test('are what a dead process left under a terminate, once nobody who lives has marked it', () => {
+    const journals = [{ process: 'p0', alive: false, records: [born('s-root')] }];
+    const processes = [{ process: 'p1', sessions: [] }];
+    expect(classes(ghostsIn(seen({ ...stopped(now - 500), journals, processes })))).toEqual(['dead-process s-root']);
+    // At the next start it is marked; where nobody runs, nothing is alive.
+    expect(ghostsIn(seen({ ...stopped(now - 500), journals, processes: [] }))).toEqual([]);
+    // Under no stop it waits for somebody who has its agent.
+    expect(ghostsIn(seen({ journals, processes }))).toEqual([]);
+    const settled = { t: 'settled', s: 's-root', e: 2, at: 2, status: 'terminated' } as const;
+    const marked = [...journals, { process: 'p2', alive: true, records: [settled] }];
+    expect(ghostsIn(seen({ ...stopped(now - 500), journals: marked, processes }))).toEqual([]);
+  });
+
+  test('are a grant that works although its session has ended', () => {
+    const record = {
+      id: 'g1',
+      session: 's-gone',
+      path: ['s-gone'],
+      broker: 'mail',
+      process: 'p1',
+      state: 'active',
+      at: 1,
+      expiresAt: now + 60_000,
+    } as const;
+    const ended = { t: 'settled', s: 's-gone', e: 1, at: 2, status: 'completed' } as const;
+    const journals = [
+      { process: 'p1', alive: true, records: [{ ...born('s-gone'), root: 's-gone', path: ['s-gone'] } as JournalRecord, ended] },
+    ];
+    const grants = [{ record: record as never, isOwnerAlive: true }];
+    expect(classes(ghostsIn(seen({ grants, journals })))).toEqual(['live-grant s-gone']);
+    expect(
+      ghostsIn(seen({ grants: [{ record: { ...record, state: 'revoked' } as never, isOwnerAlive: true }], journals })),
+    ).toEqual([]);
+    expect(
+      ghostsIn(seen({ grants: [{ record: { ...record, expiresAt: now } as never, isOwnerAlive: true }], journals })),
+    ).toEqual([]);
+    expect(
+      ghostsIn(seen({ grants: [{ record: { ...record, session: 's-other' } as never, isOwnerAlive: true }], journals })),
+    ).toEqual([]);
+  });
+
+  test('are told only when both looks found them; a session that goes on calling is one', () => {
+    const one = { class: 'late-call', session: 's', of: 't1-1', why: '' } as const;
+    const other = { class: 'overdue', session: 's', why: '' } as const;
+    expect(inBoth([one, other], [{ ...one, of: 't2-1' }])).toHaveLength(1);
+    expect(inBoth([other], [one])).toEqual([]);
+  });
+});
+
+describe('offswitch ghosts', () => {
+  let bench: Bench;
+  beforeEach(async () => {
+    bench = new Bench();
+    await bench.provision();
+  });
+  afterEach(() => bench.close());
+
+  test('finds none in a fleet whose sessions were stopped, ended or run', async () => {
+    const runtime = await bench.start();
+    const agent = bench.agentOn(runtime, 'resume-rewrite');
+    const { id, outcome } = agent.start(undefined);
+    agent.start(undefined);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await outcome;
+    const ran = await bench.cli(['ghosts', '--json']);
+    expect(ran).toMatchObject({ code: 0, json: { ghosts: [], silent: [] } });
+  });
+
+  test('of a folder that is not there says so', async () => {
+    const ran = await bench.cli(['ghosts']);
+    expect(ran).toMatchObject({ code: 1 });
+    expect(ran.err).toContain('no state folder');
+    await bench.visit();
+    expect(await bench.cli(['ghosts'])).toMatchObject({ code: 0, out: 'no ghosts\n' });
+  });
+});
