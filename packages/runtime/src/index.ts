@@ -2,6 +2,7 @@ export type { StopOrder } from './acts.ts';
 export type { Agent, RunOptions } from './agent.ts';
 export type { Arrival } from './arrival.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
+export type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetScope, BudgetSpending, BudgetStore } from './budget-store.ts';
 export { ToolContext } from './call.ts';
 export { type CallContext, contextSession, currentCall } from './call-context.ts';
 export { type Clock, systemClock } from './clock.ts';

@@ -3,11 +3,13 @@
 // Several stores may share one memory, so that a test can have two processes, and a restart, without a disk.
 
 import { join, unmarked } from '@offswitch/core';
+import type { ScopeLedger } from './budget-ledger.ts';
 import { RuntimeError } from './error.ts';
 import { newestFirst } from './folder/small-files.ts';
 import { type GrantParts, memoryGrants } from './grants/memory-grants.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
+import { memoryBudgets } from './memory-budgets.ts';
 import { registry, sharedRegistry } from './memory-lineage.ts';
 import type { ReceiptPart } from './receipt.ts';
 import { joinReceipts } from './receipt-join.ts';
@@ -37,6 +39,7 @@ class Memory {
   /** By id, then by process. */
   readonly receipts = new Map<string, Map<string, { readonly n: number; readonly pieces: readonly string[] }>>();
   readonly registry = sharedRegistry();
+  readonly budgets = new Map<string, ScopeLedger>();
   receiptCount = 0;
   readonly grants: GrantParts = new Map();
   readonly documents = new Map<string, string>();
@@ -103,6 +106,7 @@ function open(memory: Memory, name: string): MemoryStore {
     volatile: true,
     health: { state: 'ok' },
     lineage,
+    budgets: memoryBudgets(memory.budgets, journal.process, isAlive, living),
     grants: memoryGrants(memory.grants, {
       id: journal.process,
       living,

@@ -4,6 +4,7 @@
 // Nothing here decides. A store that cannot be trusted says so in its health, and the runtime holds (S5, I13).
 
 import type { Marks } from '@offswitch/core';
+import type { BudgetStore } from './budget-store.ts';
 import type { GrantStore } from './grants/grant-record.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
 import type { ChildNews, LineageStore } from './lineage-store.ts';
@@ -92,6 +93,8 @@ export interface StateStore {
   readonly volatile?: boolean;
   readonly health: StoreHealth;
   readonly lineage: LineageStore;
+  /** Caps that several processes spend of. Without it a graph's cap holds in each process by itself, and there are no caps for users and workflows. */
+  readonly budgets?: BudgetStore;
   /** Where credentials lent to sessions are written down; without it no broker can be used. */
   readonly grants?: GrantStore;
   /**

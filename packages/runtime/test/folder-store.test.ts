@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describeGrantStore, describeStateStore, manualClock, type StoreHarness } from '@offswitch/testing';
+import { describeBudgetStore, describeGrantStore, describeStateStore, manualClock, type StoreHarness } from '@offswitch/testing';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type FolderFs, nodeFs } from '../src/folder/folder-fs.ts';
@@ -89,6 +89,7 @@ const harness = async (): Promise<StoreHarness> => {
 };
 describeStateStore('folder', harness);
 describeGrantStore('folder', harness);
+describeBudgetStore('folder', harness);
 
 describe('the name of a file in the folder', () => {
   test('is the stop: it stops with no process alive, without contents, and with contents that cannot be read (S4)', async () => {

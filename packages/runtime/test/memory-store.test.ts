@@ -1,4 +1,4 @@
-import { describeGrantStore, describeStateStore, type StoreHarness } from '@offswitch/testing';
+import { describeBudgetStore, describeGrantStore, describeStateStore, type StoreHarness } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import type { JournalRecord } from '../src/journal.ts';
 import { type MemoryStore, memoryStore } from '../src/memory-store.ts';
@@ -17,6 +17,7 @@ const harness = async (): Promise<StoreHarness> => {
 };
 describeStateStore('memory', harness);
 describeGrantStore('memory', harness);
+describeBudgetStore('memory', harness);
 
 const record: JournalRecord = { t: 'turn', s: 's-1', e: 1, at: 1, turn: 1 };
 

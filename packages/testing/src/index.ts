@@ -1,4 +1,5 @@
 export { type BrokerHarness, describeCredentialBroker } from './broker-contract.ts';
+export { describeBudgetStore } from './budget-contract.ts';
 export { type Fault, type FaultKind, faultKinds, faults, faultUsers } from './fault.ts';
 export { describeSourceFaults } from './fault-contract.ts';
 export type { FaultContractOptions, FaultHarness } from './fault-harness.ts';

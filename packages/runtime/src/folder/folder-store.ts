@@ -6,12 +6,14 @@
 //   resolutions/  receipts/              a person's word; the record of a stop
 //   grants/                              credentials lent to sessions, by reference (grant-files.ts)
 //   processes/  s/                       who runs now and its local socket (processes.ts)
+//   budgets/                             what was spent of each cap, and leased (folder-budgets.ts)
 //   graphs/                              what crosses from one process to another (folder-lineage.ts)
 //   readings.json  switches.json
 //
 // For Linux and macOS, on a local disk.
 
 import { join, resolve } from 'node:path';
+import type { BudgetStore } from '../budget-store.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { RuntimeError } from '../error.ts';
 import type { GrantStore } from '../grants/grant-record.ts';
@@ -31,6 +33,7 @@ import type {
   StoreOpening,
 } from '../store.ts';
 import { ControlPoint } from './control-point.ts';
+import { FolderBudgets } from './folder-budgets.ts';
 import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
 import { FolderHealth } from './folder-health.ts';
 import { childNewsMethod, FolderLineage } from './folder-lineage.ts';
@@ -80,6 +83,7 @@ class FolderStore implements StateStore {
   private closing: Promise<void> | undefined;
   private readonly touched: Touched;
   private readonly folderLineage: FolderLineage;
+  private readonly folderBudgets: FolderBudgets;
   /** Processes whose journals this one was given as a dead one's. */
   private readonly taken = new Set<string>();
   private living = new Set<string>();
@@ -127,6 +131,7 @@ class FolderStore implements StateStore {
       onMended: () => this.healths.mend('append'),
       onBroken: (why) => this.healths.fail('journal', why),
     });
+    this.folderBudgets = new FolderBudgets(disk, this.location, this.processId, this.small.atomic);
     this.folderLineage = new FolderLineage({
       folder: this.location,
       processId: this.processId,
@@ -140,6 +145,10 @@ class FolderStore implements StateStore {
 
   get lineage(): LineageStore {
     return this.memory?.lineage ?? this.folderLineage;
+  }
+
+  get budgets(): BudgetStore {
+    return this.memory?.budgets ?? this.folderBudgets;
   }
 
   get health(): StoreHealth {
@@ -315,6 +324,7 @@ class FolderStore implements StateStore {
     this.watcher?.close();
     // The journal first: while the socket takes connections, nobody else resumes what is in it.
     await this.journal.close();
+    await this.folderBudgets.close();
     await this.small.atomic.settle();
     await this.control.close();
     await this.memory?.close();

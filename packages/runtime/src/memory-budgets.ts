@@ -1,0 +1,46 @@
+// memory-budgets.ts: caps shared by the processes of one memory.
+
+import { close, closeOrphan, emptyLedger, grant, leasedMicros, orphansOf, type ScopeLedger } from './budget-ledger.ts';
+import type { BudgetStore } from './budget-store.ts';
+
+/** `living`: throws when this store was closed. */
+export function memoryBudgets(
+  ledgers: Map<string, ScopeLedger>,
+  process: string,
+  isAlive: (process: string) => boolean,
+  living: () => void,
+): BudgetStore {
+  const of = (key: string): ScopeLedger => ledgers.get(key) ?? emptyLedger(key);
+  return {
+    async lease(request) {
+      living();
+      const { answer, after } = grant(
+        request,
+        process,
+        request.scopes.map(({ key }) => of(key)),
+        isAlive,
+      );
+      for (const ledger of after) ledgers.set(ledger.key, ledger);
+      return answer;
+    },
+    async settle(account, keys, spentMicros) {
+      living();
+      for (const key of keys) ledgers.set(key, close(of(key), { process, account, keys }, spentMicros));
+    },
+    async spent(key) {
+      const ledger = of(key);
+      return { spentMicros: ledger.spentMicros, leasedMicros: leasedMicros(ledger) };
+    },
+    async orphans() {
+      return orphansOf(ledgers.values(), isAlive);
+    },
+    async reconcile(orphan, spentMicros) {
+      living();
+      for (const key of orphan.keys) if (ledgers.has(key)) ledgers.set(key, closeOrphan(of(key), orphan, spentMicros));
+    },
+    async forget(key) {
+      living();
+      ledgers.delete(key);
+    },
+  };
+}
