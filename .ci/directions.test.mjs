@@ -23,6 +23,7 @@ const mayUse = {
   '@offswitch/openfeature-provider': ['@offswitch/core'],
   '@offswitch/runtime': ['@offswitch/core'],
   '@offswitch/telemetry': ['@offswitch/core', '@offswitch/runtime'],
+  '@offswitch/oauth': ['@offswitch/runtime'],
   '@offswitch/ai-sdk': ['@offswitch/core', '@offswitch/runtime'],
   '@offswitch/testing': ['@offswitch/core', '@offswitch/runtime'],
   offswitch: ['@offswitch/core', '@offswitch/runtime', '@offswitch/flag-file'],

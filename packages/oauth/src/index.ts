@@ -1,0 +1,1 @@
+export { type OAuthBrokerOptions, oauthBroker } from './oauth-broker.ts';

@@ -1,0 +1,97 @@
+// server.ts: one authorization server: found by its issuer, asked for exchanges (RFC 8693), revocations (RFC 7009) and
+// introspections (RFC 7662).
+
+import {
+  allowInsecureRequests,
+  type ClientAuth,
+  ClientSecretPost,
+  type Configuration,
+  clientCredentialsGrant,
+  discovery,
+  genericGrantRequest,
+  tokenIntrospection,
+  tokenRevocation,
+} from 'openid-client';
+
+const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
+
+export interface ServerOptions {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret?: string;
+  readonly clientAuthentication?: ClientAuth;
+  readonly allowHttp?: boolean;
+  readonly timeoutMs: number;
+}
+
+export interface Exchanged {
+  readonly token: string;
+  /** Milliseconds; absent where the server does not say. */
+  readonly lifetimeMs?: number;
+}
+
+export class Server {
+  private readonly options: ServerOptions;
+  private found: Promise<Configuration> | undefined;
+  private own: { readonly token: string; readonly until: number } | undefined;
+
+  constructor(options: ServerOptions) {
+    this.options = options;
+  }
+
+  /** Kept once it has answered; a failure is asked about again next time. */
+  open(): Promise<Configuration> {
+    this.found ??= this.discover().catch((error) => {
+      this.found = undefined;
+      throw error;
+    });
+    return this.found;
+  }
+
+  /** Throws what openid-client throws. */
+  async exchange(subjectToken: string, parameters: Readonly<Record<string, string>>): Promise<Exchanged> {
+    const answer = await genericGrantRequest(await this.open(), exchangeGrant, {
+      subject_token: subjectToken,
+      subject_token_type: accessToken,
+      requested_token_type: accessToken,
+      ...parameters,
+    });
+    return {
+      token: answer.access_token,
+      ...(answer.expires_in === undefined ? {} : { lifetimeMs: answer.expires_in * 1000 }),
+    };
+  }
+
+  async revoke(token: string): Promise<void> {
+    await tokenRevocation(await this.open(), token, { token_type_hint: 'access_token' });
+  }
+
+  /** `expiresAt`: epoch milliseconds, where the server says so. */
+  async introspect(token: string): Promise<{ readonly isActive: boolean; readonly expiresAt?: number }> {
+    const { active, exp } = await tokenIntrospection(await this.open(), token, { token_type_hint: 'access_token' });
+    return { isActive: active, ...(exp === undefined ? {} : { expiresAt: exp * 1000 }) };
+  }
+
+  async canIntrospect(): Promise<boolean> {
+    return (await this.open()).serverMetadata().introspection_endpoint !== undefined;
+  }
+
+  /** This client's own token, where the exchanges begin when nobody else's is given. Never handed to a session. */
+  async ownToken(now: number): Promise<string> {
+    if (this.own && this.own.until > now) return this.own.token;
+    const { access_token: token, expires_in = 60 } = await clientCredentialsGrant(await this.open());
+    // A little early, so that it is good for the request it is used in.
+    this.own = { token, until: now + expires_in * 800 };
+    return token;
+  }
+
+  private async discover(): Promise<Configuration> {
+    const { issuer, clientId, clientSecret, clientAuthentication, allowHttp, timeoutMs } = this.options;
+    const authentication = clientAuthentication ?? (clientSecret === undefined ? undefined : ClientSecretPost(clientSecret));
+    return discovery(new URL(issuer), clientId, undefined, authentication, {
+      timeout: timeoutMs / 1000,
+      ...(allowHttp ? { execute: [allowInsecureRequests] } : {}),
+    });
+  }
+}
