@@ -65,6 +65,7 @@ export async function resumeSession(
     .filter((entry) => entry.key.kind === 'act' && entry.key.action === 'pause');
   for (const entry of pauses)
     await releaseByAct(world, { stop: entry.name, by: by?.by ?? 'runtime', reason: by?.reason ?? 'resumed' });
+  world.audit.resumed(session, by?.by ?? 'runtime', by?.reason ?? 'resumed');
   world.reconsider();
   return viewOf(world, graph, member);
 }
@@ -98,6 +99,7 @@ export async function resolveCall(
   };
   if (!(await world.store.resolve(resolution)))
     throw new RuntimeError('unknown_call', `${call} of ${session} was settled before; the first word stands`);
+  world.audit.resolved(resolution);
   world.learnResolutions([resolution]);
   world.reconsider();
 }

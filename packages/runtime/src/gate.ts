@@ -10,6 +10,7 @@ import {
   unknownWorkflow,
 } from '@offswitch/core';
 import { type Arrival, carryForMs, openArrival, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
+import { auditOf } from './audit/audit-of.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { RuntimeError } from './error.ts';
 import { folderStore } from './folder/folder-store.ts';
@@ -75,16 +76,30 @@ export interface Gate<Workflow extends string = string> {
 /** Opens a gate: reads every switch once, or holds. Rejects on bad configuration only. */
 export async function openGate<Workflow extends string>(options: GateOptions<Workflow>): Promise<Gate<Workflow>> {
   const clock = options.clock ?? systemClock;
+  const store = options.store ?? folderStore('.offswitch');
+  const onAlarm = options.onAlarm ?? ((alarm: Alarm) => console.error(`offswitch: ${alarm.message}`));
+  const audit = auditOf(store, clock, (alarm) => {
+    try {
+      onAlarm(alarm);
+    } catch {
+      // Whoever listens is outside of the decision (I13).
+    }
+  });
+  let isOpen = false;
   const kernel = await Kernel.open({
     switches: options.switches,
     source: options.source,
-    store: options.store ?? folderStore('.offswitch'),
+    store,
     clock,
     bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
-    onStop: () => {},
+    // What the store holds at the start is no news.
+    onStop: (change) => {
+      if (isOpen || !change.isLearned) audit.stop(change);
+    },
     onChange: () => {},
-    onAlarm: options.onAlarm ?? ((alarm) => console.error(`offswitch: ${alarm.message}`)),
+    onAlarm,
   });
+  isOpen = true;
   const nodes = new Map<string, Node>();
   const refusals = new Map<Node, Refusal>();
   // The command line reaches a gate too; but a loop that has ended is no longer running for it.
@@ -93,7 +108,6 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   const children = new Map<Node, number>();
   const ended = new Set<Node>();
   const pathKeys = options.pathKeys ?? pathKeysFromEnv();
-  const { store } = kernel.options;
   const known = new Map<string, Promise<unknown>>();
   const arrivals = new Map<Node, Arrival>();
   /** Of sessions in other processes, for the next that begins under them. */
@@ -194,7 +208,12 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     },
     async accept(carrier) {
       if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
-      return openArrival(pathKeys, tokenOf(carrier), clock.now(), store.lineage);
+      try {
+        return await openArrival(pathKeys, tokenOf(carrier), clock.now(), store.lineage);
+      } catch (error) {
+        if (RuntimeError.is(error)) audit.refused(error);
+        throw error;
+      }
     },
     end(sessionId) {
       const node = nodes.get(sessionId);
@@ -220,6 +239,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     async close() {
       if (isClosed) return;
       isClosed = true;
+      await audit.close();
       await kernel.close();
     },
   };

@@ -1,6 +1,11 @@
 export type { StopOrder } from './acts.ts';
 export type { Agent, RunOptions } from './agent.ts';
 export type { Arrival } from './arrival.ts';
+export { type AuditChain, type AuditLog, type AuditMemory, memoryAudit } from './audit/audit-log.ts';
+export { Auditor, type AuditorOptions } from './audit/auditor.ts';
+export { canonical, sha256 } from './audit/canonical.ts';
+export type { AuditEntry, AuditFact, AuditHead } from './audit/entry.ts';
+export { type AuditAnchor, type AuditFinding, type AuditReport, verifyAudit } from './audit/verify.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetScope, BudgetSpending, BudgetStore } from './budget-store.ts';
 export { ToolContext } from './call.ts';

@@ -3,6 +3,7 @@
 // Several stores may share one memory, so that a test can have two processes, and a restart, without a disk.
 
 import { join, unmarked } from '@offswitch/core';
+import { type AuditMemory, memoryAudit } from './audit/audit-log.ts';
 import type { ScopeLedger } from './budget-ledger.ts';
 import { RuntimeError } from './error.ts';
 import { newestFirst } from './folder/small-files.ts';
@@ -41,6 +42,8 @@ class Memory {
   readonly registry = sharedRegistry();
   readonly budgets = new Map<string, ScopeLedger>();
   receiptCount = 0;
+  readonly audit: AuditMemory = new Map();
+  readonly bundles = new Map<string, string>();
   readonly grants: GrantParts = new Map();
   readonly documents = new Map<string, string>();
   readonly listeners = new Map<object, Set<(change: StoreChange) => void>>();
@@ -112,6 +115,14 @@ function open(memory: Memory, name: string): MemoryStore {
       living,
       isAlive,
     }),
+    audit: memoryAudit(memory.audit, journal.process),
+    forensics: {
+      async writeBundle(session, text) {
+        living();
+        memory.bundles.set(session, text);
+      },
+      readBundle: async (session) => memory.bundles.get(session),
+    },
     async open(): Promise<StoreOpening> {
       living();
       memory.journals.push(journal);

@@ -166,6 +166,11 @@ export class Parking {
       if (graph.root.saved.settled) world.terminated.remember(graph);
       else this.adopt(graph);
     }
+    const taken = roots.filter((graph) => !graph.isElsewhere && !graph.root.saved.settled);
+    world.audit.takeover(
+      'taken',
+      taken.map((graph) => graph.id),
+    );
   }
 
   /** Takes over what processes that are gone have left, where its agent is defined here. */
@@ -188,6 +193,7 @@ export class Parking {
 
   /** Another process has these graphs now, by their first sessions: what runs of them here is abandoned. */
   lose(heads: readonly string[]): void {
+    this.world.audit.takeover('lost', heads);
     for (const head of heads) {
       const graph = this.world.graphs.get(head);
       if (!graph || graph.isElsewhere) continue;

@@ -42,11 +42,12 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
   const missing = (stage: (typeof ofOne)[number]): readonly string[] =>
     stages[stage] === undefined ? newest.flatMap((part) => part.missing[stage] ?? []) : [];
   const released = parts.flatMap((part) => part.released ?? []);
+  const heads = newest.flatMap((part) => part.audit ?? []);
   return {
     id: last.id,
     stop: last.stop,
     stages,
-    sessions: [...sessions.values()].map(({ one }) => one),
+    sessions: [...sessions.values()].map(({ one, process }) => (isHearsay(one) ? one : { ...one, process })),
     grants,
     residue: [
       ...new Set([
@@ -57,6 +58,7 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
       ]),
     ],
     ...(released.length > 0 ? { released: Math.max(...released) } : {}),
+    ...(heads.length > 0 ? { audit: heads } : {}),
   };
 }
 

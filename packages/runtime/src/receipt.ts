@@ -2,6 +2,7 @@
 // left out (S10).
 
 import type { Stop } from '@offswitch/core';
+import type { AuditHead } from './audit/entry.ts';
 import type { ReceiptGrant } from './grants/receipt-grant.ts';
 import type { CallKind, CallOutcome } from './journal.ts';
 
@@ -31,6 +32,8 @@ export interface ReceiptCall {
 export interface ReceiptSession {
   readonly session: string;
   readonly path: readonly string[];
+  /** Who told it: the process that runs it, or ran it last. */
+  readonly process?: string;
   readonly agent: string;
   readonly workflow: string;
   readonly user?: string;
@@ -59,6 +62,8 @@ export interface Receipt {
   readonly residue: readonly string[];
   /** Epoch milliseconds. */
   readonly released?: number;
+  /** The last entry of each process's audit chain when it wrote its part: what stands before it cannot be cut off unnoticed. */
+  readonly audit?: readonly AuditHead[];
 }
 
 /** What one process knows of a stop: its own sessions, its own stages. The receipt is all parts joined (receipt-join.ts). */

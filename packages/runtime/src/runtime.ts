@@ -12,6 +12,7 @@ import {
 import { resolveCall, resumeSession, type StopOrder, stopSession } from './acts.ts';
 import type { Agent, RunOptions } from './agent.ts';
 import type { Arrival } from './arrival.ts';
+import { auditOf } from './audit/audit-of.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { currentContext, runOutside } from './context.ts';
@@ -20,7 +21,7 @@ import { RuntimeError } from './error.ts';
 import type { RuntimeListener } from './event.ts';
 import { folderStore } from './folder/folder-store.ts';
 import type { CredentialBroker } from './grants/broker.ts';
-import { Kernel } from './kernel.ts';
+import { type Alarm, Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
 import { type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
 import type { Receipt } from './receipt.ts';
@@ -118,6 +119,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       throw new RuntimeError('invalid_option', `${field} must be a number of milliseconds, got ${String(value)}`);
   }
   let world: World | undefined;
+  const onAlarm = (alarm: Alarm): void => {
+    if (world && world.listeners.size > 0) world.emit({ type: 'alarm', ...alarm });
+    else if (alarm.isActive) console.error(`offswitch: ${alarm.message}`);
+  };
+  const audit = auditOf(store, clock, onAlarm);
   const kernel = await Kernel.open({
     switches,
     source,
@@ -125,16 +131,15 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     clock,
     bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
     onStop: (change) => {
+      // What the store holds at the start is no news.
+      if (world || !change.isLearned) audit.stop(change);
       if (world) forgiveReleased(world, change);
       world?.stopping.changed(change);
     },
     onLatched: (entry) => world?.stopping.latched(entry),
     onChange: () => world?.reconsider(),
     findRoot: (subject) => world?.graphOf.get(subject)?.root.node.root,
-    onAlarm: (alarm) => {
-      if (world && world.listeners.size > 0) world.emit({ type: 'alarm', ...alarm });
-      else if (alarm.isActive) console.error(`offswitch: ${alarm.message}`);
-    },
+    onAlarm,
   });
   // Before anything is written: listening is what tells other processes that what we write has an owner.
   let handler: ControlHandler | undefined;
@@ -150,6 +155,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     holdForMs: options.holdForMs ?? 30_000,
     effectDeadlineMs: options.effectDeadlineMs ?? 10_000,
     pathKeys: options.pathKeys ?? pathKeysFromEnv(),
+    audit,
     brokers: options.brokers ?? {},
   });
   world = w;

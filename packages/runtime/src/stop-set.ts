@@ -42,6 +42,8 @@ export interface StopChange {
   readonly wasEngaged: boolean;
   /** Nothing begins or ends by it: a flip that was latched before anybody had read it now goes by its reading (stop-key.ts). */
   readonly isSuccession: boolean;
+  /** It was in the store already: this process takes in what another one did. */
+  readonly isLearned?: true;
   /** Resolves when the mark is durable, with false when it could not be made so yet. */
   readonly latched: Promise<boolean>;
 }
@@ -252,6 +254,7 @@ export class StopSet {
         engaged: isEngaged(marks),
         wasEngaged,
         isSuccession: isSuccession(entry, this.siblings(entry)),
+        isLearned: true,
         latched: Promise.resolve(true),
       });
     }

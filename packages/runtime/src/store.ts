@@ -4,7 +4,9 @@
 // Nothing here decides. A store that cannot be trusted says so in its health, and the runtime holds (S5, I13).
 
 import type { Marks } from '@offswitch/core';
+import type { AuditLog } from './audit/audit-log.ts';
 import type { BudgetStore } from './budget-store.ts';
+import type { ForensicsStore } from './forensics/forensics-store.ts';
 import type { GrantStore } from './grants/grant-record.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
 import type { ChildNews, LineageStore } from './lineage-store.ts';
@@ -130,6 +132,10 @@ export interface StateStore {
   /** Small named documents for the command line: what is declared here and where the flags are. Atomic. */
   writeDocument(name: 'switches', value: unknown): Promise<void>;
   readDocument(name: 'switches'): Promise<unknown>;
+  /** What an auditor asks for. Absent: this store keeps none. */
+  readonly audit?: AuditLog;
+  /** What is left of each terminated session. Absent: this store keeps none. */
+  readonly forensics?: ForensicsStore;
   /** Tells of what other processes did. Returns the way to stop listening. */
   watch(listener: (change: StoreChange) => void): () => void;
   /**

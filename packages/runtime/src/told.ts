@@ -68,6 +68,7 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
     others: order.others,
     missing: { ...order.missing },
     ...(order.released === undefined ? {} : { released: order.released }),
+    ...(world.audit.head ? { audit: [world.audit.head] } : {}),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { type Breaker, type Decision, run, type Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
+import type { AuditNotes } from './audit/notes.ts';
 import { Births } from './births.ts';
 import type { BreakerTable, Thresholds } from './breakers.ts';
 import type { Call } from './call.ts';
@@ -44,11 +45,13 @@ export interface WorldOptions {
   readonly holdForMs: number;
   readonly effectDeadlineMs: number;
   readonly pathKeys: PathKeys;
+  readonly audit: AuditNotes;
   readonly brokers: Readonly<Record<string, CredentialBroker>>;
 }
 
 export class World implements Engine {
   readonly kernel: Kernel;
+  readonly audit: AuditNotes;
   private readonly tiers: TierCell;
   private readonly walk: Walk;
   private readonly lineage: LineageStore;
@@ -85,6 +88,7 @@ export class World implements Engine {
   constructor(options: WorldOptions) {
     this.options = options;
     this.kernel = options.kernel;
+    this.audit = options.audit;
     this.tiers = options.kernel.stops.tiers;
     this.walk = options.kernel.walkOne;
     this.clock = options.clock;
@@ -268,6 +272,7 @@ export class World implements Engine {
     // First, so that the receipts say what became of them.
     await this.grants.close();
     await this.stopping.close();
+    await this.audit.close();
     this.listeners.clear();
   }
 
@@ -315,6 +320,7 @@ export class World implements Engine {
   }
 
   emit(event: RuntimeEvent): void {
+    this.audit.event(event);
     for (const listener of this.listeners) {
       try {
         // Outside of the session that caused it: what a listener starts is no child of it.
@@ -355,7 +361,10 @@ export class World implements Engine {
       },
       decide: (node) => this.decide(node),
       alarm: (message, isActive) => kernel.options.onAlarm({ kind: 'grant', message, isActive, at: clock.now() }),
-      grantChanged: (record) => this.stopping.grantChanged(record),
+      grantChanged: (record) => {
+        this.audit.grant(record);
+        this.stopping.grantChanged(record);
+      },
     };
   }
 }

@@ -5,7 +5,19 @@ import { RuntimeError } from '../error.ts';
 import type { StoreHealth } from '../store.ts';
 import { codeOf, type FolderFs, fileMode, folderMode, removeIfThere } from './folder-fs.ts';
 
-const folders = ['stops', 'journal', 'claims', 'resolutions', 'receipts', 'graphs', 'budgets', 'grants', 'processes'];
+const folders = [
+  'stops',
+  'journal',
+  'claims',
+  'resolutions',
+  'receipts',
+  'graphs',
+  'budgets',
+  'grants',
+  'audit',
+  'forensics',
+  'processes',
+];
 
 /** A folder that cannot be written, as opposed to a disk that fails. */
 const unwritableCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOSPC', 'EDQUOT', 'ENOENT']);

@@ -8,14 +8,17 @@
 //   processes/  s/                       who runs now and its local socket (processes.ts)
 //   budgets/                             what was spent of each cap, and leased (folder-budgets.ts)
 //   graphs/                              what crosses from one process to another (folder-lineage.ts)
+//   audit/  forensics/                   what an auditor asks for (audit-files.ts); what is left of a terminated session
 //   readings.json  switches.json
 //
 // For Linux and macOS, on a local disk.
 
 import { join, resolve } from 'node:path';
+import type { AuditLog } from '../audit/audit-log.ts';
 import type { BudgetStore } from '../budget-store.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { RuntimeError } from '../error.ts';
+import type { ForensicsStore } from '../forensics/forensics-store.ts';
 import type { GrantStore } from '../grants/grant-record.ts';
 import { mintId } from '../id.ts';
 import type { JournalRecord, Resolution } from '../journal.ts';
@@ -32,6 +35,7 @@ import type {
   StoreHealth,
   StoreOpening,
 } from '../store.ts';
+import { AuditFiles } from './audit-files.ts';
 import { ControlPoint } from './control-point.ts';
 import { FolderBudgets } from './folder-budgets.ts';
 import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
@@ -72,6 +76,7 @@ class FolderStore implements StateStore {
   private readonly lostStops: LostStops;
   private readonly small: SmallFiles;
   private readonly journal: JournalWriter;
+  private readonly auditFiles: AuditFiles;
   private readonly grantFiles: GrantFiles;
   private readonly control: ControlPoint;
   private readonly seenResolutions = new Set<string>();
@@ -111,6 +116,7 @@ class FolderStore implements StateStore {
       () => this.touched.forget(),
     );
     this.small = new SmallFiles(disk, this.location, this.processId);
+    this.auditFiles = new AuditFiles(disk, this.location, this.processId);
     this.grantFiles = new GrantFiles({
       disk,
       folder: this.location,
@@ -153,6 +159,15 @@ class FolderStore implements StateStore {
 
   get health(): StoreHealth {
     return this.healths.current;
+  }
+
+  /** Needs no opening: the command line reads it, and adds to it, with no process alive. */
+  get audit(): AuditLog {
+    return this.memory?.audit ?? this.auditFiles;
+  }
+
+  get forensics(): ForensicsStore {
+    return this.memory?.forensics ?? this.small;
   }
 
   get grants(): GrantStore {

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import type { ForensicsStore } from '../forensics/forensics-store.ts';
 import type { Resolution } from '../journal.ts';
 import type { Receipt, ReceiptPart } from '../receipt.ts';
 import { joinReceipts } from '../receipt-join.ts';
@@ -14,7 +15,7 @@ import { codeOf, type FolderFs, fileMode, removeIfThere, storeFailed } from './f
 /** A temporary file this old belongs to nobody who still writes it. */
 const litterAfterMs = 3_600_000;
 
-export class SmallFiles {
+export class SmallFiles implements ForensicsStore {
   readonly atomic: AtomicFiles;
   private readonly disk: FolderFs;
   private readonly folder: string;
@@ -84,6 +85,24 @@ export class SmallFiles {
     return found;
   }
 
+  writeBundle(session: string, text: string): Promise<void> {
+    return this.atomic.writePieces(this.bundlePath(session), [text]);
+  }
+
+  async readBundle(session: string): Promise<string | undefined> {
+    const path = this.bundlePath(session);
+    try {
+      return this.disk.readFileSync(path, 'utf8');
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw storeFailed(`${path} cannot be read`, error);
+    }
+  }
+
+  private bundlePath(session: string): string {
+    return join(this.folder, 'forensics', `${safeName(session)}.json`);
+  }
+
   writeReceipt(receipt: ReceiptPart): Promise<void> {
     const name = `${safeName(receipt.id)}.${receipt.process}.json`;
     return this.atomic.writePieces(join(this.folder, 'receipts', name), receiptPieces(receipt));
@@ -134,7 +153,7 @@ export class SmallFiles {
 
   /** Removes what processes that died while writing left behind. */
   tidy(now: number): void {
-    for (const place of ['', 'receipts', 'resolutions', 'graphs', 'grants', 'processes']) {
+    for (const place of ['', 'receipts', 'resolutions', 'forensics', 'graphs', 'grants', 'processes']) {
       const folder = join(this.folder, place);
       for (const name of this.disk.readdirSync(folder)) {
         const path = join(folder, name);

@@ -1,0 +1,98 @@
+// notes.ts: what of all that happens in a process is a fact for the audit log, and in which words.
+
+import type { RuntimeEvent } from '../event.ts';
+import { type GrantRecord, isOver } from '../grants/grant-record.ts';
+import type { Resolution } from '../journal.ts';
+import { describeStop } from '../stop-entry.ts';
+import type { StopChange } from '../stop-set.ts';
+import type { Auditor } from './auditor.ts';
+import type { AuditFact, AuditHead } from './entry.ts';
+
+/** Sessions of a takeover that are named. */
+const namedSessions = 100;
+
+export class AuditNotes {
+  private readonly auditor: Auditor;
+  private readonly grantStates = new Map<string, string>();
+
+  constructor(auditor: Auditor) {
+    this.auditor = auditor;
+  }
+
+  /** The last entry that is written. */
+  get head(): AuditHead | undefined {
+    return this.auditor.head;
+  }
+
+  stop(change: StopChange): void {
+    const { entry, engaged } = change;
+    if (engaged === change.wasEngaged) return;
+    const { id, cause, tier, action, subject, reason, by } = describeStop(entry);
+    const words = engaged ? { reason, by } : { reason: entry.releasedDetails?.reason ?? '', by: entry.releasedDetails?.by };
+    const series = (engaged ? entry.details : entry.releasedDetails)?.series;
+    this.auditor.note({
+      type: engaged ? 'stop-engaged' : 'stop-released',
+      stop: id,
+      cause,
+      tier,
+      action,
+      subject,
+      reason: words.reason,
+      ...(words.by === undefined ? {} : { by: words.by }),
+      position: { ...(series === undefined ? {} : { series }), n: engaged ? entry.marks.engaged : entry.marks.released },
+      ...(change.isLearned ? { isLearned: true as const } : {}),
+    });
+  }
+
+  event(event: RuntimeEvent): void {
+    if (event.type === 'stage') this.auditor.note({ type: 'stage', stop: event.stop, stage: event.stage });
+    else if (event.type === 'refused') this.refused(event);
+  }
+
+  refused({ code, message }: { readonly code: string; readonly message: string }): void {
+    this.auditor.note({ type: 'refused', code, message });
+  }
+
+  resumed(session: string, by: string, reason: string): void {
+    this.auditor.note({ type: 'resumed', session, by, reason });
+  }
+
+  resolved(resolution: Resolution): void {
+    this.auditor.note(resolvedFact(resolution));
+  }
+
+  takeover(side: 'taken' | 'lost', sessions: readonly string[]): void {
+    if (sessions.length === 0) return;
+    this.auditor.note({ type: 'takeover', side, sessions: sessions.slice(0, namedSessions), count: sessions.length });
+  }
+
+  /** Lent, and what became of it; not the steps in between. */
+  grant(record: GrantRecord): void {
+    const { id, session, broker, state, stopId } = record;
+    if (state === 'issuing' || state === 'revoking' || this.grantStates.get(id) === state) return;
+    if (isOver(record)) this.grantStates.delete(id);
+    else this.grantStates.set(id, state);
+    this.auditor.note({ type: 'grant', grant: id, session, broker, state, ...(stopId === undefined ? {} : { stop: stopId }) });
+  }
+
+  forensics(session: string, stop: string | undefined, digest: string): void {
+    this.auditor.note({ type: 'forensics', session, ...(stop === undefined ? {} : { stop }), digest });
+  }
+
+  close(): Promise<void> {
+    return this.auditor.close();
+  }
+}
+
+/** The value itself is the agent's affair, and may be anything. */
+export function resolvedFact({ session, call, verdict, by, reason, value }: Resolution): AuditFact {
+  return {
+    type: 'resolved',
+    session,
+    call,
+    verdict,
+    by,
+    ...(reason === undefined ? {} : { reason }),
+    hasValue: value !== undefined,
+  };
+}

@@ -1,0 +1,159 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AuditLog, Auditor, folderStore, memoryStore, verifyAudit } from '@offswitch/runtime';
+import type { ManualClock } from '@offswitch/testing';
+import { afterEach, describe, expect, test } from 'vitest';
+import { deferred, settle, switches, world } from './world.ts';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+function place(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ofa-'));
+  folders.push(folder);
+  return join(folder, 'state');
+}
+
+const pause = (clock: ManualClock, ms: number): Promise<void> => new Promise((resolve) => clock.setTimeout(resolve, ms));
+
+async function entriesOf(log: AuditLog | undefined): Promise<Record<string, unknown>[]> {
+  return (await log!.chains()).flatMap(({ lines }) => lines.map((line) => JSON.parse(line)));
+}
+
+describe('what an auditor asks for', () => {
+  test('is written: who stopped what and why, at which position, which stages were reached, who let it go on', async () => {
+    const { runtime, store, source, clock } = await world();
+    const agent = runtime.agent('alpha', async (session) => {
+      for (;;) await session.turn(() => pause(clock, 100));
+    });
+    const one = agent.start({ prompt: 'the secret plan' });
+    await settle(clock);
+    await runtime.stop({ session: one.id, reason: 'odd letters', by: 'ann', action: 'pause' });
+    source.engage(switches.global.key, undefined, { reason: 'incident' });
+    await settle(clock, 3_000);
+    await runtime.resume(one.id, { by: 'bob', reason: 'well again' });
+    await expect(runtime.accept('garbage')).rejects.toThrow();
+    await settle(clock);
+    const entries = await entriesOf(store.audit);
+    expect(entries[0]).toMatchObject({ n: 1, type: 'opened', heads: [], versions: { node: process.version } });
+    expect(entries).toMatchObject(
+      expect.arrayContaining([
+        expect.objectContaining({
+          type: 'stop-engaged',
+          cause: 'operator',
+          subject: { sessionId: one.id },
+          reason: 'odd letters',
+          by: 'ann',
+          position: { n: 0 },
+        }),
+        expect.objectContaining({
+          type: 'stop-engaged',
+          cause: 'switch',
+          tier: 'global',
+          position: expect.objectContaining({ series: expect.any(String) }),
+        }),
+        expect.objectContaining({ type: 'stage', stage: 'recorded' }),
+        expect.objectContaining({ type: 'stop-released', reason: 'well again', by: 'bob' }),
+        expect.objectContaining({ type: 'resumed', session: one.id, by: 'bob', reason: 'well again' }),
+        expect.objectContaining({ type: 'refused' }),
+      ]),
+    );
+    expect(JSON.stringify(entries)).not.toContain('secret plan');
+    const [receipt] = await runtime.receipts();
+    expect(receipt!.audit).toMatchObject([{ process: store.processId, n: expect.any(Number) }]);
+    await runtime.close();
+    const chains = await store.audit!.chains();
+    expect(JSON.parse(chains[0]!.lines.at(-1)!)).toMatchObject({ type: 'closed' });
+    expect(
+      verifyAudit(
+        chains,
+        receipt!.audit!.map((head) => ({ ...head, by: 'a receipt' })),
+      ).findings,
+    ).toEqual([]);
+  });
+  test('of another process names the chains that it found, so that none can be taken away', async () => {
+    const first = await world();
+    await expect(first.runtime.accept('garbage')).rejects.toThrow();
+    await settle(first.clock);
+    const second = await first.restart();
+    await expect(second.runtime.accept('garbage')).rejects.toThrow();
+    await settle(second.clock);
+    const chains = await second.store.audit!.chains();
+    expect(verifyAudit(chains)).toMatchObject({ findings: [], anchors: 1 });
+    expect(verifyAudit(chains.slice(1)).findings).toMatchObject([{ what: 'chain-missing', process: first.store.processId }]);
+  });
+});
+
+describe('a log that cannot be written', () => {
+  test('neither lifts nor delays a stop, is an alarm, and is made up for (I13)', async () => {
+    const store = memoryStore();
+    const { append } = store.audit!;
+    const stuck = deferred();
+    store.audit!.append = async () => {
+      await stuck.promise;
+      throw new Error('EIO');
+    };
+    const { runtime, clock } = await world({ store });
+    const alarms: string[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'alarm' && event.isActive) alarms.push(event.message);
+    });
+    const agent = runtime.agent('alpha', async (session) => {
+      for (;;) await session.turn(() => pause(clock, 10));
+    });
+    const one = agent.start({});
+    await settle(clock);
+    const stopped = runtime.stop({ session: one.id, reason: 'odd', by: 'ann' });
+    await settle(clock);
+    expect((await stopped).stages.fenced).toBeDefined();
+    expect((await one.outcome).status).toBe('terminated');
+    stuck.resolve();
+    await settle(clock);
+    expect(alarms).toEqual([expect.stringContaining('audit log cannot be written')]);
+    store.audit!.append = append;
+    await settle(clock, 2_000);
+    const chains = await store.audit!.chains();
+    expect(verifyAudit(chains).findings).toEqual([]);
+    expect(chains[0]!.lines.join('')).toContain('"stop-engaged"');
+    await runtime.close();
+  });
+  test('holds so many facts and no more, and says how many were lost', async () => {
+    const store = memoryStore();
+    const auditor = new Auditor({ log: () => store.audit, process: store.processId, now: () => 1, onTrouble: () => {} });
+    for (let i = 0; i < 10_010; i++) auditor.note({ type: 'closed' });
+    await auditor.settled();
+    const entries = await entriesOf(store.audit);
+    expect(entries.filter(({ type }) => type === 'dropped')).toMatchObject([{ count: 10 }]);
+  });
+});
+
+describe('the log in a folder', () => {
+  const write = async (folder: string, reasons: readonly string[]) => {
+    const store = folderStore(folder);
+    const auditor = new Auditor({ log: () => store.audit, process: store.processId, now: () => 1, onTrouble: () => {} });
+    for (const reason of reasons) {
+      auditor.note({ type: 'resumed', session: 's-1', by: 'ann', reason });
+      expect(await auditor.settled()).toBeUndefined();
+    }
+    return join(folder, 'audit', `${store.processId}.log`);
+  };
+  test('is one file per process, for its owner alone, and reads back as it was written', async () => {
+    const folder = place();
+    const path = await write(folder, ['a', '</script>\u202e"', '\ud800']);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await write(folder, ['c']);
+    expect(readdirSync(join(folder, 'audit'))).toHaveLength(2);
+    const chains = await folderStore(folder).audit!.chains();
+    expect(verifyAudit(chains)).toMatchObject({ findings: [], entries: 6, anchors: 1 });
+  });
+  test('forgives an incomplete last line, which nobody was told of, and nothing else', async () => {
+    const folder = place();
+    const path = await write(folder, ['a', 'b']);
+    writeFileSync(path, `${readFileSync(path, 'utf8')}{"at":1,"half`);
+    expect(verifyAudit(await folderStore(folder).audit!.chains()).findings).toEqual([]);
+    writeFileSync(path, `${readFileSync(path, 'utf8')}\n`);
+    expect(verifyAudit(await folderStore(folder).audit!.chains()).findings).toMatchObject([{ what: 'edited', n: 4, line: 4 }]);
+  });
+});
