@@ -3,6 +3,7 @@
 // Signal and keys are made only when asked for: most tools ask for neither, and the check before a call must cost nothing.
 
 import type { Span } from '@opentelemetry/api';
+import type { Credit } from './credit.ts';
 import type { Grant, GrantRequest } from './grants/lent.ts';
 import { type CallClass, type CallKind, type CallOutcome, idempotencyKeyOf } from './journal.ts';
 import type { OpenCalls } from './open-calls.ts';
@@ -43,6 +44,8 @@ export class Call {
   /** Why it rests, where that is not a stop: the words for a person. */
   waitsForPerson: string | undefined;
   reservedMicros = 0;
+  /** What it reserved from, where the cap is shared with other processes. */
+  credit: Credit | undefined = undefined;
   /** It carried the path to another process, and rests when the session that began there does. */
   isCarried = false;
   /** Breakers have counted it: a tool call, or a model call that is a turn. */

@@ -2,6 +2,9 @@
 
 import type { Breaker } from '@offswitch/core';
 import { isDeclared, type Reach, reachOf, type Thresholds, thresholdsFor } from './breakers.ts';
+import type { Call } from './call.ts';
+import type { Credit } from './credit.ts';
+import type { Graph } from './graph.ts';
 import { mintId } from './id.ts';
 import { Limiter } from './limiter.ts';
 import type { LiveSession } from './session.ts';
@@ -53,18 +56,54 @@ export class Charges {
     }
   }
 
-  reserve(session: LiveSession, micros: number): boolean {
-    const { graph } = session;
-    const root = graph.root.live;
-    const workflow = graph.root.saved.record.workflow;
-    const cap = this.thresholds(workflow).costMicros;
-    const allowance = cap === undefined ? 0 : this.world.kernel.stops.allowed(graph.root.node.key, 'cost', cap);
-    if (graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance)) {
-      if (cap === undefined && root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved);
+  /** The graph's cap in this process alone, or credit of caps that others spend of too. */
+  reserve(call: Call, micros: number): boolean | Promise<boolean> {
+    const credit = this.world.leases.of(call.session);
+    if (!credit) {
+      if (!this.reserveHere(call.session, micros)) return false;
+      call.reservedMicros = micros;
       return true;
     }
-    if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros);
-    return false;
+    const isTaken = credit.take(micros);
+    if (!isTaken) return credit.ask(micros).then((isGranted) => isGranted && this.reserved(call, credit, micros));
+    return this.reserved(call, credit, micros);
+  }
+
+  spend(call: Call, actualMicros: number): void {
+    const { session, reservedMicros } = call;
+    session.graph.budget.settle(reservedMicros, actualMicros);
+    (call.credit ?? this.world.leases.of(session))?.settle(call.credit ? reservedMicros : 0, actualMicros);
+    call.reservedMicros = 0;
+    call.credit = undefined;
+  }
+
+  /** A call that was ended while it waited does not keep what it waited for. */
+  private reserved(call: Call, credit: Credit, micros: number): boolean {
+    if (call.outcome !== undefined || call.session.isOver) {
+      credit.settle(micros, 0);
+      return false;
+    }
+    const { graph } = call.session;
+    graph.budget.reserve(micros, undefined);
+    call.credit = credit;
+    call.reservedMicros = micros;
+    this.report(graph);
+    return true;
+  }
+
+  private report({ root, budget }: Graph): void {
+    if (root.live && this.thresholds(root.saved.record.workflow).costMicros === undefined)
+      this.check(root.live, 'cost', budget.spent + budget.reserved);
+  }
+
+  private reserveHere({ graph }: LiveSession, micros: number): boolean {
+    const root = graph.root.live;
+    const cap = this.thresholds(graph.root.saved.record.workflow).costMicros;
+    const allowance = cap === undefined ? 0 : this.world.kernel.stops.allowed(graph.root.node.key, 'cost', cap);
+    const isReserved = graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance);
+    if (isReserved) this.report(graph);
+    else if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros);
+    return isReserved;
   }
 
   private check(session: LiveSession, breaker: Breaker, value: number): void {

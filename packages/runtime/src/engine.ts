@@ -36,8 +36,10 @@ export interface Engine {
     breaker: 'turns' | 'actions' | 'tool-failures' | 'repeats',
     measure: (one: LiveSession) => number,
   ): void;
-  /** Reserves for a call; false when the cap refused it and the root is now paused. */
-  reserve(session: LiveSession, micros: number): boolean;
+  /** Reserves for a call; false when a cap refused it, and what the cap is of is now paused. Later only where credit has to be leased. */
+  reserve(call: Call, micros: number): boolean | Promise<boolean>;
+  /** The end of its reservation: what it really cost. */
+  spend(call: Call, actualMicros: number): void;
   /** A child session of this call, new or re-attached; `undefined` when another process has it. */
   child(parent: LiveSession, call: Call, spec: ChildSpec): LiveSession | undefined;
   definition(name: string): AgentDefinition | undefined;

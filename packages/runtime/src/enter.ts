@@ -103,8 +103,14 @@ async function enterSlowly<R>(
       await session.sleep(wait);
       continue;
     }
-    if (call.reservedMicros === 0 && reserve > 0 && !engine.reserve(session, reserve)) continue;
-    call.reservedMicros = reserve;
+    if (call.reservedMicros === 0 && reserve > 0 && !(await reserved(call, reserve))) {
+      if (session.isOver) return never();
+      // A cap that is reached holds us at the top; whatever else it was is looked at again in a while.
+      if (engine.mustHold(session.node)) continue;
+      engine.reconsiderLater();
+      await session.hold(call);
+      continue;
+    }
     if (!isIntended) isIntended = session.intend(call);
     if (isIntended && !isFlushed) isFlushed = await flushed(call);
     if (!session.isOver && !(isIntended && isFlushed)) {
@@ -126,6 +132,16 @@ async function enterSlowly<R>(
     return undefined as R;
   }
   return session.invoke(call, body, usageOf);
+}
+
+async function reserved(call: Call, micros: number): Promise<boolean> {
+  const { engine } = call.session;
+  try {
+    return await engine.reserve(call, micros);
+  } catch (error) {
+    engine.alarm(`what ${call.id} (${call.name}) may cost could not be reserved, so it is not sent: ${String(error)}`);
+    return false;
+  }
 }
 
 async function flushed(call: Call): Promise<boolean> {

@@ -10,6 +10,7 @@ export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetScope, BudgetSpending, BudgetStore } from './budget-store.ts';
 export { ToolContext } from './call.ts';
 export { type CallContext, contextSession, currentCall } from './call-context.ts';
+export type { Caps } from './caps.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { commandFor } from './command-hint.ts';
 export { RuntimeError, type RuntimeErrorCode } from './error.ts';

@@ -75,6 +75,10 @@ export type JournalRecord =
       readonly kind: CallKind;
       readonly name: string;
       readonly class: CallClass;
+      /** What it had reserved of a cap before it was sent. */
+      readonly reserveMicros?: number;
+      /** It was written down before; this says what it reserved now that it is made once more. */
+      readonly isAgain?: true;
       /** The child session of a spawn. */
       readonly child?: string;
       /** In a restart: the child that this call had in the old run; the new one inherits from it. */

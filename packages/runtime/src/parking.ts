@@ -183,6 +183,7 @@ export class Parking {
         const adoption = await world.store.lineage.adopt([...world.definitions.keys()]);
         if (world.isClosed) return;
         this.recover(adoption);
+        world.leases.learn(adoption.journals);
         this.reconsider();
       } catch (error) {
         world.alarm(`what processes that are gone left could not be taken over yet: ${String(error)}`);
@@ -199,6 +200,7 @@ export class Parking {
       if (!graph || graph.isElsewhere) continue;
       graph.isElsewhere = true;
       this.parked.delete(graph);
+      this.world.leases.lose(graph);
       this.world.clock.clearTimeout(graph.parkTimer);
       for (const { live } of graph.members()) live?.abandon('this process was cut off, and another one took it over');
       this.world.alarm(`session ${head} was taken over by another process while this one was cut off; this copy of it stops`);

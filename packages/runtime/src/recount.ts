@@ -48,6 +48,7 @@ export function recount(
           for (const one of line) one.turnsCharged++;
           continue;
         case 'call': {
+          if (record.isAgain) continue;
           calls.set(nameOf(record), record);
           // A second model call without a turn is a turn (S9).
           const turn = `${record.s}\n${record.turn}`;

@@ -3,6 +3,7 @@
 
 import { type Breaker, isEngaged, type Stop } from '@offswitch/core';
 import { reportAt } from './breakers.ts';
+import { declaredCap } from './caps.ts';
 import { commandFor } from './command-hint.ts';
 import { RuntimeError } from './error.ts';
 import type { Kernel } from './kernel.ts';
@@ -70,6 +71,7 @@ function tripsOf(world: World, order: ReleaseOrder): StopEntry[] {
   return [...world.kernel.stops.all()].filter((entry) => {
     if (!isEngaged(entry.marks) || entry.key.kind !== 'act' || entry.key.breaker !== order.breaker) return false;
     const session = entry.details?.subject ?? entry.key.subject;
+    if (entry.key.tier === 'feature') return order.workflow === undefined || order.workflow === session;
     return order.workflow === undefined || world.graphOf.get(session)?.get(session)?.saved.record.workflow === order.workflow;
   });
 }
@@ -97,7 +99,9 @@ export function refuseRelease(kernel: Kernel, entry: StopEntry): void {
 /** A release names the new allowance. A run of failures or repetitions starts anew, and needs none to go on. */
 function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undefined): number | undefined {
   if (asked !== undefined || breaker === 'tool-failures' || breaker === 'repeats') return asked;
-  const session = stop.subject.sessionId ?? '';
+  const { sessionId: session = '', userId, workflow: capped } = stop.subject;
+  if (userId !== undefined) return declaredCap(world.options.caps, 'user', userId);
+  if (capped !== undefined) return declaredCap(world.options.caps, 'feature', capped);
   const workflow = world.graphOf.get(session)?.get(session)?.saved.record.workflow ?? '*';
   return world.charges.thresholdOf(workflow, breaker);
 }
@@ -105,7 +109,7 @@ function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undef
 /** What a released breaker had counted starts anew, whichever process was told of the release. */
 export function forgiveReleased(world: World, { entry, engaged }: StopChange): void {
   const { key } = entry;
-  if (engaged || key.kind !== 'act' || key.breaker === undefined) return;
+  if (engaged || key.kind !== 'act' || key.breaker === undefined || key.tier !== 'instance') return;
   const session = entry.details?.subject ?? key.subject;
   world.graphOf.get(session)?.get(session)?.saved.counters?.forgive(key.breaker);
 }

@@ -14,6 +14,7 @@ import type { Agent, RunOptions } from './agent.ts';
 import type { Arrival } from './arrival.ts';
 import { auditOf } from './audit/audit-of.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
+import { type Caps, checkCaps } from './caps.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { currentContext, runOutside } from './context.ts';
 import { controlHandler } from './control.ts';
@@ -54,6 +55,8 @@ export interface RuntimeOptions<Workflow extends string = string> {
   readonly pathKeys?: PathKeys;
   /** Thresholds per workflow, `*` for the rest; see the table in breakers.ts. Undeclared ones only report. */
   readonly breakers?: Partial<Readonly<Record<Workflow | '*', Thresholds>>>;
+  /** What users and workflows may spend over all their graphs; see the table in caps.ts. Reached, it pauses them until a person releases it and so raises it. Default: nothing is capped. */
+  readonly caps?: Caps<Workflow>;
   /** Who lends credentials to tools, by the name under which they ask (`context.grant('mail')`); see docs/grants.md. Default: nobody. */
   readonly brokers?: Readonly<Record<string, CredentialBroker>>;
 }
@@ -113,6 +116,8 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
   const store = options.store ?? folderStore('.offswitch');
   const breakers = (options.breakers ?? {}) as BreakerTable;
   checkBreakers(breakers, switches.workflows);
+  const caps = (options.caps ?? {}) as Caps;
+  checkCaps(caps, switches.workflows, store.budgets !== undefined);
   for (const field of ['parkAfterMs', 'holdForMs', 'bootstrapMaxAgeMs', 'effectDeadlineMs'] as const) {
     const value = options[field];
     if (value !== undefined && !(Number.isFinite(value) && value >= 0))
@@ -151,6 +156,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     clock,
     store,
     breakers,
+    caps,
     parkAfterMs: options.parkAfterMs ?? 5_000,
     holdForMs: options.holdForMs ?? 30_000,
     effectDeadlineMs: options.effectDeadlineMs ?? 10_000,
@@ -160,6 +166,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
   });
   world = w;
   w.parking.recover(kernel.opening);
+  w.leases.learn(kernel.opening.journals);
   const written = await store.receipts().catch((error) => {
     w.alarm(`the receipts of earlier processes could not be read: ${String(error)}`);
     return [];

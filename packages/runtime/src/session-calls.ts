@@ -30,7 +30,7 @@ export abstract class CallingSession extends EndingSession {
 
   /** Writes the intent. False when the store refused it: then the call must not be made. */
   intend(call: Call, at: number = this.engine.clock.now()): boolean {
-    if (call.isKnown) return true;
+    if (call.isKnown && call.credit === undefined) return true;
     const { turn, key, id, kind, name, class: of, childId } = call;
     // Written out, as the end is below: this is on the path of every call.
     const record = {
@@ -45,8 +45,15 @@ export abstract class CallingSession extends EndingSession {
       name,
       class: of,
     } as const;
-    call.isIntended = this.engine.append(this.graph, childId === undefined ? record : { ...record, child: childId });
-    return call.isIntended;
+    const withChild = childId === undefined ? record : { ...record, child: childId };
+    const isWritten = this.engine.append(
+      this.graph,
+      call.credit === undefined
+        ? withChild
+        : { ...withChild, reserveMicros: call.reservedMicros, ...(call.isKnown ? { isAgain: true } : {}) },
+    );
+    if (!call.isKnown) call.isIntended = isWritten;
+    return isWritten;
   }
 
   /** Runs the body; the promise is settled for the agent only while it may go on. */
@@ -184,8 +191,7 @@ export abstract class CallingSession extends EndingSession {
   private settleCost(call: Call, usage: Usage | undefined): number {
     const micros = usage?.costMicros;
     const actual = micros !== undefined && Number.isSafeInteger(micros) && micros >= 0 ? micros : call.reservedMicros;
-    if (actual !== 0 || call.reservedMicros !== 0) this.graph.budget.settle(call.reservedMicros, actual);
-    call.reservedMicros = 0;
+    if (actual !== 0 || call.reservedMicros !== 0) this.engine.spend(call, actual);
     return actual;
   }
 

@@ -44,8 +44,7 @@ export abstract class EndingSession extends RestingSession {
   private takeBack(call: Call): void {
     // What is entered again reserves again; what was sent may have cost its reserve.
     const spent = call.isSent && call.class === 'effect' ? call.reservedMicros : 0;
-    if (call.reservedMicros > 0) this.graph.budget.settle(call.reservedMicros, spent);
-    call.reservedMicros = 0;
+    if (call.reservedMicros > 0) this.engine.spend(call, spent);
     if (call.isSent || call.isKnown || call.outcome !== undefined || call.waitsForPerson !== undefined || call.childId) return;
     if (call.isIntended && call.class !== 'effect') return;
     call.outcome = 'not-sent';
@@ -145,8 +144,7 @@ export abstract class EndingSession extends RestingSession {
     call.abort(this.stopping);
     if (call.reservedMicros > 0) {
       // What was not sent costs nothing; what was may have cost its reserve.
-      this.graph.budget.settle(call.reservedMicros, outcome === 'not-sent' ? 0 : call.reservedMicros);
-      call.reservedMicros = 0;
+      this.engine.spend(call, outcome === 'not-sent' ? 0 : call.reservedMicros);
     }
     if (hadChild) return;
     this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome });

@@ -67,6 +67,8 @@ export class StopSet {
   };
   /** Sessions with a tripped breaker, by subject key: their calls wait too, and not only their turns. */
   readonly tripped: Set<string> = new Set();
+  /** Users and workflows whose cap is reached, by tier and subject key: the same for all their sessions. */
+  private readonly trippedAbove = new Set<string>();
   private readonly roots = new Map<string, RootCell>();
   private readonly options: StopSetOptions;
   private readonly latches: Latches;
@@ -117,18 +119,32 @@ export class StopSet {
     );
   }
 
-  /** Every time one breaker tripped for one session, released or not. */
-  trips(subject: string, breaker: Breaker): StopEntry[] {
-    return (this.bySubject.get(`instance.${subject}`) ?? []).filter(({ key }) => key.kind === 'act' && key.breaker === breaker);
+  get isAnyTripped(): boolean {
+    return this.tripped.size > 0 || this.trippedAbove.size > 0;
+  }
+
+  /** Is the cap of a user or a workflow on this path reached? */
+  isTrippedAbove(node: Node): boolean {
+    if (this.trippedAbove.size === 0) return false;
+    for (let at: Node | undefined = node; at; at = at.parent ?? at.detachedFrom) {
+      if (at.userId !== undefined && this.trippedAbove.has(`user.${subjectKey(at.userId)}`)) return true;
+      if (at.workflow !== undefined && this.trippedAbove.has(`feature.${subjectKey(at.workflow)}`)) return true;
+    }
+    return false;
+  }
+
+  /** Every time one breaker tripped for one session (or a cap for one user or workflow), released or not. */
+  trips(subject: string, breaker: Breaker, tier: Tier = 'instance'): StopEntry[] {
+    return (this.bySubject.get(`${tier}.${subject}`) ?? []).filter(({ key }) => key.kind === 'act' && key.breaker === breaker);
   }
 
   /**
    * What releases of one breaker have allowed one session beyond its threshold, in the breaker's unit: as lasting as the stops
    * themselves. `unnamed`: what a release allows that names nothing, as one does that was made with no process running.
    */
-  allowed(subject: string, breaker: Breaker, unnamed: number): number {
+  allowed(subject: string, breaker: Breaker, unnamed: number, tier: Tier = 'instance'): number {
     let sum = 0;
-    for (const { marks, releasedDetails } of this.trips(subject, breaker))
+    for (const { marks, releasedDetails } of this.trips(subject, breaker, tier))
       if (!isEngaged(marks)) sum += releasedDetails?.allowance ?? unnamed;
     return sum;
   }
@@ -311,8 +327,9 @@ export class StopSet {
       decision = strongest(decision, decisionOf(one, this.options.effects));
       if (one.key.kind === 'act' && one.key.cause === 'breaker') isTripped = true;
     }
-    if (isTripped) this.tripped.add(subject);
-    else if (tier === 'instance') this.tripped.delete(subject);
+    const [tripped, name] = tier === 'instance' ? [this.tripped, subject] : [this.trippedAbove, `${tier}.${subject}`];
+    if (isTripped) tripped.add(name);
+    else tripped.delete(name);
     if (decision === run) this.byTier[tier].delete(subject);
     else this.byTier[tier].set(subject, decision);
     const root =

@@ -6,6 +6,7 @@ import type { AuditNotes } from './audit/notes.ts';
 import { Births } from './births.ts';
 import type { BreakerTable, Thresholds } from './breakers.ts';
 import type { Call } from './call.ts';
+import type { Caps } from './caps.ts';
 import { Carrying } from './carrying.ts';
 import { Charges } from './charges.ts';
 import type { Clock } from './clock.ts';
@@ -21,6 +22,7 @@ import type { Graph, Member } from './graph.ts';
 import { IfHeld } from './if-held.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
 import type { Kernel } from './kernel.ts';
+import { Leases } from './leases.ts';
 import type { Limiter } from './limiter.ts';
 import type { LineageStore } from './lineage-store.ts';
 import { guard, type Node, type TierCell, type Walk } from './node.ts';
@@ -41,6 +43,7 @@ export interface WorldOptions {
   readonly clock: Clock;
   readonly store: StateStore;
   readonly breakers: BreakerTable;
+  readonly caps: Caps;
   readonly parkAfterMs: number;
   readonly holdForMs: number;
   readonly effectDeadlineMs: number;
@@ -77,6 +80,7 @@ export class World implements Engine {
   readonly births: Births;
   readonly terminated: Terminated;
   readonly charges: Charges;
+  readonly leases: Leases;
   readonly waking: Waking;
   readonly ends: Ends;
   readonly foreign: Foreign;
@@ -99,6 +103,7 @@ export class World implements Engine {
     this.births = new Births(this);
     this.terminated = new Terminated(this);
     this.charges = new Charges(this);
+    this.leases = new Leases(this);
     this.waking = new Waking(this);
     this.ends = new Ends(this);
     this.ifHeld = new IfHeld(this, options.holdForMs);
@@ -128,14 +133,14 @@ export class World implements Engine {
   }
 
   get holdsCalls(): boolean {
-    return this.kernel.stops.tripped.size > 0 || this.kernel.holdOnAll !== run || this.isClosed || this.lineage.isCutOff();
+    return this.kernel.stops.isAnyTripped || this.kernel.holdOnAll !== run || this.isClosed || this.lineage.isCutOff();
   }
 
   mustHold(node: Node): boolean {
     if (this.isClosed || this.kernel.holdOnAll !== run) return true;
     const { tripped } = this.kernel.stops;
     if (tripped.size > 0) for (let at: Node | undefined = node; at; at = at.parent) if (tripped.has(at.key)) return true;
-    return false;
+    return this.kernel.stops.isTrippedAbove(node);
   }
 
   addGraph(graph: Graph): void {
@@ -239,6 +244,7 @@ export class World implements Engine {
   retire(graph: Graph): void {
     this.clock.clearTimeout(graph.parkTimer);
     this.graphs.delete(graph.id);
+    this.leases.end(graph);
     if (this.arrived.delete(graph)) this.foreign.leave(graph.root.saved.record.arrived!.segments);
     if (graph.root.saved.settled?.status === 'terminated') this.terminated.remember(graph);
     void this.forget(graph);
@@ -265,10 +271,13 @@ export class World implements Engine {
     this.ifHeld.close();
     for (const graph of this.graphs.values()) {
       this.clock.clearTimeout(graph.parkTimer);
-      for (const { live } of graph.members())
+      for (const { live } of graph.members()) {
+        for (const call of live?.calls ?? []) if (!call.isSent && call.reservedMicros > 0) this.spend(call, 0);
         live?.abandon('this runtime was closed; the session goes on from its checkpoint when it is opened again');
+      }
     }
     this.held.clear();
+    await this.leases.close();
     // First, so that the receipts say what became of them.
     await this.grants.close();
     await this.stopping.close();
@@ -284,8 +293,12 @@ export class World implements Engine {
     this.charges.charge(session, breaker, measure);
   }
 
-  reserve(session: LiveSession, micros: number): boolean {
-    return this.charges.reserve(session, micros);
+  reserve(call: Call, micros: number): boolean | Promise<boolean> {
+    return this.charges.reserve(call, micros);
+  }
+
+  spend(call: Call, actualMicros: number): void {
+    this.charges.spend(call, actualMicros);
   }
 
   thresholds(workflow: string): Thresholds {

@@ -1,0 +1,195 @@
+// credit.ts: what this process holds of the caps that one account spends of: calls reserve from it in memory, and it is made more
+// before it runs out, so that the store is asked for one call in many.
+//
+// What it holds is at most what is in use, or the share of a process in half of what is left: near the cap it shrinks by itself.
+
+import type { BudgetGrant, BudgetStore } from './budget-store.ts';
+import { turnOfLoop } from './slices.ts';
+
+export interface CreditOptions {
+  readonly budgets: BudgetStore;
+  readonly account: string;
+  readonly keys: readonly string[];
+  /** As they are now, in the order of the keys. */
+  caps(): readonly number[];
+  /** What the account's graph has spent as this process knows it, open leases not included. */
+  knownMicros(): number;
+  /** Resolves when what dead processes spent of these caps is known. */
+  ready(): Promise<void>;
+  /** Others hold credit that they may give back: resolves when they have had the time. */
+  wait(): Promise<void>;
+  /** A cap is reached. `overMicros`: by how much the call would be over it. */
+  reached(key: string, overMicros: number): void;
+  /** It holds something now. */
+  opened(): void;
+}
+
+/** Of how many processes one expects to be before it knows: the first lease is 1/16 of the smallest cap. */
+const firstHolders = 8;
+
+export class Credit {
+  /** Since the lease was opened; what calls that reserved nothing cost may be above `granted`. */
+  private granted = 0;
+  private spent = 0;
+  private reserved = 0;
+  /** Of calls that wait for more. */
+  private waiting = 0;
+  /** What was ever reserved and waited for at once. */
+  private peak = 0;
+  /** Spent under leases that were settled. */
+  private told = 0;
+  private share: number | undefined;
+  private asking: Promise<boolean> | undefined;
+  private returning: Promise<void> | undefined;
+  private returningMicros = 0;
+  private isUsed = false;
+  private isOver = false;
+  private readonly options: CreditOptions;
+
+  constructor(options: CreditOptions) {
+    this.options = options;
+  }
+
+  get account(): string {
+    return this.options.account;
+  }
+
+  /** Spent and not told to the store yet. */
+  get untoldMicros(): number {
+    return this.spent + this.returningMicros;
+  }
+
+  get holdsAny(): boolean {
+    return this.granted > 0 || this.spent > 0;
+  }
+
+  /** Reserves from what is there; false when it is not enough. */
+  take(micros: number): boolean {
+    if (this.granted - this.spent - this.reserved < micros) return false;
+    this.reserved += micros;
+    this.isUsed = true;
+    return true;
+  }
+
+  /** Reserves, asking the store for more where needed; false when a cap is reached. Rejects with `store_failed`. */
+  async ask(micros: number): Promise<boolean> {
+    this.waiting += micros;
+    try {
+      for (;;) {
+        await this.returning;
+        if (this.isOver) return false;
+        if (this.take(micros)) return true;
+        if (!this.asking) {
+          this.asking = this.more(micros);
+          const end = (): void => {
+            this.asking = undefined;
+          };
+          this.asking.then(end, end);
+        }
+        if (!(await this.asking)) return false;
+      }
+    } finally {
+      this.waiting -= micros;
+    }
+  }
+
+  settle(reservedMicros: number, actualMicros: number): void {
+    this.reserved -= reservedMicros;
+    if (this.isOver || actualMicros === 0) return;
+    this.spent += actualMicros;
+    this.isUsed = true;
+    this.options.opened();
+  }
+
+  /** Gives back what was not used since this was last asked. */
+  returnIdle(): void {
+    const wasUsed = this.isUsed;
+    this.isUsed = false;
+    if (!wasUsed) void this.giveBack();
+  }
+
+  /** Gives back what no call has a claim on: all of it, or nothing while one is under way. */
+  giveBack(): Promise<void> {
+    if (this.reserved > 0 || this.waiting > 0 || !this.holdsAny) return this.returning ?? Promise.resolve();
+    const { budgets, account, keys } = this.options;
+    const { spent } = this;
+    this.granted = 0;
+    this.spent = 0;
+    this.told += spent;
+    this.returningMicros = spent;
+    // Where it fails it may have landed all the same: what was held is not counted on any more, and what was spent is told again.
+    const returning = budgets
+      .settle(account, keys, spent)
+      .catch(() => {
+        this.spent += spent;
+        this.told -= spent;
+      })
+      .finally(() => {
+        this.returningMicros = 0;
+        this.returning = undefined;
+      });
+    this.returning = returning;
+    return returning;
+  }
+
+  /** The last of it: what is still reserved may have been spent. Rejects with `store_failed`; then it stays leased. */
+  async end(): Promise<void> {
+    if (this.isOver) return;
+    this.isOver = true;
+    await this.asking?.catch(() => undefined);
+    await this.returning;
+    const spent = this.spent + this.reserved;
+    if (this.granted > 0 || spent > 0) await this.options.budgets.settle(this.options.account, this.options.keys, spent);
+  }
+
+  /** Another process has the account, and has said what was spent here. */
+  drop(): void {
+    this.isOver = true;
+  }
+
+  private async more(micros: number): Promise<boolean> {
+    await this.options.ready();
+    for (let hasWaited = false; ; hasWaited = true) {
+      const missing = micros - (this.granted - this.spent - this.reserved);
+      if (missing <= 0) return true;
+      const answer = await this.lease(missing);
+      this.granted += answer.grantedMicros;
+      this.share = Math.max(0, Math.floor(answer.remainingMicros / (2 * answer.holders)));
+      if (answer.grantedMicros > 0) {
+        this.isUsed = true;
+        this.options.opened();
+        return true;
+      }
+      if (this.isOver) return false;
+      if (hasWaited || answer.heldElsewhereMicros === 0) {
+        // Calls that were just given what they need are made before the pause.
+        await turnOfLoop();
+        if (this.isOver) return false;
+        this.options.reached(answer.tightest, missing - answer.remainingMicros);
+        return false;
+      }
+      await this.options.wait();
+      if (this.isOver) return false;
+    }
+  }
+
+  private lease(missing: number): Promise<BudgetGrant> {
+    const { budgets, account, keys } = this.options;
+    const caps = this.options.caps();
+    this.peak = Math.max(this.peak, this.reserved + this.waiting);
+    const share = this.share ?? Math.floor(Math.min(...caps) / (2 * firstHolders));
+    const inUse = missing + this.peak - this.reserved;
+    const known = this.options.knownMicros();
+    return budgets.lease({
+      account,
+      scopes: keys.map((key, i) => ({
+        key,
+        capMicros: caps[i]!,
+        ...(known > 0 && key.startsWith('graph.') ? { atLeastMicros: known } : {}),
+      })),
+      wantMicros: Math.max(missing, Math.min(inUse, caps[0]!), share),
+      minMicros: missing,
+      toldMicros: this.told,
+    });
+  }
+}

@@ -1,0 +1,173 @@
+// leases.ts: the credit of this process: one for each graph and set of caps, asked for when a call needs it, given back when nobody
+// used it for a while, when its graph ends and when the runtime closes.
+
+import { type Cap, capsOn, heightOf, reachCap } from './caps.ts';
+import { Credit } from './credit.ts';
+import type { Graph } from './graph.ts';
+import type { JournalRecord } from './journal.ts';
+import type { Node } from './node.ts';
+import { reconcile } from './reconcile.ts';
+import type { LiveSession } from './session.ts';
+import type { World } from './world.ts';
+
+/** Credit that was not used for this long is given back, at the latest after twice as long. Milliseconds. */
+const idleMs = 1_000;
+
+export class Leases {
+  private readonly world: World;
+  private readonly hasCaps: boolean;
+  /** By graph, then by the caps. */
+  private readonly credits = new Map<Graph, Map<string, Credit>>();
+  private readonly ofNode = new WeakMap<Node, Credit | 'none'>();
+  private idleTimer: unknown;
+  private reconciled: Promise<void> = Promise.resolve();
+  private readonly waiters = new Set<() => void>();
+  private isClosed = false;
+
+  constructor(world: World) {
+    this.world = world;
+    const { breakers, caps } = world.options;
+    this.hasCaps =
+      world.store.budgets !== undefined &&
+      [...Object.values(breakers).map(({ costMicros }) => costMicros), ...Object.values(caps)].some((one) => one !== undefined);
+  }
+
+  /** What the session's calls reserve from; `undefined` where no cap is declared, or none that the store keeps. */
+  of(session: LiveSession): Credit | undefined {
+    if (!this.hasCaps) return undefined;
+    let credit = this.ofNode.get(session.node);
+    if (credit === undefined) {
+      credit = this.make(session.graph, session.node) ?? 'none';
+      this.ofNode.set(session.node, credit);
+    }
+    return credit === 'none' ? undefined : credit;
+  }
+
+  /** What processes that are gone had leased is closed at what their journals tell, before anything more is leased. */
+  learn(
+    journals: readonly { readonly process: string; readonly alive: boolean; readonly records: readonly JournalRecord[] }[],
+  ): void {
+    const { budgets } = this.world.store;
+    const dead = journals.filter(({ alive }) => !alive);
+    if (!budgets || dead.length === 0) return;
+    this.reconciled = this.reconciled.then(() =>
+      reconcile(budgets, dead, this.world.graphs).catch((error) =>
+        this.world.alarm(
+          `what processes that are gone had leased counts as spent: their spending could not be told: ${String(error)}`,
+        ),
+      ),
+    );
+  }
+
+  /** Of a graph that has ended: nothing spends of it any more. */
+  end(graph: Graph): void {
+    const credits = this.credits.get(graph);
+    if (!credits) return;
+    this.credits.delete(graph);
+    void this.endAll(credits.values(), true).then(() => {
+      // The graph's own cap goes with its root.
+      const [cap] = capsOn(this.world, graph.root.node);
+      if (cap?.tier !== 'instance' || cap.subject !== graph.id) return undefined;
+      return this.world.store.budgets?.forget(cap.key).catch(() => undefined);
+    });
+  }
+
+  /** Another process has the graph. */
+  lose(graph: Graph): void {
+    for (const credit of this.credits.get(graph)?.values() ?? []) credit.drop();
+    this.credits.delete(graph);
+    for (const { node } of graph.members()) this.ofNode.delete(node);
+  }
+
+  /** Gives everything back; what is still under way counts as spent. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.world.clock.clearTimeout(this.idleTimer);
+    for (const wake of this.waiters) wake();
+    await this.endAll(
+      [...this.credits.values()].flatMap((one) => [...one.values()]),
+      false,
+    );
+    this.credits.clear();
+  }
+
+  private async endAll(credits: Iterable<Credit>, isLoud: boolean): Promise<void> {
+    for (const credit of credits) {
+      try {
+        await credit.end();
+      } catch (error) {
+        // A closing process is about to be a dead one: its lease is told by its journal.
+        if (isLoud)
+          this.world.alarm(`what ${credit.account} had leased could not be given back, so it counts as spent: ${String(error)}`);
+      }
+    }
+  }
+
+  private make(graph: Graph, node: Node): Credit | undefined {
+    const { world } = this;
+    const { budgets } = world.store;
+    const caps = capsOn(world, node);
+    if (!budgets || caps.length === 0) return undefined;
+    const keys = caps.map(({ key }) => key);
+    let ofGraph = this.credits.get(graph);
+    if (!ofGraph) {
+      ofGraph = new Map();
+      this.credits.set(graph, ofGraph);
+    }
+    const name = keys.join(' ');
+    const known = ofGraph.get(name);
+    if (known) return known;
+    const credit = new Credit({
+      budgets,
+      account: graph.id,
+      keys,
+      caps: () => caps.map((cap) => heightOf(world, cap)),
+      knownMicros: () => this.knownOf(graph),
+      ready: () => this.reconciled,
+      wait: () => this.wait(),
+      reached: (key, overMicros) => this.reached(caps.find((cap) => cap.key === key) ?? caps[0]!, node.id, overMicros),
+      opened: () => this.watchIdle(),
+    });
+    ofGraph.set(name, credit);
+    return credit;
+  }
+
+  private knownOf(graph: Graph): number {
+    let known = graph.budget.spent;
+    for (const credit of this.credits.get(graph)?.values() ?? []) known -= credit.untoldMicros;
+    return known;
+  }
+
+  private reached(cap: Cap, session: string, overMicros: number): void {
+    if (!this.isClosed) reachCap(this.world, cap, session, heightOf(this.world, cap) + overMicros);
+  }
+
+  private watchIdle(): void {
+    if (this.idleTimer !== undefined || this.isClosed) return;
+    this.idleTimer = this.world.clock.setTimeout(() => {
+      this.idleTimer = undefined;
+      let isAny = false;
+      for (const ofGraph of this.credits.values())
+        for (const credit of ofGraph.values()) {
+          credit.returnIdle();
+          isAny ||= credit.holdsAny;
+        }
+      if (isAny) this.watchIdle();
+    }, idleMs);
+  }
+
+  /** As long as it takes until credit that nobody uses has been given back; what this process itself can do without, at once. */
+  private async wait(): Promise<void> {
+    if (this.isClosed) return;
+    for (const ofGraph of this.credits.values()) for (const credit of ofGraph.values()) void credit.giveBack();
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        this.world.clock.clearTimeout(timer);
+        this.waiters.delete(end);
+        resolve();
+      };
+      const timer = this.world.clock.setTimeout(end, 2 * idleMs + idleMs / 2);
+      this.waiters.add(end);
+    });
+  }
+}

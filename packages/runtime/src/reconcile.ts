@@ -1,0 +1,63 @@
+// reconcile.ts: what a process that is gone had leased is closed at what its journal says it spent.
+//
+// A call costs what its end says; without a cost told, what it had reserved, for it may have been made, unless it was not sent. What
+// is in no journal that we were given (a graph that has ended) stays leased and so counts as spent.
+
+import type { BudgetOrphan, BudgetStore } from './budget-store.ts';
+import { capKeysOn } from './caps.ts';
+import type { Graph } from './graph.ts';
+import type { JournalRecord } from './journal.ts';
+
+interface DeadJournal {
+  readonly process: string;
+  readonly records: readonly JournalRecord[];
+}
+
+export async function reconcile(
+  budgets: BudgetStore,
+  journals: readonly DeadJournal[],
+  graphs: ReadonlyMap<string, Graph>,
+): Promise<void> {
+  const gone = new Set(journals.map(({ process }) => process));
+  for (const orphan of await budgets.orphans()) {
+    const graph = graphs.get(orphan.account);
+    if (!graph || !gone.has(orphan.process)) continue;
+    const records = journals.filter(({ process }) => process === orphan.process).flatMap((one) => one.records);
+    await budgets.reconcile(orphan, Math.max(0, spentOf(records, graph, orphan) - orphan.toldMicros));
+  }
+}
+
+/** By the sessions of the graph that the lease was for. */
+function spentOf(records: readonly JournalRecord[], graph: Graph, { keys }: BudgetOrphan): number {
+  const isOf = new Map<string, boolean>();
+  const covers = (session: string): boolean => {
+    let is = isOf.get(session);
+    if (is === undefined) {
+      const member = graph.get(session);
+      const own = member && capKeysOn(member.node);
+      is = own !== undefined && keys.every((key) => own.has(key));
+      isOf.set(session, is);
+    }
+    return is;
+  };
+  let sum = 0;
+  const open = new Map<string, number>();
+  for (const record of records) {
+    if ((record.t !== 'call' && record.t !== 'end') || !covers(record.s)) continue;
+    // What a restart took over from the old run was charged to that one.
+    const birth = graph.get(record.s)!.saved.record;
+    if (birth.restartOf !== undefined && birth.e === record.e && birth.at === record.at) continue;
+    const name = `${record.s}\n${record.turn}\n${record.key}`;
+    if (record.t === 'call') {
+      // Asked for again: the attempt before may have cost what it had reserved.
+      sum += open.get(name) ?? 0;
+      open.set(name, record.reserveMicros ?? 0);
+      continue;
+    }
+    const reserved = open.get(name) ?? 0;
+    open.delete(name);
+    sum += record.costMicros ?? (record.outcome === 'not-sent' || record.outcome === 'completed' ? 0 : reserved);
+  }
+  for (const reserved of open.values()) sum += reserved;
+  return sum;
+}
