@@ -25,6 +25,7 @@ const mayUse = {
   '@offswitch/telemetry': ['@offswitch/core', '@offswitch/runtime'],
   '@offswitch/oauth': ['@offswitch/runtime'],
   '@offswitch/ai-sdk': ['@offswitch/core', '@offswitch/runtime'],
+  '@offswitch/redis': ['@offswitch/core', '@offswitch/runtime'],
   '@offswitch/testing': ['@offswitch/core', '@offswitch/runtime'],
   offswitch: ['@offswitch/core', '@offswitch/runtime', '@offswitch/flag-file'],
 };

@@ -10,6 +10,8 @@ export { runFault } from './fault-run.ts';
 export { blockPath, flipByte, readOnly, truncateTail, type Undo } from './folder-faults.ts';
 export { describeGrantStore } from './grant-store-contract.ts';
 export { type HostWatch, watchHost } from './host-watch.ts';
+export { describeLineageStore, type LineageHarness } from './lineage-contract.ts';
+export { type LocalRedis, type LocalRedisOptions, startLocalRedis, whyNoRedis } from './local-redis.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type MemoryBroker, type MemoryBrokerOptions, memoryBroker } from './memory-broker.ts';
 export { type FlipWords, type MemorySource, type MemorySourceOptions, memorySource } from './memory-source.ts';

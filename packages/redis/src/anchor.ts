@@ -1,0 +1,93 @@
+// anchor.ts: what this machine remembers of its Redis: which one it was, and the stops it held. So that an empty or exchanged server
+// is held, not believed (S4).
+
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { mintId, type StoredStop } from '@offswitch/runtime';
+import { type Mark, markOf, sideLetter } from './stops.ts';
+
+export interface Anchored {
+  readonly id: string;
+  readonly marks: readonly Mark[];
+}
+
+interface Kept {
+  readonly id: string;
+  readonly stops: readonly (readonly [key: string, side: string, n: number, details: string])[];
+}
+
+export class Anchor {
+  readonly path: string;
+  private readonly prefix: string;
+  private writing: Promise<void> | undefined;
+  private wanted: Kept | undefined;
+
+  constructor(path: string, prefix: string) {
+    this.path = resolve(path);
+    this.prefix = prefix;
+  }
+
+  /** `undefined`: nothing is remembered of such a store. Throws for a file that cannot be read as one of ours. */
+  async read(): Promise<Anchored | undefined> {
+    const kept = (await this.file())[this.prefix];
+    if (kept === undefined) return undefined;
+    const marks = kept.stops
+      .map(([key, side, n, details]) => markOf(key, side, String(n), details))
+      .filter((mark) => mark !== undefined);
+    return { id: kept.id, marks };
+  }
+
+  /** Writes when nothing else is being written; the last wish counts. Warns once where it cannot. */
+  write(id: string, stops: readonly StoredStop[]): void {
+    this.wanted = {
+      id,
+      stops: stops.flatMap((stop) =>
+        (['engaged', 'released'] as const).flatMap((side) =>
+          stop.marks[side] < 0
+            ? []
+            : [[stop.key, sideLetter[side], stop.marks[side], JSON.stringify(stop[side] ?? null)] as const],
+        ),
+      ),
+    };
+    this.writing ??= this.writeAll().finally(() => {
+      this.writing = undefined;
+    });
+  }
+
+  async settle(): Promise<void> {
+    await this.writing;
+  }
+
+  private async writeAll(): Promise<void> {
+    while (this.wanted) {
+      const kept = this.wanted;
+      this.wanted = undefined;
+      try {
+        await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+        const all = { ...(await this.file()), [this.prefix]: kept };
+        const temporary = `${this.path}.${mintId('t')}`;
+        await writeFile(temporary, JSON.stringify(all), { mode: 0o600, flush: true });
+        await rename(temporary, this.path);
+      } catch (error) {
+        process.emitWarning(`${this.path} cannot be written, so an exchanged Redis may not be noticed: ${String(error)}`, {
+          code: 'OFFSWITCH_ANCHOR',
+        });
+        return;
+      }
+    }
+  }
+
+  private async file(): Promise<Readonly<Record<string, Kept>>> {
+    let text: string;
+    try {
+      text = await readFile(this.path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+      throw error;
+    }
+    const all = JSON.parse(text) as Readonly<Record<string, Partial<Kept>>>;
+    for (const one of Object.values(all))
+      if (typeof one.id !== 'string' || !Array.isArray(one.stops)) throw new Error('it is not as this package writes it');
+    return all as Readonly<Record<string, Kept>>;
+  }
+}

@@ -1,0 +1,158 @@
+// link.ts: one connection to Redis, as this package needs it: commands as they go over the wire, a bound on every answer, and no
+// second life. Who wants another connection opens another link.
+//
+// The client library stays behind this file. Its own reconnecting and queueing are off: a command that was sent twice, or
+// waited for a connection, would be news from another time.
+
+import { createClient, ErrorReply } from 'redis';
+
+export type Reply = string | number | null | readonly Reply[];
+
+/** What is used of a node-redis client, version 5 or 6. */
+export interface RedisClientLike {
+  duplicate(overrides?: Readonly<Record<string, unknown>>): unknown;
+}
+
+interface OpenClient {
+  connect(): Promise<unknown>;
+  destroy(): void;
+  ref(): void;
+  unref(): void;
+  sendCommand(argv: readonly string[]): Promise<unknown>;
+  on(event: 'error' | 'end', listener: (error?: unknown) => void): unknown;
+  readonly isOpen: boolean;
+}
+
+export interface Link {
+  /** Rejects with `ServerRefusal` where the server answered with an error, else with what was lost; then the link is gone. */
+  call(argv: readonly string[], timeoutMs: number): Promise<Reply>;
+  readonly isGone: boolean;
+  destroy(why?: string): void;
+}
+
+export interface LinkOptions {
+  readonly connectTimeoutMs: number;
+  /** An unanswered command keeps the process running. Not so for a reader that waits for news. */
+  readonly keepsAlive: boolean;
+  /** Called once, unless it was destroyed from here. */
+  readonly onGone?: (why: Error) => void;
+}
+
+export type OpenLink = (options: LinkOptions) => Promise<Link>;
+
+/** The server answered, and said no. `code`: the first word it said (`WRONGTYPE`, `OOM`, one of our own). */
+export class ServerRefusal extends Error {
+  override readonly name = 'ServerRefusal';
+  readonly code: string;
+  constructor(message: string) {
+    super(message);
+    this.code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
+  }
+}
+
+/** How to open links to the place that was configured. */
+export function linksTo(place: { readonly url?: string; readonly client?: RedisClientLike }): OpenLink {
+  return async (options) => {
+    const overrides = {
+      RESP: 2,
+      disableOfflineQueue: true,
+      disableClientInfo: true,
+      maintNotifications: 'disabled',
+      name: 'offswitch',
+    } as const;
+    const socket = { reconnectStrategy: false, connectTimeout: options.connectTimeoutMs, keepAlive: true } as const;
+    let client: OpenClient;
+    if (place.client) {
+      const own = (place.client as { readonly options?: { readonly socket?: object } }).options?.socket;
+      client = place.client.duplicate({ ...overrides, socket: { ...own, ...socket } }) as OpenClient;
+    } else client = createClient({ url: place.url!, socket, ...overrides }) as unknown as OpenClient;
+    return open(client, options);
+  };
+}
+
+interface Waiting {
+  readonly dueAt: number;
+  readonly reject: (error: Error) => void;
+}
+
+async function open(client: OpenClient, { keepsAlive, onGone, connectTimeoutMs }: LinkOptions): Promise<Link> {
+  const waiting = new Set<Waiting>();
+  let timer: NodeJS.Timeout | undefined;
+  let goneWhy: Error | undefined;
+
+  const end = (why: Error, isTold: boolean): void => {
+    if (goneWhy) return;
+    goneWhy = why;
+    clearTimeout(timer);
+    if (client.isOpen) client.destroy();
+    for (const one of waiting) one.reject(why);
+    waiting.clear();
+    if (isTold) onGone?.(why);
+  };
+  const watch = (): void => {
+    timer = undefined;
+    // Answers come in order, so the first that waits is the one whose silence says that nothing comes any more.
+    const [first] = waiting;
+    if (!first || goneWhy) return;
+    const leftMs = first.dueAt - performance.now();
+    if (leftMs <= 0) end(new Error('no answer in time'), true);
+    else {
+      timer = setTimeout(watch, leftMs);
+      timer.unref();
+    }
+  };
+  client.on('error', (error) => end(error instanceof Error ? error : new Error(String(error)), true));
+  client.on('end', () => end(new Error('the connection ended'), true));
+  await connected(client, connectTimeoutMs);
+  // Gone before anybody could hear of it.
+  if (goneWhy) throw goneWhy;
+  client.unref();
+
+  return {
+    get isGone() {
+      return goneWhy !== undefined;
+    },
+    destroy: (why = 'the connection was closed') => end(new Error(why), false),
+    call: (argv, timeoutMs) =>
+      new Promise((resolve, reject) => {
+        if (goneWhy) return reject(goneWhy);
+        const one: Waiting = { dueAt: performance.now() + timeoutMs, reject };
+        if (waiting.size === 0 && keepsAlive) client.ref();
+        waiting.add(one);
+        if (!timer) watch();
+        const settled = (): void => {
+          waiting.delete(one);
+          if (waiting.size === 0 && keepsAlive && !goneWhy) client.unref();
+        };
+        client.sendCommand(argv).then(
+          (reply) => {
+            settled();
+            resolve(reply as Reply);
+          },
+          (error: unknown) => {
+            settled();
+            if (error instanceof ErrorReply) reject(new ServerRefusal(error.message));
+            else reject(goneWhy ?? error);
+          },
+        );
+      }),
+  };
+}
+
+/** The library bounds the connection alone, not what is said on it before it is ready. */
+async function connected(client: OpenClient, withinMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no connection in time')), withinMs);
+  });
+  const connecting = client.connect();
+  try {
+    await Promise.race([connecting, late]);
+  } catch (error) {
+    connecting.catch(() => {});
+    if (client.isOpen) client.destroy();
+    throw error instanceof ErrorReply ? new ServerRefusal(error.message) : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

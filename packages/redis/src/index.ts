@@ -1,0 +1,4 @@
+export { requestRedisControl } from './asking.ts';
+export type { RedisClientLike } from './connection/link.ts';
+export type { RedisStoreOptions } from './options.ts';
+export { redisStore } from './redis-store.ts';

@@ -1,0 +1,198 @@
+// lineage.ts: several processes, one graph: the sessions they make known to each other, and what one takes over from another.
+
+import {
+  type Adoption,
+  type Confirmation,
+  type LineageStore,
+  type Registered,
+  type RegisteredSession,
+  type RegisteredState,
+  type Registration,
+  RuntimeError,
+  type StoreProcess,
+} from '@offswitch/runtime';
+import { confirm, processesIn } from './confirm.ts';
+import { type Reply, ServerRefusal } from './connection/link.ts';
+import type { Wire } from './connection/wire.ts';
+import type { Hearing } from './hearing.ts';
+import { readLeft } from './journals.ts';
+import type { Membership } from './membership.ts';
+import { invalid, type Settings } from './options.ts';
+import type { Outbox } from './outbox.ts';
+import { checkRegistration, describedIn, isSettled, letterOf, pageIn, wordsOf } from './registry.ts';
+
+/** Local roots taken over in one step of the server, and read before the next. */
+const adoptedTogether = 200;
+
+export interface LineageOptions {
+  readonly settings: Settings;
+  readonly process: string;
+  readonly control: Wire;
+  readonly bulk: Wire;
+  readonly hearing: () => Hearing;
+  readonly membership: Membership;
+  readonly outbox: Outbox;
+  readonly mustBeOpen: () => void;
+  /** Why this process may not go on, while it may not. */
+  readonly whyCutOff: () => string | undefined;
+}
+
+export class RedisLineage implements LineageStore {
+  private readonly options: LineageOptions;
+  /** Sessions of this process, with their local roots. */
+  private readonly mine = new Map<string, string>();
+  private readonly epochs = new Map<string, number>();
+  /** Of local roots that are no roots. */
+  private readonly roots = new Map<string, string>();
+  private adopting: Promise<unknown> = Promise.resolve();
+
+  constructor(options: LineageOptions) {
+    this.options = options;
+  }
+
+  isCutOff(): boolean {
+    return this.options.whyCutOff() !== undefined;
+  }
+
+  async register(registration: Registration): Promise<Registered> {
+    this.mustHold();
+    checkRegistration(registration);
+    const { session, path, agent, call = '', isLocalRoot } = registration;
+    const { process, control, membership, hearing, settings } = this.options;
+    const args = [
+      process,
+      membership.gen,
+      membership.storeId,
+      wordsOf(registration),
+      agent,
+      call,
+      isLocalRoot ? '1' : '0',
+      ...path,
+    ];
+    const [status, detail] = (await control.fn('register', args).catch(refused)) as readonly [string, Reply];
+    if (status === 'root_unknown' || status === 'root_settled') return { status: 'refused', code: status };
+    if (status === 'exists') return { status: 'exists', session: describedIn(detail)! };
+    const localRoot = isLocalRoot ? session : this.localRootOf(path.at(-2) ?? session);
+    this.mine.set(session, localRoot);
+    if (localRoot === session && path[0] !== session) this.roots.set(session, path[0]!);
+    if (!(await hearing().reached(String(detail), settings.leaseMs)))
+      throw new RuntimeError('store_failed', `the stops there are when ${session} began could not be read in time`);
+    return { status: 'registered' };
+  }
+
+  note(session: string, root: string, state: RegisteredState): void {
+    this.options.mustBeOpen();
+    this.options.outbox.push({ fn: 'note', root, localRoot: this.localRootOf(session), args: [session, letterOf(state)] });
+    if (!isSettled(state)) return;
+    this.mine.delete(session);
+    this.epochs.delete(session);
+  }
+
+  localRootOf(session: string): string {
+    return this.mine.get(session) ?? session;
+  }
+
+  /** Its next epoch is this process's to take as long as its lease holds: nobody else runs it. */
+  claim(session: string, epoch: number): boolean {
+    this.options.mustBeOpen();
+    this.mustHold();
+    const localRoot = this.mine.get(session);
+    if (localRoot === undefined || epoch <= (this.epochs.get(session) ?? 0)) return false;
+    const root = this.roots.get(localRoot) ?? localRoot;
+    this.options.outbox.push({ fn: 'claim', root, localRoot, args: [session, String(epoch)] });
+    this.epochs.set(session, epoch);
+    return true;
+  }
+
+  async find(session: string, root: string): Promise<RegisteredSession | undefined> {
+    this.options.mustBeOpen();
+    return describedIn(await this.options.bulk.fn('find', [root, session]).catch(refused));
+  }
+
+  async subtree(
+    session: string,
+    root: string,
+    page: { readonly after?: string; readonly limit?: number } = {},
+  ): ReturnType<LineageStore['subtree']> {
+    this.options.mustBeOpen();
+    const { after = '', limit = 1000 } = page;
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > 5000)
+      throw invalid(`a page is of 1 to 5,000 sessions, not ${limit}`);
+    return pageIn(await this.options.bulk.fn('subtree', [root, session, after, limit]).catch(refused), limit);
+  }
+
+  async processes(): Promise<readonly StoreProcess[]> {
+    this.options.mustBeOpen();
+    return processesIn(await this.options.control.fn('list').catch(refused));
+  }
+
+  async confirm(key: string, engaged: number): Promise<Confirmation> {
+    this.options.mustBeOpen();
+    const { control, process, settings } = this.options;
+    return confirm(control, process, key, engaged, settings.leaseMs).catch(refused);
+  }
+
+  adopt(agents: readonly string[]): Promise<Adoption> {
+    this.options.mustBeOpen();
+    const adopted = this.adopting.then(() => this.adoptNow(agents));
+    this.adopting = adopted.catch(() => {});
+    return adopted;
+  }
+
+  private async adoptNow(agents: readonly string[]): Promise<Adoption> {
+    this.mustHold();
+    const { process, control, bulk, membership, settings } = this.options;
+    const journals = new Map<string, Adoption['journals'][number]>();
+    const claims: Adoption['claims'][number][] = [];
+    for (let have = 0; ; ) {
+      const args = [process, membership.gen, membership.storeId, adoptedTogether, have, ...agents];
+      const given = (await control.fn('adopt', args).catch(refused)) as readonly string[];
+      if (given.length === 0 || agents.length === 0) return { journals: [...journals.values()], claims };
+      const localRoots = new Map(given.map((one) => [one.slice(one.indexOf('\n') + 1), one.slice(0, one.indexOf('\n'))]));
+      const roots = [...new Set(localRoots.values())];
+      const left = await readLeft(
+        bulk,
+        settings.prefix,
+        roots,
+        () => false,
+        (localRoot, root) => localRoots.get(localRoot) === root,
+      );
+      for (const [localRoot, root] of localRoots) {
+        this.mine.set(localRoot, localRoot);
+        if (root !== localRoot) this.roots.set(localRoot, root);
+      }
+      for (const [session, localRoot] of left.localRoots) this.mine.set(session, localRoot);
+      for (const [session, epoch] of left.epochs) this.epochs.set(session, epoch);
+      for (const one of left.journals) {
+        const records = [...(journals.get(one.process)?.records ?? []), ...one.records];
+        journals.set(one.process, { ...one, records });
+      }
+      claims.push(...left.claims);
+      have = given.length;
+    }
+  }
+
+  /** Sessions under these are another process's now. */
+  lose(localRoots: readonly string[]): void {
+    const lost = new Set(localRoots);
+    for (const [session, localRoot] of this.mine)
+      if (lost.has(localRoot)) {
+        this.mine.delete(session);
+        this.epochs.delete(session);
+      }
+    for (const one of lost) this.roots.delete(one);
+    this.options.outbox.drop((localRoot) => lost.has(localRoot));
+  }
+
+  private mustHold(): void {
+    this.options.mustBeOpen();
+    const why = this.options.whyCutOff();
+    if (why !== undefined) throw new RuntimeError('store_failed', why);
+  }
+}
+
+/** What the server refuses is a failure of the store, whatever it is. */
+export function refused(error: unknown): never {
+  if (error instanceof ServerRefusal) throw new RuntimeError('store_failed', `Redis refused: ${error.message}`, { cause: error });
+  throw error;
+}

@@ -1,0 +1,114 @@
+// processes.ts: server-side functions for the processes that share the store: join, renew, leave, ask, take over.
+
+export const processes = `
+local function admit(p, process, info, leaseMs)
+  local gen = whole(redis.call('HINCRBY', ctl(p, 'meta'), 'gens', 1))
+  redis.call('HSET', ctl(p, 'gen'), process, gen)
+  redis.call('HSET', ctl(p, 'proc'), process, info)
+  redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
+  return gen
+end
+
+-- Joins, unless this is another store than the one that was known: then it only shows what there is.
+local function join(keys, a)
+  local p, process, info, leaseMs, known, newId = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6]
+  if known == '' then redis.call('HSETNX', ctl(p, 'meta'), 'id', newId) end
+  local out = everything(p)
+  out[6] = ''
+  if known == '' or known == out[1] then
+    out[6] = admit(p, process, info, leaseMs)
+    redis.call('HSET', ctl(p, 'seen'), process, out[2])
+  end
+  return out
+end
+
+local function renew(keys, a)
+  local p, process, info, leaseMs, id, gen, at = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6], a[7]
+  local have = redis.call('HGET', ctl(p, 'meta'), 'id') or ''
+  if have ~= id then return { have } end
+  local hadLapsed = 0
+  if holds(p, process, gen) then
+    redis.call('HSET', ctl(p, 'proc'), process, info)
+    redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
+  else
+    hadLapsed = 1
+    gen = admit(p, process, info, leaseMs)
+  end
+  sawUpTo(p, process, at)
+  local gone = {}
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '-inf', whole(nowMs()), 'LIMIT', 0, 100)) do
+    if redis.call('SCARD', ctl(p, 'agents:' .. one)) == 0 then removeProcess(p, one) else gone[#gone + 1] = one end
+  end
+  return { have, (tail(p)), gen, hadLapsed, redis.call('SMEMBERS', ctl(p, 'taken:' .. process)), gone }
+end
+
+local function leave(keys, a)
+  local p, process = a[1], a[2]
+  if redis.call('SCARD', ctl(p, 'agents:' .. process)) == 0 then removeProcess(p, process)
+  elseif redis.call('ZSCORE', ctl(p, 'lease'), process) then redis.call('ZADD', ctl(p, 'lease'), 0, process) end
+  return 1
+end
+
+local function list(keys, a)
+  local p, now, out = a[1], nowMs(), {}
+  local all = redis.call('ZRANGE', ctl(p, 'lease'), 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    out[#out + 1] = { all[i], tonumber(all[i + 1]) > now and 1 or 0, redis.call('HGET', ctl(p, 'proc'), all[i]) or '{}' }
+  end
+  return out
+end
+
+-- Puts a request into the inbox of each live process that answers.
+local function ask(keys, a)
+  local p, except, only, method, params, reply, id = a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+  local out = {}
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(nowMs()), '+inf')) do
+    local info = redis.call('HGET', ctl(p, 'proc'), one) or '{}'
+    if one ~= except and (only == '' or only == one) and cjson.decode(info).serves then
+      tellOne(p, one, 't', 'ask', 'm', method, 'd', params, 'r', reply, 'i', id)
+      out[#out + 1] = { one, info }
+    end
+  end
+  return out
+end
+
+local function answer(keys, a)
+  local p, reply, text = a[1], a[2], a[3]
+  redis.call('RPUSH', ctl(p, 're:' .. reply), text)
+  redis.call('PEXPIRE', ctl(p, 're:' .. reply), 60000)
+  return 1
+end
+
+-- Moves what processes that are gone ran to this one. What it was given is kept until it says that it has it: an answer may be lost.
+local function adopt(keys, a)
+  local p, process, gen, id, most, have = a[1], a[2], a[3], a[4], tonumber(a[5]), tonumber(a[6])
+  if not isStore(p, id) then return other end
+  if not holds(p, process, gen) then return lapsed end
+  local mine = ctl(p, 'adopted:' .. process)
+  if have > 0 then redis.call('LTRIM', mine, have, -1) end
+  local left = most - redis.call('LLEN', mine)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '-inf', whole(nowMs()))) do
+    for i = 7, #a do
+      local agent = a[i]
+      local theirs = ctl(p, 'p:' .. gone .. ':' .. agent)
+      while left > 0 do
+        local one = redis.call('SPOP', theirs)
+        if not one then break end
+        local root, session = string.match(one, '^([^\\n]*)\\n(.*)$')
+        if redis.call('HGET', graph(p, root, 'o'), session) == gone then
+          redis.call('HSET', graph(p, root, 'o'), session, process)
+          redis.call('SADD', ctl(p, 'p:' .. process .. ':' .. agent), one)
+          redis.call('SADD', ctl(p, 'agents:' .. process), agent)
+          redis.call('SADD', ctl(p, 'taken:' .. gone), session)
+          redis.call('PEXPIRE', ctl(p, 'taken:' .. gone), weekMs)
+          redis.call('RPUSH', mine, one)
+          left = left - 1
+        end
+      end
+      if redis.call('EXISTS', theirs) == 0 then redis.call('SREM', ctl(p, 'agents:' .. gone), agent) end
+    end
+    if redis.call('SCARD', ctl(p, 'agents:' .. gone)) == 0 then removeProcess(p, gone) end
+  end
+  return redis.call('LRANGE', mine, 0, most - 1)
+end
+`;

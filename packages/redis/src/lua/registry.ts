@@ -1,0 +1,222 @@
+// registry.ts: server-side functions for sessions: register, find, page through a subtree, and what each process writes in order.
+//
+// A session costs few bytes because its graph gives it a short number: the ordered set holds '<number of root>/.../<own number> <id>',
+// so a subtree is one range of it, parents before children; the hash holds '<number> <kind> <state> <parent> [<call>]' by lines, where a kind
+// stands for local root, agent, workflow, user and conversation.
+
+export const registry = `
+local digits = '0123456789abcdefghijklmnopqrstuvwxyz'
+local function base36(n)
+  local out = ''
+  repeat
+    local d = n % 36
+    out = string.sub(digits, d + 1, d + 1) .. out
+    n = (n - d) / 36
+  until n == 0
+  return out
+end
+
+local function unpackOne(v) return string.match(v, '^([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n?(.*)$') end
+
+local function kindOf(p, root, text)
+  local kinds = graph(p, root, 'k')
+  local kind = redis.call('HGET', kinds, text)
+  if not kind then
+    kind = base36(redis.call('HINCRBY', graph(p, root, 'm'), 'kinds', 1))
+    redis.call('HSET', kinds, text, kind)
+    redis.call('HSET', graph(p, root, 't'), kind, text)
+  end
+  return kind
+end
+
+local function localRootOf(p, root, kind)
+  local text = redis.call('HGET', graph(p, root, 't'), kind) or ''
+  return string.match(text, '^([^\\n]*)\\n(.*)$')
+end
+
+-- The ids from the root to the session, and its index path.
+local function way(p, root, session)
+  local ids, numbers = {}, {}
+  local at = session
+  while at ~= '' and #ids < 1000 do
+    local v = redis.call('HGET', graph(p, root, 'n'), at)
+    if not v then break end
+    local number, _, _, parent = unpackOne(v)
+    table.insert(ids, 1, at)
+    table.insert(numbers, 1, number)
+    at = parent
+  end
+  return ids, table.concat(numbers, '/')
+end
+
+local function describe(p, root, session)
+  local v = redis.call('HGET', graph(p, root, 'n'), session)
+  if not v then return nil end
+  local _, kind, state, _, call = unpackOne(v)
+  if kind == '' then return nil end
+  local localRoot, words = localRootOf(p, root, kind)
+  local ids = way(p, root, session)
+  return { session, state, localRoot, words, redis.call('HGET', graph(p, root, 'o'), localRoot) or '', call, ids }
+end
+
+local function insert(p, root, index, session, kind, state, parent, call)
+  local number = base36(redis.call('HINCRBY', graph(p, root, 'm'), 'next', 1))
+  local own = index == '' and number or (index .. '/' .. number)
+  redis.call('ZADD', graph(p, root, 'x'), 0, own .. ' ' .. session)
+  redis.call('HSET', graph(p, root, 'n'), session, table.concat({ number, kind, state, parent }, '\\n') .. (call == '' and '' or '\\n' .. call))
+  return own
+end
+
+local function register(keys, a)
+  local p, process, gen, id, words, agent, call, isLocal = a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8] == '1'
+  local depth = #a - 8
+  local root, session = a[9], a[#a]
+  local parent = depth > 1 and a[#a - 1] or ''
+  if not isStore(p, id) then return other end
+  if not holds(p, process, gen) then return lapsed end
+  local m = redis.call('HMGET', graph(p, root, 'm'), 'next', 'settled')
+  local had = m[1] and redis.call('HGET', graph(p, root, 'n'), session)
+  local number, kind
+  if had then number, kind = unpackOne(had) end
+  if had and kind ~= '' then
+    local localRoot = localRootOf(p, root, kind)
+    if redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return { 'exists', describe(p, root, session) } end
+    return { 'registered', (tail(p)) }
+  end
+  if not m[1] and depth > 1 then return { 'root_unknown' } end
+  if m[2] then return { 'root_settled' } end
+  if call ~= '' then
+    local child = redis.call('HGET', graph(p, root, 'c'), parent .. '\\n' .. call)
+    if child and child ~= session then return { 'exists', describe(p, root, child) } end
+  end
+  -- An ancestor that nobody has made known yet keeps its place (kind '').
+  local index, above = '', ''
+  for i = 9, #a - 1 do
+    local v = redis.call('HGET', graph(p, root, 'n'), a[i])
+    if v then
+      local n = unpackOne(v)
+      index = index == '' and n or (index .. '/' .. n)
+    else
+      index = insert(p, root, index, a[i], '', 'r', above, '')
+    end
+    above = a[i]
+  end
+  local localRoot = session
+  if not isLocal then
+    local v = redis.call('HGET', graph(p, root, 'n'), parent)
+    local _, parentKind = unpackOne(v or '\\n\\n\\n')
+    localRoot = parentKind ~= '' and localRootOf(p, root, parentKind) or session
+    if localRoot ~= session and redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return taken end
+  end
+  kind = kindOf(p, root, localRoot .. '\\n' .. words)
+  if had then
+    redis.call('HSET', graph(p, root, 'n'), session, table.concat({ number, kind, 'r', parent }, '\\n') .. (call == '' and '' or '\\n' .. call))
+  else
+    insert(p, root, index, session, kind, 'r', parent, call)
+  end
+  if call ~= '' then redis.call('HSET', graph(p, root, 'c'), parent .. '\\n' .. call, session) end
+  if localRoot == session then
+    redis.call('HSET', graph(p, root, 'o'), session, process)
+    redis.call('SADD', ctl(p, 'p:' .. process .. ':' .. agent), root .. '\\n' .. session)
+    redis.call('SADD', ctl(p, 'agents:' .. process), agent)
+  end
+  if depth == 1 then redis.call('SADD', ctl(p, 'roots'), root) end
+  return { 'registered', (tail(p)) }
+end
+
+local function find(keys, a) return describe(a[1], a[2], a[3]) or {} end
+
+local function subtree(keys, a)
+  local p, root, session, after, limit = a[1], a[2], a[3], a[4], tonumber(a[5])
+  local ids, index = way(p, root, session)
+  if ids[#ids] ~= session then return {} end
+  local from = after == '' and ('[' .. index .. ' ') or ('(' .. after)
+  local members = redis.call('ZRANGEBYLEX', graph(p, root, 'x'), from, '(' .. index .. '0', 'LIMIT', 0, limit + 1)
+  if #members == 0 then return {} end
+  local sessions = {}
+  for i = 1, #members do sessions[i] = string.match(members[i], '^%S+ (.*)$') end
+  local values = redis.call('HMGET', graph(p, root, 'n'), unpack(sessions))
+  local kinds, owners, seenKind = {}, {}, {}
+  for i = 1, #values do
+    local _, kind = unpackOne(values[i] or '\\n\\n\\n')
+    if kind ~= '' and not seenKind[kind] then
+      seenKind[kind] = true
+      local localRoot, words = localRootOf(p, root, kind)
+      kinds[#kinds + 1] = { kind, localRoot, words, redis.call('HGET', graph(p, root, 'o'), localRoot) or '' }
+    end
+  end
+  return { (way(p, root, sessions[1])), members, values, kinds }
+end
+
+-- What a process writes in order: each write is numbered, so that one sent again after a lost answer is not made twice, and none is
+-- made before the one it follows.
+local function inOrder(write)
+  return function(keys, a)
+    local p, process, gen, n = a[1], a[2], a[3], tonumber(a[4])
+    local had = tonumber(redis.call('HGET', ctl(p, 'sent'), process) or '-1')
+    if n <= had then return 0 end
+    if not holds(p, process, gen) then return lapsed end
+    if had >= 0 and n > had + 1 then return { err = 'ORDER a write before this one is missing' } end
+    local refused = write(p, process, a)
+    if refused then return refused end
+    redis.call('HSET', ctl(p, 'sent'), process, whole(n))
+    return 1
+  end
+end
+
+local journal = inOrder(function(p, process, a)
+  local root, keepMs = a[5], a[6]
+  local key = graph(p, root, 'j')
+  for i = 7, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
+  if redis.call('HGET', graph(p, root, 'm'), 'settled') then redis.call('PEXPIRE', key, keepMs)
+  else redis.call('SADD', ctl(p, 'roots'), root) end
+end)
+
+local claim = inOrder(function(p, process, a)
+  redis.call('HSET', graph(p, a[5], 'e'), a[6], a[7] .. ' ' .. process)
+end)
+
+-- Only its own process says that a graph is settled: a part of it that ran elsewhere may end before it.
+local forget = inOrder(function(p, process, a)
+  local owner = redis.call('HGET', graph(p, a[5], 'o'), a[5])
+  if not owner or owner == process then settle(p, a[5], a[6]) end
+end)
+
+local note = inOrder(function(p, process, a)
+  local root, keepMs, session, state = a[5], a[6], a[7], a[8]
+  local v = redis.call('HGET', graph(p, root, 'n'), session)
+  if not v then return end
+  local number, kind, had, parent, call = unpackOne(v)
+  if kind == '' or had == state or had == 'c' or had == 't' or had == 'f' then return end
+  local localRoot, words = localRootOf(p, root, kind)
+  if redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return end
+  redis.call('HSET', graph(p, root, 'n'), session, table.concat({ number, kind, state, parent }, '\\n') .. (call == '' and '' or '\\n' .. call))
+  if localRoot ~= session then return end
+  if state == 'c' or state == 't' or state == 'f' then
+    local agent = cjson.decode(words)[1]
+    local own = ctl(p, 'p:' .. process .. ':' .. agent)
+    redis.call('SREM', own, root .. '\\n' .. session)
+    if redis.call('EXISTS', own) == 0 then redis.call('SREM', ctl(p, 'agents:' .. process), agent) end
+    if parent == '' then settle(p, root, keepMs) end
+  end
+  if parent ~= '' and call ~= '' then
+    local pv = redis.call('HGET', graph(p, root, 'n'), parent)
+    local _, parentKind = unpackOne(pv or '\\n\\n\\n')
+    if parentKind == '' then return end
+    local owner = redis.call('HGET', graph(p, root, 'o'), (localRootOf(p, root, parentKind)))
+    if owner and owner ~= process then tellOne(p, owner, 't', 'child', 'd', cjson.encode({ parent = parent, call = call, child = session, state = state })) end
+  end
+end)
+
+-- Of these roots, those of which something was left behind: a local root whose process is gone, or a journal that nobody owns.
+local function orphaned(keys, a)
+  local p, out, now = a[1], {}, nowMs()
+  for i = 2, #a do
+    local owners = redis.call('HVALS', graph(p, a[i], 'o'))
+    local isLeft = #owners == 0
+    for _, one in ipairs(owners) do if not isAlive(p, one, now) then isLeft = true end end
+    if isLeft then out[#out + 1] = a[i] end
+  end
+  return out
+end
+`;

@@ -1,0 +1,78 @@
+// shared.ts: what all server-side functions use: names of keys, the server's clock, the control stream, leases.
+//
+// Everything that must be one step runs inside the server, as a Redis Function. Times are the server's own, so that processes
+// with clocks of their own agree on whose lease has run out.
+
+export const shared = `
+local function ctl(p, name) return p .. ':{ctl}:' .. name end
+local function graph(p, root, name) return p .. ':{' .. root .. '}:' .. name end
+local weekMs = 604800000
+
+local function nowMs()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+local function whole(n) return string.format('%.0f', n) end
+
+-- Whether the stream id a is b or after it.
+local function reaches(a, b)
+  local ams, aseq = string.match(a, '^(%d+)%-(%d+)$')
+  local bms, bseq = string.match(b, '^(%d+)%-(%d+)$')
+  ams, bms = tonumber(ams), tonumber(bms)
+  if ams ~= bms then return ams > bms end
+  return tonumber(aseq) >= tonumber(bseq)
+end
+
+-- One event for every process. Numbered without a gap, so that whoever misses one knows.
+local function tell(p, ...)
+  local q = redis.call('HINCRBY', ctl(p, 'meta'), 'seq', 1)
+  local id = redis.call('XADD', ctl(p, 'ev'), 'MAXLEN', '~', 10000, '*', 'q', q, ...)
+  redis.call('HSET', ctl(p, 'meta'), 'tail', id)
+  return id
+end
+
+local function tail(p)
+  local m = redis.call('HMGET', ctl(p, 'meta'), 'tail', 'seq')
+  return m[1] or '0-0', m[2] or '0'
+end
+
+local function tellOne(p, process, ...)
+  local key = ctl(p, 'in:' .. process)
+  redis.call('XADD', key, 'MAXLEN', '~', 10000, '*', ...)
+  redis.call('PEXPIRE', key, weekMs)
+end
+
+local function isAlive(p, process, now)
+  local till = redis.call('ZSCORE', ctl(p, 'lease'), process)
+  return till and tonumber(till) > now
+end
+
+-- Whether this process holds its lease, and is the one that it was when it last heard from us: not one that was counted as gone.
+local function holds(p, process, gen)
+  return isAlive(p, process, nowMs()) and redis.call('HGET', ctl(p, 'gen'), process) == gen
+end
+
+local lapsed = { err = 'LAPSED the lease of this process has run out' }
+local taken = { err = 'TAKEN another process took this session over' }
+local other = { err = 'OTHERSTORE this is not the store that the process knew' }
+
+local function isStore(p, id) return redis.call('HGET', ctl(p, 'meta'), 'id') == id end
+
+local function removeProcess(p, process)
+  redis.call('ZREM', ctl(p, 'lease'), process)
+  redis.call('HDEL', ctl(p, 'gen'), process)
+  redis.call('HDEL', ctl(p, 'proc'), process)
+  redis.call('HDEL', ctl(p, 'seen'), process)
+  redis.call('HDEL', ctl(p, 'sent'), process)
+  redis.call('DEL', ctl(p, 'in:' .. process), ctl(p, 'agents:' .. process), ctl(p, 'adopted:' .. process))
+end
+
+local function settle(p, root, keepMs)
+  redis.call('HSET', graph(p, root, 'm'), 'settled', '1')
+  for _, name in ipairs({ 'm', 'n', 'x', 'k', 't', 'o', 'c', 'e', 'j' }) do
+    redis.call('PEXPIRE', graph(p, root, name), keepMs)
+  end
+  redis.call('SREM', ctl(p, 'roots'), root)
+end
+`;

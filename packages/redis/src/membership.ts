@@ -1,0 +1,141 @@
+// membership.ts: this process as one of those that share the store: its lease, what it learns when it renews it, and the word
+// on whether it may go on.
+
+import type { StoreChange } from '@offswitch/runtime';
+import type { Reply } from './connection/link.ts';
+import { textOf, type Wire } from './connection/wire.ts';
+import type { Hearing } from './hearing.ts';
+import { type Instant, Lease } from './lease.ts';
+import type { Settings } from './options.ts';
+
+export interface MembershipOptions {
+  readonly settings: Settings;
+  readonly wire: Wire;
+  readonly hearing: () => Hearing;
+  readonly process: string;
+  /** What others see of this process, as JSON. */
+  readonly info: () => string;
+  readonly tell: (change: StoreChange) => void;
+  readonly onTaken: (localRoots: readonly string[]) => void;
+  /** It is another store, or one that lost its data: its id, '' for none. */
+  readonly onOther: (id: string) => void;
+  /** Whether it may go on may have changed. */
+  readonly onChange: () => void;
+}
+
+export class Membership {
+  private readonly options: MembershipOptions;
+  private readonly lease: Lease;
+  private readonly told = new Set<string>();
+  private timer: unknown;
+  private endTimer: unknown;
+  private isClosed = false;
+  private isStarted = false;
+  /** Of this process's time in the store: another one after it was counted as gone. */
+  gen = '0';
+  storeId = '';
+
+  constructor(options: MembershipOptions) {
+    this.options = options;
+    this.lease = new Lease(options.settings.clock, options.settings.leaseMs);
+  }
+
+  get isOut(): boolean {
+    return this.lease.isOut;
+  }
+
+  instant(): Instant {
+    return this.lease.instant();
+  }
+
+  /** Joined by a request that was sent then, and told of everything there was. */
+  joined(sentAt: Instant, storeId: string, gen: string): void {
+    this.storeId = storeId;
+    this.gen = gen;
+    this.lease.extend(sentAt);
+    this.watchEnd();
+  }
+
+  start(): void {
+    this.isStarted = true;
+    this.wait();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.options.settings.clock.clearTimeout(this.timer);
+    this.options.settings.clock.clearTimeout(this.endTimer);
+  }
+
+  /** Never rejects. */
+  async renew(): Promise<void> {
+    if (!this.isStarted || this.isClosed || this.storeId === '') return;
+    const { settings, wire, hearing, process, info, onChange } = this.options;
+    const sentAt = this.lease.instant();
+    try {
+      const args = [process, info(), settings.leaseMs, this.storeId, this.gen, hearing().at];
+      await this.renewed(sentAt, (await wire.fn('renew', args)) as readonly Reply[]);
+    } catch (error) {
+      this.lastTrouble = textOf(error);
+    }
+    if (!this.isClosed) onChange();
+  }
+
+  /** Why the last renewal did not come about. */
+  lastTrouble: string | undefined;
+
+  private async renewed(sentAt: Instant, reply: readonly Reply[]): Promise<void> {
+    const [id, tail, gen, hadLapsed, taken, gone] = reply;
+    if (this.isClosed) return;
+    if (id !== this.storeId) {
+      this.options.onOther(String(id));
+      return;
+    }
+    this.lastTrouble = undefined;
+    if (hadLapsed === 1) this.gen = String(gen);
+    const lost = ((taken ?? []) as readonly string[]).filter((one) => !this.told.has(one));
+    if (lost.length > 0) {
+      for (const one of lost) this.told.add(one);
+      // Before it may go on: what was taken over is not this process's to continue.
+      this.options.onTaken(lost);
+      this.options.tell({ takenOver: lost });
+    }
+    this.tellOrphaned((gone ?? []) as readonly string[]);
+    // A lease is good only with every stop that there was when it was renewed.
+    const { settings, hearing } = this.options;
+    if (!(await hearing().reached(String(tail), settings.leaseMs)) || this.isClosed) return;
+    this.lease.extend(sentAt);
+    this.watchEnd();
+  }
+
+  private readonly orphans = new Set<string>();
+  private tellOrphaned(gone: readonly string[]): void {
+    const news = gone.filter((one) => !this.orphans.has(one));
+    this.orphans.clear();
+    for (const one of gone) this.orphans.add(one);
+    if (news.length > 0) this.options.tell({ isOrphaned: true });
+  }
+
+  private wait(): void {
+    const { clock, leaseMs } = this.options.settings;
+    this.timer = clock.setTimeout(() => {
+      void this.renew();
+      if (!this.isClosed) this.wait();
+    }, leaseMs / 3);
+    unref(this.timer);
+  }
+
+  /** People are told when it runs out, not when somebody asks. */
+  private watchEnd(): void {
+    const { clock } = this.options.settings;
+    clock.clearTimeout(this.endTimer);
+    this.endTimer = clock.setTimeout(() => {
+      if (!this.isClosed) this.options.onChange();
+    }, this.lease.leftMs + 1);
+    unref(this.endTimer);
+  }
+}
+
+function unref(timer: unknown): void {
+  if (typeof timer === 'object') (timer as { unref?: () => void } | null)?.unref?.();
+}

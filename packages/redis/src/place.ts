@@ -1,0 +1,20 @@
+// place.ts: where a store is, in words that hold no credentials.
+
+import { invalid, type RedisStoreOptions } from './options.ts';
+
+/** Throws `invalid_option` for a URL that is none; the message does not repeat it. */
+export function placeOf({ url, client }: Pick<RedisStoreOptions, 'url' | 'client'>, prefix: string): string {
+  if (url === undefined) {
+    const socket = (client as { readonly options?: { readonly socket?: { readonly host?: string; readonly port?: number } } })
+      .options?.socket;
+    return `redis ${socket?.host ?? 'localhost'}:${socket?.port ?? 6379} (${prefix})`;
+  }
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw invalid('url is no URL; it reads redis[s]://[[username][:password]@]host[:port][/db]');
+  }
+  if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') throw invalid('url begins with redis:// or rediss://');
+  return `redis ${parsed.hostname || 'localhost'}:${parsed.port || 6379}${parsed.pathname.length > 1 ? parsed.pathname : ''} (${prefix})`;
+}

@@ -1,0 +1,519 @@
+// redis-store.ts: state for processes on several machines: a Redis that they share.
+//
+// Stops are joined in one hash, and told through one stream that every process reads from the last id on. A process may act only
+// while it holds its lease and has taken in every stop that there was when it renewed it; so whoever cannot be reached refuses by itself.
+// docs/redis.md names every key, and what happens when Redis is lost.
+
+import { hostname } from 'node:os';
+import {
+  type ControlHandler,
+  type JournalRecord,
+  type KeptReading,
+  mintId,
+  parseStopKey,
+  type Receipt,
+  type Resolution,
+  RuntimeError,
+  type StateStore,
+  type StopDetails,
+  type StoreChange,
+  type StoredStop,
+  type StoreHealth,
+  type StoreOpening,
+} from '@offswitch/runtime';
+import { Anchor } from './anchor.ts';
+import { answerTo, ask } from './asking.ts';
+import { linksTo, type OpenLink, type Reply } from './connection/link.ts';
+import { textOf, Wire } from './connection/wire.ts';
+import { type Fields, Hearing, type Position } from './hearing.ts';
+import { pairs, readLeft } from './journals.ts';
+import { RedisLineage, refused } from './lineage.ts';
+import { Membership } from './membership.ts';
+import { invalid, type RedisStoreOptions, type Settings, settingsOf } from './options.ts';
+import { Outbox } from './outbox.ts';
+import { placeOf } from './place.ts';
+import { Receipts } from './receipts.ts';
+import { stateOf } from './registry.ts';
+import { checkServer } from './server-check.ts';
+import { KnownStops, type Mark, markOf, marksOf, missingIn, sideLetter, stopsOf } from './stops.ts';
+
+/** How often everything is read again and compared, although nothing seems to be missing. Milliseconds. */
+const compareMs = 30_000;
+/** What was told is told again to who begins to listen within this time of the opening. Milliseconds. */
+const earlyMs = 30_000;
+const askOthersMs = 2000;
+
+/** Throws `invalid_option` for options that cannot be meant. */
+export function redisStore(options: RedisStoreOptions): StateStore {
+  return new RedisStore(options);
+}
+
+class RedisStore implements StateStore {
+  readonly name = 'redis';
+  readonly location: string;
+  readonly processId: string = mintId('p');
+  readonly lineage: RedisLineage;
+  private readonly settings: Settings;
+  private readonly openLink: OpenLink;
+  private readonly control: Wire;
+  private readonly bulk: Wire;
+  private readonly hearing: Hearing;
+  private readonly membership: Membership;
+  private readonly outbox: Outbox;
+  private readonly receiptStore: Receipts;
+  private readonly anchor: Anchor | undefined;
+  private readonly known = new KnownStops();
+  private readonly words = new Map<string, Resolution>();
+  private readonly listeners = new Set<(change: StoreChange) => void>();
+  /** What was told, for whoever listens a little late; `undefined` once that time is over. */
+  private early: StoreChange[] | undefined = [];
+  private phase: 'new' | 'open' | 'closed' = 'new';
+  private closing: Promise<void> | undefined;
+  private handler: ControlHandler | undefined;
+  private keepAlive: NodeJS.Timeout | undefined;
+  private compareTimer: NodeJS.Timeout | undefined;
+  /** It is not the store that this process, or this machine, knew: held until a person has looked. */
+  private otherWhy: string | undefined;
+  private outboxWhy: string | undefined;
+  private memoryWhy: string | undefined;
+  private toldHealth = '{"state":"ok"}';
+  private anchored: string | undefined;
+  private joining: Promise<Reply[]> | undefined;
+
+  constructor(options: RedisStoreOptions) {
+    const settings = settingsOf(options);
+    const { prefix, timeoutMs } = settings;
+    this.settings = settings;
+    this.location = placeOf(options, prefix);
+    this.openLink = linksTo(options);
+    const wire = { open: this.openLink, timeoutMs, prefix, where: this.location };
+    this.control = new Wire({ ...wire, onUp: () => void this.isBack(), onDown: () => this.announce() });
+    this.bulk = new Wire({ ...wire, onUp: () => this.outbox.retry() });
+    this.hearing = new Hearing({
+      open: this.openLink,
+      timeoutMs,
+      stream: `${prefix}:{ctl}:ev`,
+      inbox: `${prefix}:{ctl}:in:${this.processId}`,
+      onEvents: (events) => this.heard(events),
+      onInbox: (fields) => this.heardAlone(fields),
+      readAll: () => this.compare(),
+      onPosition: (id) => void this.control.fn('seen', [this.processId, id]).catch(() => {}),
+    });
+    this.membership = new Membership({
+      settings,
+      wire: this.control,
+      hearing: () => this.hearing,
+      process: this.processId,
+      info: () => this.info(),
+      tell: (change) => this.tell(change),
+      onTaken: (localRoots) => this.lineage.lose(localRoots),
+      onOther: (id) => this.isOther(id),
+      onChange: () => {
+        this.outbox.retry();
+        this.announce();
+      },
+    });
+    this.outbox = new Outbox({
+      wire: this.bulk,
+      process: this.processId,
+      timeoutMs,
+      // One attempt to connect may be lost in a dead link; after the lease everything is held anyway.
+      flushWithinMs: settings.leaseMs,
+      maxBytes: settings.maxQueuedBytes,
+      retentionMs: settings.retentionMs,
+      gen: () => this.membership.gen,
+      onTrouble: (why) => {
+        this.outboxWhy = why;
+        this.announce();
+      },
+    });
+    this.receiptStore = new Receipts(this.bulk, prefix, this.processId);
+    this.anchor = settings.anchor === undefined ? undefined : new Anchor(settings.anchor, prefix);
+    this.lineage = new RedisLineage({
+      settings,
+      process: this.processId,
+      control: this.control,
+      bulk: this.bulk,
+      hearing: () => this.hearing,
+      membership: this.membership,
+      outbox: this.outbox,
+      mustBeOpen: () => this.mustBeOpen(),
+      whyCutOff: () => this.whyCutOff(),
+    });
+  }
+
+  get health(): StoreHealth {
+    const failed = this.whyCutOff() ?? this.outboxWhy;
+    if (failed !== undefined) return { state: 'failed', why: failed };
+    return this.memoryWhy === undefined ? { state: 'ok' } : { state: 'memory', why: this.memoryWhy };
+  }
+
+  async open(): Promise<StoreOpening> {
+    if (this.phase !== 'new') throw invalid('a store is opened once; make another');
+    this.phase = 'open';
+    await this.readAnchor();
+    try {
+      this.memoryWhy = await checkServer(this.control, this.location);
+      const reply = await this.join();
+      const opening = await this.openingIn(reply);
+      this.begin();
+      return opening;
+    } catch (error) {
+      if (RuntimeError.is(error) && error.code === 'invalid_option') {
+        await this.close();
+        throw error;
+      }
+      // Nothing is known of what runs and what is stopped, so nothing may: it is taken up when Redis answers.
+      this.begin();
+      return { stops: this.known.all(), resolutions: [], readings: [], claims: [], journals: [] };
+    }
+  }
+
+  async mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void> {
+    this.mustBeOpen();
+    if (!parseStopKey(key)) throw invalid(`${JSON.stringify(key)} is no stop's key; make it with formatStopKey`);
+    if (!Number.isSafeInteger(n) || n < 0) throw invalid(`a mark's n is a non-negative safe integer, not ${n}`);
+    const mark: Mark = { key, side, n, details };
+    // Known from here on, so that it is written again where Redis loses it.
+    this.known.learn([mark], false);
+    this.keepAnchor();
+    await this.write(mark).catch(refused);
+    this.known.learn([mark], true);
+  }
+
+  async stops(): Promise<readonly StoredStop[]> {
+    return stopsOf(marksOf(await this.control.call(['HGETALL', this.key('stops')]).catch(refused)));
+  }
+
+  append(root: string, record: JournalRecord): void {
+    if (this.phase !== 'open') this.mustBeOpen();
+    this.outbox.push({ fn: 'journal', root, localRoot: this.lineage.localRootOf(record.s), args: [JSON.stringify(record)] });
+  }
+
+  async flush(): Promise<void> {
+    this.mustBeOpen();
+    await this.outbox.flush();
+  }
+
+  claim(session: string, epoch: number): boolean {
+    return this.lineage.claim(session, epoch);
+  }
+
+  forget(root: string): void {
+    this.mustBeOpen();
+    this.outbox.push({ fn: 'forget', root, localRoot: this.lineage.localRootOf(root), args: [] });
+  }
+
+  async resolve(resolution: Resolution): Promise<boolean> {
+    this.mustBeOpen();
+    const field = wordKey(resolution);
+    const isFirst = (await this.control.fn('resolve', [field, JSON.stringify(resolution)]).catch(refused)) === 1;
+    if (isFirst) this.words.set(field, resolution);
+    return isFirst;
+  }
+
+  async writeReceipt(receipt: Receipt): Promise<void> {
+    this.mustBeOpen();
+    await this.receiptStore.write(receipt).catch(refused);
+  }
+
+  async receipts(): Promise<readonly Receipt[]> {
+    return this.receiptStore.all().catch(refused);
+  }
+
+  async keepReadings(readings: readonly KeptReading[]): Promise<void> {
+    this.mustBeOpen();
+    await this.bulk.call(['SET', this.key('readings'), JSON.stringify(readings)]).catch(refused);
+  }
+
+  async writeDocument(name: 'switches', value: unknown): Promise<void> {
+    this.mustBeOpen();
+    await this.bulk.call(['SET', this.key(`document:${name}`), JSON.stringify(value)]).catch(refused);
+  }
+
+  async readDocument(name: 'switches'): Promise<unknown> {
+    const text = await this.bulk.call(['GET', this.key(`document:${name}`)]).catch(refused);
+    return text === null ? undefined : JSON.parse(String(text));
+  }
+
+  watch(listener: (change: StoreChange) => void): () => void {
+    this.mustBeOpen();
+    const own = (change: StoreChange): void => listener(change);
+    this.listeners.add(own);
+    for (const change of this.early ?? []) queueMicrotask(() => this.listeners.has(own) && tellOne(own, change));
+    return () => void this.listeners.delete(own);
+  }
+
+  async serve(handler: ControlHandler, options: { readonly keepsAlive?: boolean } = {}): Promise<string> {
+    this.mustBeOpen();
+    this.handler = handler;
+    if (options.keepsAlive ?? true) this.keepAlive ??= setInterval(() => {}, 2_147_483_647);
+    await this.membership.renew();
+    return `${this.location} ${this.processId}`;
+  }
+
+  async askOthers(method: string, params: Readonly<Record<string, unknown>>): ReturnType<NonNullable<StateStore['askOthers']>> {
+    this.mustBeOpen();
+    const options = { timeoutMs: askOthersMs, except: this.processId };
+    const { prefix } = this.settings;
+    const answers = await ask({ wire: this.control, open: this.openLink, prefix, method, params, options }).catch(refused);
+    return answers.map((one) =>
+      'error' in one
+        ? { process: one.process, error: `[${one.error.code}] ${one.error.message}` }
+        : { process: one.process, result: one.result },
+    );
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeOnce();
+    return this.closing;
+  }
+
+  private async closeOnce(): Promise<void> {
+    this.phase = 'closed';
+    this.listeners.clear();
+    clearInterval(this.keepAlive);
+    clearInterval(this.compareTimer);
+    // The lease first of all is kept until everything is written: what is written after it would be refused.
+    await this.outbox.close();
+    this.membership.close();
+    this.hearing.close();
+    if (this.membership.storeId !== '' && this.control.trouble === undefined)
+      await this.control.fn('leave', [this.processId]).catch(() => {});
+    this.control.close();
+    this.bulk.close();
+    await this.anchor?.settle();
+  }
+
+  private isBegun = false;
+  private begin(): void {
+    const { membership, hearing } = this;
+    this.isBegun = true;
+    membership.start();
+    hearing.start(this.from);
+    this.compareTimer = setInterval(() => void this.compare().catch(() => {}), compareMs);
+    this.compareTimer.unref();
+    setTimeout(() => {
+      this.early = undefined;
+    }, earlyMs).unref();
+    this.toldHealth = JSON.stringify(this.health);
+  }
+
+  private from: Position | undefined;
+
+  private async readAnchor(): Promise<void> {
+    try {
+      const found = await this.anchor?.read();
+      if (!found) return;
+      this.anchored = found.id;
+      this.known.learn(found.marks, false);
+    } catch (error) {
+      this.otherWhy = `${this.anchor!.path} cannot be read (${textOf(error)}), so it is not known which Redis this machine trusted: remove it and restart`;
+    }
+  }
+
+  /** Joins the store, or finds that it is another one than the one that was known. One at a time. */
+  private join(): Promise<Reply[]> {
+    this.joining ??= this.joinOnce().finally(() => {
+      this.joining = undefined;
+    });
+    return this.joining;
+  }
+
+  private async joinOnce(): Promise<Reply[]> {
+    const sentAt = this.membership.instant();
+    const known = this.otherWhy === undefined ? (this.anchored ?? '') : 'unknown';
+    const args = [this.processId, this.info(), this.settings.leaseMs, known, mintId('r')];
+    const reply = (await this.control.fn('join', args)) as Reply[];
+    const [id, tail, seq, , , gen] = reply;
+    this.from = { id: String(tail), seq: Number(seq) };
+    if (gen === '') this.isOther(String(id));
+    else this.membership.joined(sentAt, String(id), String(gen));
+    return reply;
+  }
+
+  private async openingIn(reply: Reply[]): Promise<StoreOpening> {
+    const before = this.known.snapshot();
+    const marks = marksOf(reply[3]!);
+    this.known.learn(marks, true);
+    this.writeMissing(missingIn(before, marks));
+    this.keepAnchor();
+    const resolutions = this.newWords(reply[4]!);
+    const kept = await this.bulk.call(['GET', this.key('readings')]);
+    const readings = kept === null ? [] : (JSON.parse(String(kept)) as KeptReading[]);
+    const { journals, claims } = await this.leftBehind();
+    return { stops: this.known.all(), resolutions, readings, claims, journals };
+  }
+
+  /** Journals of graphs of which something is nobody's: what living processes run is in their own hands. */
+  private async leftBehind() {
+    const living = new Set((await this.lineage.processes()).filter((one) => one.isAlive).map((one) => one.id));
+    const roots = (await this.bulk.call(['SMEMBERS', this.key('roots')])) as readonly string[];
+    const left: string[] = [];
+    for (let i = 0; i < roots.length; i += 500)
+      left.push(...((await this.bulk.fn('orphaned', roots.slice(i, i + 500))) as readonly string[]));
+    try {
+      return await readLeft(this.bulk, this.settings.prefix, left, (process) => living.has(process));
+    } catch (error) {
+      if (RuntimeError.is(error)) throw error;
+      this.otherWhy ??= textOf(error);
+      return { journals: [], claims: [] };
+    }
+  }
+
+  /** Connected again: what is missing on either side is made good. */
+  private async isBack(): Promise<void> {
+    if (this.phase !== 'open' || !this.isBegun) return;
+    try {
+      // Where Redis did not answer when the store was opened.
+      if (this.membership.storeId === '' && this.otherWhy === undefined && this.from === undefined) {
+        this.memoryWhy = await checkServer(this.control, this.location);
+        await this.join();
+      }
+      await this.membership.renew();
+      await this.compare();
+      this.outbox.retry();
+    } catch (error) {
+      this.membership.lastTrouble = textOf(error);
+    }
+    this.announce();
+  }
+
+  /** Reads everything, tells what is new of it, and writes what is missing there. */
+  private async compare(): Promise<Position> {
+    const before = this.known.snapshot();
+    const [id, tail, seq, stops, words] = (await this.control.fn('sync')) as Reply[];
+    if (this.membership.storeId !== '' && id !== this.membership.storeId) this.noteOther(String(id));
+    const marks = marksOf(stops!);
+    const news = this.known.learn(marks, true);
+    const resolutions = this.newWords(words!);
+    const missing = missingIn(before, marks);
+    const lost = missing.filter((one) => one.isLost);
+    if (news.length > 0 || resolutions.length > 0 || lost.length > 0)
+      this.tell({
+        ...(news.length > 0 ? { stops: news } : {}),
+        ...(lost.length > 0 ? { lost: stopsOf(lost) } : {}),
+        ...(resolutions.length > 0 ? { resolutions } : {}),
+      });
+    this.writeMissing(missing);
+    if (news.length > 0) this.keepAnchor();
+    return { id: String(tail), seq: Number(seq) };
+  }
+
+  private writeMissing(missing: readonly Mark[]): void {
+    for (const mark of missing)
+      this.write(mark)
+        .then(() => this.known.learn([mark], true))
+        .catch(() => {});
+  }
+
+  private write({ key, side, n, details }: Mark): Promise<Reply> {
+    return this.control.fn('mark', [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null)]);
+  }
+
+  private heard(events: readonly Fields[]): void {
+    const marks: Mark[] = [];
+    const resolutions: Resolution[] = [];
+    for (const fields of events) {
+      const text = fields.get('d') ?? '';
+      if (fields.get('t') === 'stop') {
+        const mark = markOf(fields.get('k') ?? '', fields.get('s'), fields.get('n') ?? '', text);
+        if (mark) marks.push(mark);
+      } else if (fields.get('t') === 'word') resolutions.push(...this.newWords(['', text]));
+    }
+    const stops = this.known.learn(marks, true);
+    if (stops.length > 0) this.keepAnchor();
+    if (stops.length > 0 || resolutions.length > 0)
+      this.tell({ ...(stops.length > 0 ? { stops } : {}), ...(resolutions.length > 0 ? { resolutions } : {}) });
+  }
+
+  private heardAlone(fields: Fields): void {
+    if (fields.get('t') === 'ask' && this.handler) {
+      void answerTo(this.control, fields, this.handler, { process: this.processId, pid: process.pid });
+    } else if (fields.get('t') === 'child') {
+      const { parent, call, child, state } = JSON.parse(fields.get('d') ?? '{}') as Readonly<Record<string, string>>;
+      this.tell({ children: [{ parent: parent!, call: call!, child: child!, state: stateOf(state!) }] });
+    }
+  }
+
+  /** Words that are new here, and not our own. */
+  private newWords(reply: Reply): Resolution[] {
+    const found: Resolution[] = [];
+    for (const [, text] of pairs(reply)) {
+      const word = JSON.parse(text) as Resolution;
+      if (this.words.has(wordKey(word))) continue;
+      this.words.set(wordKey(word), word);
+      found.push(word);
+    }
+    return found;
+  }
+
+  private isOther(id: string): void {
+    this.noteOther(id);
+    // The stops that are known here are wanted there all the same.
+    this.compare()
+      .then((position) => this.hearing.reread(position))
+      .catch(() => {});
+  }
+
+  private noteOther(id: string): void {
+    const what = id === '' ? 'has lost its data' : 'is not the store that was known here';
+    const wayOut = this.anchor ? `remove ${this.anchor.path} and restart` : 'restart';
+    this.otherWhy ??= `${this.location} ${what}; everything is held. If it is the one you mean, ${wayOut}`;
+    this.announce();
+  }
+
+  private whyCutOff(): string | undefined {
+    if (this.otherWhy !== undefined) return this.otherWhy;
+    if (!this.membership.isOut) return undefined;
+    const why = this.control.trouble ?? this.membership.lastTrouble;
+    return `${this.location} was not heard from for ${this.settings.leaseMs} ms${why === undefined ? '' : ` (${why})`}; everything is held until it is`;
+  }
+
+  private keepAnchor(): void {
+    if (this.otherWhy === undefined && this.membership.storeId !== '')
+      this.anchor?.write(this.membership.storeId, this.known.all());
+  }
+
+  private info(): string {
+    return JSON.stringify({ name: `${hostname()} pid ${process.pid}`, pid: process.pid, serves: this.handler !== undefined });
+  }
+
+  private announce(): void {
+    const { health } = this;
+    const now = JSON.stringify(health);
+    if (now === this.toldHealth || this.phase !== 'open') return;
+    this.toldHealth = now;
+    this.tell({ health });
+  }
+
+  private tell(change: StoreChange): void {
+    if (this.phase !== 'open') return;
+    if (this.early && this.early.length < 10_000) this.early.push(change);
+    for (const listener of this.listeners) tellOne(listener, change);
+  }
+
+  private key(name: string): string {
+    return `${this.settings.prefix}:{ctl}:${name}`;
+  }
+
+  private mustBeOpen(): void {
+    if (this.phase === 'open') return;
+    throw this.phase === 'closed'
+      ? new RuntimeError('closed', `the store in ${this.location} was closed`)
+      : invalid('open the store first');
+  }
+}
+
+function wordKey({ session, call }: Resolution): string {
+  return JSON.stringify([session, call]);
+}
+
+/** One listener's fault keeps no other from hearing of a stop (I13). */
+function tellOne(listener: (change: StoreChange) => void, change: StoreChange): void {
+  try {
+    listener(change);
+  } catch (error) {
+    process.emitWarning(`a listener of the store in Redis threw: ${String(error)}`);
+  }
+}

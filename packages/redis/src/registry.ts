@@ -1,0 +1,106 @@
+// registry.ts: sessions as they are kept in Redis, packed there and unpacked here (lua/registry.ts says how).
+
+import type { RegisteredSession, RegisteredState, Registration } from '@offswitch/runtime';
+import type { Reply } from './connection/link.ts';
+import { invalid } from './options.ts';
+
+const letters = { running: 'r', resting: 'z', completed: 'c', terminated: 't', failed: 'f' } as const;
+const states: Readonly<Record<string, RegisteredState>> = {
+  r: 'running',
+  z: 'resting',
+  c: 'completed',
+  t: 'terminated',
+  f: 'failed',
+};
+
+export function letterOf(state: RegisteredState): string {
+  return letters[state];
+}
+
+export function stateOf(letter: string): RegisteredState {
+  return states[letter] ?? 'running';
+}
+
+export function isSettled(state: RegisteredState): boolean {
+  return state === 'completed' || state === 'terminated' || state === 'failed';
+}
+
+/** What many sessions of a graph have in common. */
+export function wordsOf({ agent, workflow, user, conversation }: Registration): string {
+  return JSON.stringify([agent, workflow, user ?? null, conversation ?? null]);
+}
+
+/** Throws `invalid_option` for what cannot be kept as it is. */
+export function checkRegistration({ session, path, call }: Registration): void {
+  if (path.at(-1) !== session) throw invalid('a path ends with the session itself');
+  if (path.length > 1000) throw invalid('a path is at most 1,000 sessions long');
+  for (const id of path)
+    if (id === '' || id.includes('\n')) throw invalid(`${JSON.stringify(id)} is no session id: empty, or of several lines`);
+  if (call === '') throw invalid('a call has a key');
+}
+
+function session(
+  id: string,
+  path: readonly string[],
+  letter: string,
+  localRoot: string,
+  words: string,
+  process: string,
+  call: string,
+): RegisteredSession {
+  const [agent, workflow, user, conversation] = JSON.parse(words) as [string, string, string | null, string | null];
+  return {
+    session: id,
+    path,
+    agent,
+    workflow,
+    ...(user === null ? {} : { user }),
+    ...(conversation === null ? {} : { conversation }),
+    ...(call === '' ? {} : { call }),
+    isLocalRoot: localRoot === id,
+    process,
+    state: stateOf(letter),
+  };
+}
+
+/** `undefined` for an empty answer: nobody knows it. */
+export function describedIn(reply: Reply | undefined): RegisteredSession | undefined {
+  const [id, letter, localRoot, words, process, call, path] = (reply ?? []) as readonly [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    readonly string[],
+  ];
+  return id === undefined ? undefined : session(id, path, letter, localRoot, words, process, call);
+}
+
+type Kind = readonly [kind: string, localRoot: string, words: string, process: string];
+
+/** One page, in which parents come before their children. */
+export function pageIn(reply: Reply, limit: number): { readonly sessions: readonly RegisteredSession[]; readonly next?: string } {
+  const [firstPath, members, values, kinds] = reply as unknown as readonly [
+    readonly string[] | undefined,
+    readonly string[],
+    readonly (string | null)[],
+    readonly Kind[],
+  ];
+  if (firstPath === undefined) return { sessions: [] };
+  const kindOf = new Map(kinds.map((one) => [one[0], one]));
+  const paths = new Map<string, readonly string[]>();
+  for (let i = 0; i < firstPath.length; i++) paths.set(firstPath[i]!, firstPath.slice(0, i + 1));
+  const sessions: RegisteredSession[] = [];
+  for (let i = 0; i < Math.min(limit, members.length); i++) {
+    const id = members[i]!.slice(members[i]!.indexOf(' ') + 1);
+    const [, kind, letter, parent, ...call] = (values[i] ?? '').split('\n');
+    // Found in between by somebody who cleared the graph away.
+    if (kind === undefined || parent === undefined) continue;
+    const path = paths.get(id) ?? [...(paths.get(parent) ?? []), id];
+    paths.set(id, path);
+    const of = kindOf.get(kind);
+    if (of) sessions.push(session(id, path, letter!, of[1], of[2], of[3], call.join('\n')));
+  }
+  return { sessions, ...(members.length > limit ? { next: members[limit - 1]! } : {}) };
+}

@@ -1,0 +1,47 @@
+// readme.process.test.ts: the program of the README, over a real Redis.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { redisStore, requestRedisControl } from '@offswitch/redis';
+import { type LocalRedis, startLocalRedis } from '@offswitch/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeRedis } from './real-redis.ts';
+
+describeRedis('the program of the README', () => {
+  let server: LocalRedis;
+  const folder = mkdtempSync(join(tmpdir(), 'offswitch-redis-readme-'));
+  beforeAll(async () => {
+    server = await startLocalRedis();
+  });
+  afterAll(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('makes a stop in one process, and every other has heard of it when it is confirmed (I1)', async () => {
+    const { url } = server;
+    const anchor = join(folder, 'redis.json');
+    const heard: string[] = [];
+    // #region share
+    // On each machine. `store` is what createRuntime({ store }) and openGate({ store }) take.
+    const here = redisStore({ url, anchor });
+    await here.open();
+    const there = redisStore({ url, anchor });
+    await there.open();
+    there.watch((change) => heard.push(...(change.stops ?? []).map((stop) => stop.key)));
+
+    // What the runtime does with a stop: durable, then refused by every live process.
+    const key = 'act.operator.pause.global.-.o-1';
+    await here.mark(key, 'engaged', 0, { reason: 'runaway drafts', by: 'ada', at: Date.now() });
+    const { confirmed, unconfirmed } = await here.lineage!.confirm(key, 0);
+    // #endregion
+    expect({ confirmed, unconfirmed, heard }).toEqual({ confirmed: [there.processId], unconfirmed: [], heard: [key] });
+    await here.serve!(async (method) => ({ method }), { keepsAlive: false });
+    expect(await requestRedisControl({ url }, 'status')).toMatchObject([
+      { process: here.processId, result: { method: 'status' } },
+    ]);
+    await here.close();
+    await there.close();
+  });
+});
