@@ -1,6 +1,6 @@
 // journals.ts: reads back what was written of graphs: by whom, in which order, and which of it belongs to which local root.
 
-import { type JournalRecord, type StoreOpening, subjectKey } from '@offswitch/runtime';
+import { type JournalRecord, type SettledRecord, type StoreOpening, subjectKey } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 
@@ -18,15 +18,14 @@ export interface Left {
 }
 
 /**
- * What was written of these graphs. `isOurs`: only sessions whose nearest local root it says so of; absent: all. A record that cannot
+ * What was written of these graphs by sessions whose nearest local root `isOurs`. Whoever wrote it is gone, or was counted as gone. A record that cannot
  * be read as one makes the whole unreadable, with words that name the key.
  */
 export async function readLeft(
   wire: Wire,
   prefix: string,
   roots: readonly string[],
-  isAlive: (process: string) => boolean,
-  isOurs?: (localRoot: string, root: string) => boolean,
+  isOurs: (localRoot: string, root: string) => boolean,
 ): Promise<Left> {
   const journals = new Map<string, { process: string; alive: boolean; records: JournalRecord[] }>();
   const claims: { session: string; epoch: number; alive: boolean }[] = [];
@@ -38,18 +37,18 @@ export async function readLeft(
       const nearest = new Map<string, string>();
       for (const { record } of entries)
         if (record.t === 'session') nearest.set(record.s, record.path.findLast((id) => owners.has(id)) ?? record.root);
-      const isWanted = (session: string): boolean => isOurs?.(nearest.get(session) ?? root, root) ?? true;
+      const isWanted = (session: string): boolean => isOurs(nearest.get(session) ?? root, root);
       for (const { process, record } of entries) {
         if (!isWanted(record.s)) continue;
         localRoots.set(record.s, nearest.get(record.s) ?? root);
-        const journal = journals.get(process) ?? { process, alive: isAlive(process), records: [] };
+        const journal = journals.get(process) ?? { process, alive: false, records: [] };
         journals.set(process, journal);
         journal.records.push(record);
       }
-      for (const [session, { epoch, process }] of claimed) {
+      for (const [session, { epoch }] of claimed) {
         if (!isWanted(session)) continue;
         epochs.set(session, epoch);
-        claims.push({ session: subjectKey(session), epoch, alive: isAlive(process) });
+        claims.push({ session: subjectKey(session), epoch, alive: false });
       }
     }
   }
@@ -95,6 +94,25 @@ function claimIn(value: string): { readonly epoch: number; readonly process: str
   const [epoch, process = ''] = value.split(' ');
   return { epoch: Number(epoch), process };
 }
+
+/** How a session ended, read from the end of its graph's journal. */
+export async function readSettled(wire: Wire, prefix: string, session: string, root: string): Promise<SettledRecord | undefined> {
+  const key = `${prefix}:{${root}}:j`;
+  for (let to = '+'; ; ) {
+    const found = (await wire.call(['XREVRANGE', key, to, '-', 'COUNT', String(page)])) as readonly Entry[];
+    for (const [id, flat] of found) {
+      const text = flat[flat.indexOf('d') + 1] ?? '';
+      // Most are of other sessions; only what may be meant is taken apart.
+      if (!text.includes('"settled"')) continue;
+      const record = recordIn(text, key, id);
+      if (record.t === 'settled' && record.s === session) return record;
+    }
+    if (found.length < page) return undefined;
+    to = `(${found.at(-1)![0]}`;
+  }
+}
+
+type Entry = readonly [id: string, fields: readonly string[]];
 
 export function pairs(reply: Reply): [string, string][] {
   const flat = Array.isArray(reply) ? (reply as readonly Reply[]) : [];

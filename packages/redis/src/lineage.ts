@@ -9,13 +9,14 @@ import {
   type RegisteredState,
   type Registration,
   RuntimeError,
+  type SettledRecord,
   type StoreProcess,
 } from '@offswitch/runtime';
 import { confirm, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import type { Hearing } from './hearing.ts';
-import { readLeft } from './journals.ts';
+import { readLeft, readSettled } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
 import type { Outbox } from './outbox.ts';
@@ -49,6 +50,9 @@ export class RedisLineage implements LineageStore {
   constructor(options: LineageOptions) {
     this.options = options;
   }
+
+  /** Who may carry or take over is known from here alone: nobody else sees this process's memory or disk. */
+  readonly registersAll = true;
 
   isCutOff(): boolean {
     return this.options.whyCutOff() !== undefined;
@@ -109,6 +113,12 @@ export class RedisLineage implements LineageStore {
     return describedIn(await this.options.bulk.fn('find', [root, session]).catch(refused));
   }
 
+  async ended(session: string, root: string): Promise<SettledRecord | undefined> {
+    const found = await this.find(session, root);
+    if (found && !isSettled(found.state)) return undefined;
+    return readSettled(this.options.bulk, this.options.settings.prefix, session, root).catch(refused);
+  }
+
   async subtree(
     session: string,
     root: string,
@@ -124,6 +134,11 @@ export class RedisLineage implements LineageStore {
   async processes(): Promise<readonly StoreProcess[]> {
     this.options.mustBeOpen();
     return processesIn(await this.options.control.fn('list').catch(refused));
+  }
+
+  async living(): Promise<{ isAlive(process: string): boolean }> {
+    const living = new Set((await this.processes()).filter((one) => one.isAlive).map((one) => one.id));
+    return { isAlive: (process) => living.has(process) };
   }
 
   async confirm(key: string, engaged: number): Promise<Confirmation> {
@@ -150,13 +165,7 @@ export class RedisLineage implements LineageStore {
       if (given.length === 0 || agents.length === 0) return { journals: [...journals.values()], claims };
       const localRoots = new Map(given.map((one) => [one.slice(one.indexOf('\n') + 1), one.slice(0, one.indexOf('\n'))]));
       const roots = [...new Set(localRoots.values())];
-      const left = await readLeft(
-        bulk,
-        settings.prefix,
-        roots,
-        () => false,
-        (localRoot, root) => localRoots.get(localRoot) === root,
-      );
+      const left = await readLeft(bulk, settings.prefix, roots, (localRoot, root) => localRoots.get(localRoot) === root);
       for (const [localRoot, root] of localRoots) {
         this.mine.set(localRoot, localRoot);
         if (root !== localRoot) this.roots.set(localRoot, root);

@@ -1,6 +1,6 @@
 // receipts.ts: the record of each stop: one hash per receipt, in it one part per process, and joined when they are read.
 
-import type { Receipt, ReceiptSession } from '@offswitch/runtime';
+import { joinReceipts, type Receipt, type ReceiptPart } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { pairs } from './journals.ts';
@@ -21,7 +21,7 @@ export class Receipts {
   }
 
   /** One after another for each receipt, so that the last writing stands. */
-  write(receipt: Receipt): Promise<void> {
+  write(receipt: ReceiptPart): Promise<void> {
     const text = JSON.stringify(receipt);
     const before = this.writing.get(receipt.id) ?? Promise.resolve();
     const done = before.catch(() => {}).then(() => this.writeNow(receipt, text));
@@ -34,13 +34,13 @@ export class Receipts {
   }
 
   /** Newest first. One that cannot be read is left out. */
-  async all(): Promise<readonly Receipt[]> {
+  async all(isAlive: (process: string) => boolean): Promise<readonly Receipt[]> {
     const ids = (await this.wire.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
     const found: Receipt[] = [];
     for (let i = 0; i < ids.length; i += 50) {
       const some = await Promise.all(ids.slice(i, i + 50).map((id) => this.wire.call(['HGETALL', this.key(id)], 30_000)));
       for (const parts of some) {
-        const joined = joinParts(partsIn(parts));
+        const joined = joinReceipts(partsIn(parts), isAlive);
         if (joined) found.push(joined);
       }
     }
@@ -72,39 +72,19 @@ export class Receipts {
   }
 }
 
-function partsIn(reply: Reply): Receipt[] {
+function partsIn(reply: Reply): ReceiptPart[] {
   return pairs(reply).flatMap(([, text]) => {
     try {
-      const value = JSON.parse(text) as Partial<Receipt> | null;
-      return typeof value?.id === 'string' && Array.isArray(value.sessions) && typeof value.stop?.since === 'number'
-        ? [value as Receipt]
+      const value = JSON.parse(text) as Partial<ReceiptPart> | null;
+      return typeof value?.id === 'string' &&
+        typeof value.process === 'string' &&
+        Array.isArray(value.others) &&
+        Array.isArray(value.sessions) &&
+        typeof value.stop?.since === 'number'
+        ? [value as ReceiptPart]
         : [];
     } catch {
       return [];
     }
   });
-}
-
-/** A stage is reached when it is in every part; a session is as the part says that knows most of it. */
-function joinParts(parts: readonly Receipt[]): Receipt | undefined {
-  const [first, ...rest] = parts;
-  if (!first || rest.length === 0) return first;
-  const sessions = new Map<string, ReceiptSession>();
-  for (const one of parts.flatMap((part) => part.sessions)) {
-    const had = sessions.get(one.session);
-    if (!had || had.state === 'unconfirmed') sessions.set(one.session, one);
-  }
-  const stages: Record<string, number> = {};
-  for (const [stage, at] of Object.entries(first.stages)) {
-    const all = parts.map((part) => part.stages[stage as keyof Receipt['stages']]);
-    if (all.every((one) => one !== undefined)) stages[stage] = Math.max(at, ...all);
-  }
-  const released = parts.flatMap((part) => part.released ?? []);
-  return {
-    ...first,
-    stages,
-    sessions: [...sessions.values()],
-    residue: [...new Set(parts.flatMap((part) => part.residue))],
-    ...(released.length > 0 ? { released: Math.max(...released) } : {}),
-  };
 }

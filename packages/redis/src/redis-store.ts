@@ -7,11 +7,13 @@
 import { hostname } from 'node:os';
 import {
   type ControlHandler,
+  type GrantStore,
   type JournalRecord,
   type KeptReading,
   mintId,
   parseStopKey,
   type Receipt,
+  type ReceiptPart,
   type Resolution,
   RuntimeError,
   type StateStore,
@@ -22,11 +24,12 @@ import {
   type StoreOpening,
 } from '@offswitch/runtime';
 import { Anchor } from './anchor.ts';
-import { answerTo, ask } from './asking.ts';
-import { linksTo, type OpenLink, type Reply } from './connection/link.ts';
+import { answerTo } from './asking.ts';
+import { linksTo, type Reply } from './connection/link.ts';
 import { textOf, Wire } from './connection/wire.ts';
+import { RedisGrants } from './grants.ts';
 import { type Fields, Hearing, type Position } from './hearing.ts';
-import { pairs, readLeft } from './journals.ts';
+import { pairs } from './journals.ts';
 import { RedisLineage, refused } from './lineage.ts';
 import { Membership } from './membership.ts';
 import { invalid, type RedisStoreOptions, type Settings, settingsOf } from './options.ts';
@@ -41,7 +44,6 @@ import { KnownStops, type Mark, markOf, marksOf, missingIn, sideLetter, stopsOf 
 const compareMs = 30_000;
 /** What was told is told again to who begins to listen within this time of the opening. Milliseconds. */
 const earlyMs = 30_000;
-const askOthersMs = 2000;
 
 /** Throws `invalid_option` for options that cannot be meant. */
 export function redisStore(options: RedisStoreOptions): StateStore {
@@ -53,8 +55,8 @@ class RedisStore implements StateStore {
   readonly location: string;
   readonly processId: string = mintId('p');
   readonly lineage: RedisLineage;
+  readonly grants: GrantStore;
   private readonly settings: Settings;
-  private readonly openLink: OpenLink;
   private readonly control: Wire;
   private readonly bulk: Wire;
   private readonly hearing: Hearing;
@@ -85,12 +87,12 @@ class RedisStore implements StateStore {
     const { prefix, timeoutMs } = settings;
     this.settings = settings;
     this.location = placeOf(options, prefix);
-    this.openLink = linksTo(options);
-    const wire = { open: this.openLink, timeoutMs, prefix, where: this.location };
+    const open = linksTo(options);
+    const wire = { open, timeoutMs, prefix, where: this.location };
     this.control = new Wire({ ...wire, onUp: () => void this.isBack(), onDown: () => this.announce() });
     this.bulk = new Wire({ ...wire, onUp: () => this.outbox.retry() });
     this.hearing = new Hearing({
-      open: this.openLink,
+      open,
       timeoutMs,
       stream: `${prefix}:{ctl}:ev`,
       inbox: `${prefix}:{ctl}:in:${this.processId}`,
@@ -128,6 +130,13 @@ class RedisStore implements StateStore {
       },
     });
     this.receiptStore = new Receipts(this.bulk, prefix, this.processId);
+    this.grants = new RedisGrants({
+      wire: this.bulk,
+      prefix,
+      process: this.processId,
+      mustBeOpen: () => this.mustBeOpen(),
+      living: () => this.lineage.living(),
+    });
     this.anchor = settings.anchor === undefined ? undefined : new Anchor(settings.anchor, prefix);
     this.lineage = new RedisLineage({
       settings,
@@ -212,13 +221,13 @@ class RedisStore implements StateStore {
     return isFirst;
   }
 
-  async writeReceipt(receipt: Receipt): Promise<void> {
+  async writeReceipt(receipt: ReceiptPart): Promise<void> {
     this.mustBeOpen();
     await this.receiptStore.write(receipt).catch(refused);
   }
 
   async receipts(): Promise<readonly Receipt[]> {
-    return this.receiptStore.all().catch(refused);
+    return this.receiptStore.all((await this.lineage.living()).isAlive).catch(refused);
   }
 
   async keepReadings(readings: readonly KeptReading[]): Promise<void> {
@@ -250,18 +259,6 @@ class RedisStore implements StateStore {
     if (options.keepsAlive ?? true) this.keepAlive ??= setInterval(() => {}, 2_147_483_647);
     await this.membership.renew();
     return `${this.location} ${this.processId}`;
-  }
-
-  async askOthers(method: string, params: Readonly<Record<string, unknown>>): ReturnType<NonNullable<StateStore['askOthers']>> {
-    this.mustBeOpen();
-    const options = { timeoutMs: askOthersMs, except: this.processId };
-    const { prefix } = this.settings;
-    const answers = await ask({ wire: this.control, open: this.openLink, prefix, method, params, options }).catch(refused);
-    return answers.map((one) =>
-      'error' in one
-        ? { process: one.process, error: `[${one.error.code}] ${one.error.message}` }
-        : { process: one.process, result: one.result },
-    );
   }
 
   close(): Promise<void> {
@@ -341,24 +338,8 @@ class RedisStore implements StateStore {
     const resolutions = this.newWords(reply[4]!);
     const kept = await this.bulk.call(['GET', this.key('readings')]);
     const readings = kept === null ? [] : (JSON.parse(String(kept)) as KeptReading[]);
-    const { journals, claims } = await this.leftBehind();
-    return { stops: this.known.all(), resolutions, readings, claims, journals };
-  }
-
-  /** Journals of graphs of which something is nobody's: what living processes run is in their own hands. */
-  private async leftBehind() {
-    const living = new Set((await this.lineage.processes()).filter((one) => one.isAlive).map((one) => one.id));
-    const roots = (await this.bulk.call(['SMEMBERS', this.key('roots')])) as readonly string[];
-    const left: string[] = [];
-    for (let i = 0; i < roots.length; i += 500)
-      left.push(...((await this.bulk.fn('orphaned', roots.slice(i, i + 500))) as readonly string[]));
-    try {
-      return await readLeft(this.bulk, this.settings.prefix, left, (process) => living.has(process));
-    } catch (error) {
-      if (RuntimeError.is(error)) throw error;
-      this.otherWhy ??= textOf(error);
-      return { journals: [], claims: [] };
-    }
+    // What processes that are gone left is not ours before it was adopted, and is read then.
+    return { stops: this.known.all(), resolutions, readings, claims: [], journals: [] };
   }
 
   /** Connected again: what is missing on either side is made good. */

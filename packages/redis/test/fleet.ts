@@ -10,7 +10,7 @@ import { type FaultProxy, type LineageHarness, type LocalRedis, openFaultProxy, 
 let prefixes = 0;
 
 /** Short enough for a test to wait for, long enough for a busy machine. */
-export const leaseMs = 1500;
+export const leaseMs = 3000;
 
 export interface Fleet extends LineageHarness, StoreHarness {
   readonly prefix: string;

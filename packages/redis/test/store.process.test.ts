@@ -1,6 +1,12 @@
 // store.process.test.ts: both contracts, over a real Redis.
 
-import { describeLineageStore, describeStateStore, type LocalRedis, startLocalRedis } from '@offswitch/testing';
+import {
+  describeGrantStore,
+  describeLineageStore,
+  describeStateStore,
+  type LocalRedis,
+  startLocalRedis,
+} from '@offswitch/testing';
 import { afterAll, beforeAll } from 'vitest';
 import { fleet } from './fleet.ts';
 import { describeRedis } from './real-redis.ts';
@@ -12,6 +18,7 @@ describeRedis('a store in Redis', () => {
   });
   afterAll(() => server.close());
 
-  describeStateStore('redis', () => fleet(server));
+  describeStateStore('redis', () => fleet(server, { leaseMs: 20_000 }));
+  describeGrantStore('redis', () => fleet(server, { leaseMs: 20_000 }));
   describeLineageStore('redis', () => fleet(server));
 });

@@ -46,6 +46,7 @@ export type {
   RegisteredSession,
   RegisteredState,
   Registration,
+  SettledRecord,
   StoreProcess,
 } from './lineage-store.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';

@@ -8,8 +8,22 @@ import { shared } from './shared.ts';
 import { stops } from './stops.ts';
 
 /** Those that must work while the server is out of memory too: a stop is not refused for want of room. */
-const always = ['mark', 'sync', 'seen', 'confirm', 'join', 'renew', 'leave', 'list', 'ask', 'answer', 'note', 'forget'] as const;
-const withRoom = ['resolve', 'adopt', 'register', 'find', 'subtree', 'journal', 'claim', 'orphaned'] as const;
+const always = [
+  'mark',
+  'sync',
+  'seen',
+  'confirm',
+  'join',
+  'renew',
+  'leave',
+  'list',
+  'ask',
+  'answer',
+  'note',
+  'forget',
+  'unlend',
+] as const;
+const withRoom = ['resolve', 'adopt', 'register', 'find', 'subtree', 'journal', 'claim', 'lend'] as const;
 export type FunctionName = (typeof always)[number] | (typeof withRoom)[number];
 
 const body = [shared, stops, processes, registry].join('\n');

@@ -120,7 +120,6 @@ local function register(keys, a)
     redis.call('SADD', ctl(p, 'p:' .. process .. ':' .. agent), root .. '\\n' .. session)
     redis.call('SADD', ctl(p, 'agents:' .. process), agent)
   end
-  if depth == 1 then redis.call('SADD', ctl(p, 'roots'), root) end
   return { 'registered', (tail(p)) }
 end
 
@@ -168,8 +167,7 @@ local journal = inOrder(function(p, process, a)
   local root, keepMs = a[5], a[6]
   local key = graph(p, root, 'j')
   for i = 7, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
-  if redis.call('HGET', graph(p, root, 'm'), 'settled') then redis.call('PEXPIRE', key, keepMs)
-  else redis.call('SADD', ctl(p, 'roots'), root) end
+  if redis.call('HGET', graph(p, root, 'm'), 'settled') then redis.call('PEXPIRE', key, keepMs) end
 end)
 
 local claim = inOrder(function(p, process, a)
@@ -208,15 +206,21 @@ local note = inOrder(function(p, process, a)
   end
 end)
 
--- Of these roots, those of which something was left behind: a local root whose process is gone, or a journal that nobody owns.
-local function orphaned(keys, a)
-  local p, out, now = a[1], {}, nowMs()
-  for i = 2, #a do
-    local owners = redis.call('HVALS', graph(p, a[i], 'o'))
-    local isLeft = #owners == 0
-    for _, one in ipairs(owners) do if not isAlive(p, one, now) then isLeft = true end end
-    if isLeft then out[#out + 1] = a[i] end
+-- Credentials: one part for each grant and process that writes of it.
+local function lend(keys, a)
+  local p, root, field, value = a[1], a[2], a[3], a[4]
+  redis.call('HSET', graph(p, root, 'g'), field, value)
+  redis.call('SADD', ctl(p, 'lent'), root)
+  return 1
+end
+
+local function unlend(keys, a)
+  local p, root, id = a[1], a[2], a[3]
+  local key = graph(p, root, 'g')
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, #id + 1) == id .. '\\n' then redis.call('HDEL', key, field) end
   end
-  return out
+  if redis.call('EXISTS', key) == 0 then redis.call('SREM', ctl(p, 'lent'), root) end
+  return 1
 end
 `;

@@ -73,6 +73,5 @@ local function settle(p, root, keepMs)
   for _, name in ipairs({ 'm', 'n', 'x', 'k', 't', 'o', 'c', 'e', 'j' }) do
     redis.call('PEXPIRE', graph(p, root, name), keepMs)
   end
-  redis.call('SREM', ctl(p, 'roots'), root)
 end
 `;
