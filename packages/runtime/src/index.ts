@@ -5,6 +5,7 @@ export { type AuditChain, type AuditLog, type AuditMemory, memoryAudit } from '.
 export { Auditor, type AuditorOptions } from './audit/auditor.ts';
 export { canonical, sha256 } from './audit/canonical.ts';
 export type { AuditEntry, AuditFact, AuditHead } from './audit/entry.ts';
+export { resolvedFact } from './audit/notes.ts';
 export { type AuditAnchor, type AuditFinding, type AuditReport, verifyAudit } from './audit/verify.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetScope, BudgetSpending, BudgetStore } from './budget-store.ts';

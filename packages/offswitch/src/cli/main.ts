@@ -4,7 +4,8 @@ import { userInfo } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
 import type { Breaker } from '@offswitch/core';
 import { parseStopKey } from '@offswitch/runtime';
-import { CommanderError, Command as Program } from 'commander';
+import { Argument, CommanderError, Command as Program } from 'commander';
+import { audit, auditVerify } from './audit.ts';
 import { type Command, commandOf, type Done, subjectOf, tierOf, whoOf } from './command.ts';
 import { engage } from './engage.ts';
 import { withEnvFile } from './env-file.ts';
@@ -45,6 +46,7 @@ interface Options extends Verdict {
   readonly apply?: boolean;
   readonly key?: string;
   readonly limit?: string;
+  readonly heads?: string;
 }
 
 /** Runs one command line and resolves with its exit code (failure.ts). `place` makes the ports; tests pass their own. */
@@ -72,7 +74,13 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
         options.json === true,
       );
       const args = given.slice(0, -2).map((one) => (typeof one === 'string' ? one : undefined));
-      const ended = await work(command, options, args);
+      let ended: Done;
+      try {
+        ended = await work(command, options, args);
+      } finally {
+        const trouble = await command.place.closeAudit();
+        if (trouble !== undefined) io.err(`offswitch: what was done is not in the audit log: ${clean(trouble)}\n`);
+      }
       if (command.isJson) io.out(`${JSON.stringify(ended.json)}\n`);
       code = ended.exitCode;
     };
@@ -159,6 +167,17 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .description('what each stop did; one in full')
     .argument('[id]')
     .action(on((command, _, [id]) => receipts(command, id)));
+  program
+    .command('audit')
+    .description('who did what, when and why; with "verify": is it still what was written?')
+    .addArgument(new Argument('[verify]').choices(['verify']))
+    .option('--limit <n>', 'at most this many entries (default 50)')
+    .option('--heads <file>', 'with verify: heads that were kept elsewhere, as verify --json gave them')
+    .action(
+      on((command, { limit, heads }, [action]) =>
+        action === undefined ? audit(command, limitOf(limit)) : auditVerify(command, heads),
+      ),
+    );
   program
     .command('provision')
     .description('create the declared switches where they are missing; shows the plan first')

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import type { KillSwitches } from '@offswitch/core';
 import { type FlagFileControl, flagFileControl, type LintFinding, lintFlagFile } from '@offswitch/flag-file';
 import {
+  type AuditChain,
+  type AuditFact,
+  Auditor,
   type ControlAnswer,
   folderStore,
   type Journals,
@@ -14,6 +17,7 @@ import {
   type Resolution,
   readFolderJournals,
   requestControl,
+  resolvedFact,
   type StateStore,
   type StopDetails,
   type StoredStop,
@@ -36,6 +40,13 @@ export interface Place {
   grants(): Promise<readonly KeptGrant[]>;
   /** What processes that are gone left of their sessions. Writes nothing, so that a full or read-only disk hides none of them. */
   journals(): Promise<Journals>;
+  /** What this command did, for the audit log. Never throws and never waits; a folder that is not there gets none. */
+  note(fact: AuditFact): void;
+  /** Writes what was noted. What kept it from being written, in words. */
+  closeAudit(): Promise<string | undefined>;
+  auditChains(): Promise<readonly AuditChain[]>;
+  /** The bundle of a terminated session, as it was written. */
+  bundle(session: string): Promise<string | undefined>;
   /** What the application declared, as its runtime wrote it down. */
   document(): Promise<unknown>;
   control(path: string, series: string | undefined): FlagFileControl;
@@ -65,15 +76,43 @@ export function folderPlace(folder: string): Place {
       await store.close();
     }
   };
+  const auditor = new Auditor({
+    log: () => (existsSync(folder) ? reader.audit : undefined),
+    process: reader.processId,
+    now: () => Date.now(),
+    onTrouble: () => {
+      // Told when the command ends.
+    },
+  });
   return {
     folder,
     exists: () => existsSync(folder),
     ask: (method, params = {}, process) =>
       requestControl(folder, method, params, { timeoutMs: answerWithinMs, ...(process === undefined ? {} : { process }) }),
     stops: async () => (existsSync(folder) ? reader.stops() : []),
-    mark: (key, side, n, details) => writing((store) => store.mark(key, side, n, details)),
+    mark: async (key, side, n, details) => {
+      await writing((store) => store.mark(key, side, n, details));
+      const { reason, by, subject } = details;
+      auditor.note({
+        type: 'mark',
+        stop: key,
+        side,
+        n,
+        reason,
+        ...(by === undefined ? {} : { by }),
+        ...(subject === undefined ? {} : { subject }),
+      });
+    },
     receipts: async () => (existsSync(folder) ? reader.receipts() : []),
-    resolve: (resolution) => writing((store) => store.resolve(resolution)),
+    resolve: async (resolution) => {
+      const isFirst = await writing((store) => store.resolve(resolution));
+      if (isFirst) auditor.note(resolvedFact(resolution));
+      return isFirst;
+    },
+    note: (fact) => auditor.note(fact),
+    closeAudit: () => auditor.close(),
+    auditChains: async () => (existsSync(folder) ? ((await reader.audit?.chains()) ?? []) : []),
+    bundle: async (session) => (existsSync(folder) ? reader.forensics?.readBundle(session) : undefined),
     grants: async () => (existsSync(join(folder, 'grants')) ? ((await reader.grants?.list()) ?? []) : []),
     journals: async () => (existsSync(folder) ? readFolderJournals(folder) : { journals: [] }),
     document: () => reader.readDocument('switches'),

@@ -57,11 +57,11 @@ export class Auditor {
   }
 
   /** Writes what is left, once. A chain that says `closed` was not cut off. */
-  async close(): Promise<void> {
+  async close(): Promise<string | undefined> {
     if (this.sealed || this.facts.length > 0) this.note({ type: 'closed' });
     this.isClosed = true;
     this.callOff?.();
-    await this.settled();
+    return this.settled();
   }
 
   private run(): void {

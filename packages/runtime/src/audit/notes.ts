@@ -79,8 +79,8 @@ export class AuditNotes {
     this.auditor.note({ type: 'forensics', session, ...(stop === undefined ? {} : { stop }), digest });
   }
 
-  close(): Promise<void> {
-    return this.auditor.close();
+  async close(): Promise<void> {
+    await this.auditor.close();
   }
 }
 

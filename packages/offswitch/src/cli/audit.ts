@@ -1,0 +1,141 @@
+// audit.ts: what an auditor asks for: the log of all processes as one list, and whether it is still what was written.
+
+import { readFileSync } from 'node:fs';
+import { type AuditAnchor, type AuditHead, verifyAudit } from '@offswitch/runtime';
+import { type Command, type Done, done } from './command.ts';
+import { CommandError, exit } from './failure.ts';
+import { clean, count, paint, table } from './print.ts';
+import { isRecord, list, number, text } from './wire.ts';
+
+type Entry = Readonly<Record<string, unknown>>;
+
+/** Newest last, so that a terminal ends with what happened last. Lines that are no entries are counted, and are for `verify`. */
+export async function audit(command: Command, limit: number): Promise<Done> {
+  const chains = await command.place.auditChains();
+  let unread = chains.filter(({ damage }) => damage !== undefined).length;
+  const entries: Entry[] = [];
+  for (const { lines } of chains) {
+    for (const line of lines) {
+      const entry = entryIn(line);
+      if (entry) entries.push(entry);
+      else unread++;
+    }
+  }
+  const shown = entries.sort((a, b) => (number(a.at) ?? 0) - (number(b.at) ?? 0)).slice(-limit);
+  if (entries.length === 0) command.say(`nothing is in the audit log of ${clean(command.place.folder)}`);
+  else {
+    const rows = shown.map((one) => [
+      time(one.at),
+      `${text(one.process) ?? '?'} ${number(one.n) ?? '?'}`,
+      text(one.type) ?? '?',
+      wordsOf(one),
+      text(one.by) ?? '',
+      text(one.reason) ?? '',
+    ]);
+    command.say(table([['at', 'entry', 'what', 'of', 'by', 'reason'], ...rows], '').trimEnd());
+  }
+  if (shown.length < entries.length) command.say(`${entries.length - shown.length} earlier; --limit shows more`);
+  if (unread > 0)
+    command.say(paint(command.io, 'red', `! ${count(unread, 'line')} cannot be read: offswitch audit verify says which`));
+  return done({ entries: shown, unread });
+}
+
+/** `file`: heads that were kept somewhere else, as `audit verify --json` gave them. */
+export async function auditVerify(command: Command, file: string | undefined): Promise<Done> {
+  const { place, io } = command;
+  const receipts = await place.receipts();
+  const kept: AuditAnchor[] = [
+    ...receipts.flatMap((one) => headsIn(one.audit).map((head) => ({ ...head, by: `the receipt ${one.id}` }))),
+    ...(file === undefined ? [] : headsOf(file).map((head) => ({ ...head, by: file }))),
+  ];
+  const report = verifyAudit(await place.auditChains(), kept);
+  for (const { process, what, message } of report.findings)
+    command.say(paint(io, 'red', `✗ chain ${clean(process)}: ${what}: ${clean(message)}`));
+  const entries = report.entries === 1 ? '1 entry' : `${report.entries} entries`;
+  const isWhole = report.findings.length === 0;
+  if (isWhole)
+    command.say(
+      `✓ ${entries} in ${count(report.heads.length, 'chain')}, ${count(report.anchors, 'head')} compared: nothing is changed or missing`,
+    );
+  command.say(
+    table(
+      [['chain', 'entries', 'head'], ...report.heads.map(({ process, n, hash }) => [process, String(n), hash])],
+      '',
+    ).trimEnd(),
+  );
+  if (isWhole)
+    command.say('Keep the heads where whoever can write this folder cannot: offswitch audit verify --json > heads.json');
+  return done({ ...report }, isWhole ? exit.ok : exit.failed);
+}
+
+function entryIn(line: string): Entry | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function headsIn(value: unknown): AuditHead[] {
+  return list(value).flatMap((item) => {
+    const one = isRecord(item) ? item : {};
+    const [process, n, hash] = [text(one.process), number(one.n), text(one.hash)];
+    return process === undefined || n === undefined || hash === undefined ? [] : [{ process, n, hash }];
+  });
+}
+
+function headsOf(file: string): AuditHead[] {
+  let heads: AuditHead[] = [];
+  try {
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    heads = headsIn(isRecord(value) ? value.heads : value);
+  } catch (error) {
+    throw new CommandError('bad_heads', `${clean(file)} cannot be read: ${String(error)}`, exit.usage, { cause: error });
+  }
+  if (heads.length === 0)
+    throw new CommandError(
+      'bad_heads',
+      `${clean(file)} holds no heads; write it with: offswitch audit verify --json`,
+      exit.usage,
+    );
+  return heads;
+}
+
+function time(at: unknown): string {
+  const ms = number(at);
+  return ms === undefined || Math.abs(ms) > 8.64e15 ? '?' : new Date(ms).toISOString();
+}
+
+/** What an entry is about, in one cell. */
+function wordsOf(one: Entry): string {
+  switch (text(one.type)) {
+    case 'opened':
+      return `pid ${number(one.pid) ?? '?'}, names ${list(one.heads).length} of the other chains`;
+    case 'stop-engaged':
+    case 'stop-released':
+      return `${text(one.stop) ?? '?'}${one.isLearned === true ? ' (learned from the store)' : ''}`;
+    case 'stage':
+      return `${text(one.stage) ?? '?'} of ${text(one.stop) ?? '?'}`;
+    case 'mark':
+      return `${text(one.side) ?? '?'} at ${number(one.n) ?? '?'}: ${text(one.stop) ?? '?'}`;
+    case 'flip':
+      return `${text(one.action) ?? '?'} ${text(one.switch) ?? '?'} ${text(one.subject) ?? ''} at ${text(one.source) ?? '?'}: ${text(one.outcome) ?? '?'}`;
+    case 'resumed':
+      return text(one.session) ?? '?';
+    case 'resolved':
+      return `${text(one.call) ?? '?'} of ${text(one.session) ?? '?'}: ${text(one.verdict) ?? '?'}`;
+    case 'refused':
+      return `${text(one.code) ?? '?'}: ${text(one.message) ?? ''}`;
+    case 'takeover':
+      return `${text(one.side) ?? '?'}: ${count(number(one.count) ?? 0, 'session')}`;
+    case 'grant':
+      return `${text(one.grant) ?? '?'} of ${text(one.session) ?? '?'} at ${text(one.broker) ?? '?'}: ${text(one.state) ?? '?'}`;
+    case 'forensics':
+      return `${text(one.session) ?? '?'} sha256 ${text(one.digest) ?? '?'}`;
+    case 'dropped':
+      return `${count(number(one.count) ?? 0, 'fact')} lost`;
+    default:
+      return '';
+  }
+}

@@ -1,0 +1,96 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Bench } from './bench.ts';
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = new Bench();
+  await bench.provision();
+  await bench.visit();
+});
+afterEach(() => bench.close());
+
+const logs = (): string[] => readdirSync(join(bench.folder, 'audit')).map((name) => join(bench.folder, 'audit', name));
+const types = (json: Record<string, unknown>): unknown[] =>
+  (json.entries as Record<string, unknown>[]).map(({ type, action, side, outcome }) =>
+    [type, action ?? side, outcome].filter(Boolean).join(' '),
+  );
+
+describe('offswitch audit', () => {
+  test('lists what the command did, who asked and why, with no process alive', async () => {
+    await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'bad scores', '--by', 'ann', '--yes']);
+    await bench.cli(['stop', 's-1', '--reason', 'odd', '--yes']);
+    await bench.cli(['resolve', 's-1', 't1-1', '--happened', '--value', '"the secret result"', '--reason', 'seen in the log']);
+    const { code, json } = await bench.cli(['audit', '--json']);
+    expect(code).toBe(0);
+    expect(types(json)).toEqual(expect.arrayContaining(['opened', 'flip engage done', 'mark engaged', 'resolved', 'closed']));
+    expect(JSON.stringify(json)).not.toContain('secret result');
+    const { out } = await bench.cli(['audit']);
+    expect(out).toContain('bad scores');
+    expect(out).toContain('ann');
+  });
+  test('of nothing makes no folder and says so', async () => {
+    rmSync(bench.folder, { recursive: true });
+    expect(await bench.cli(['audit'])).toMatchObject({ code: 0, out: expect.stringContaining('nothing is in the audit log') });
+    expect(await bench.cli(['audit', 'verify'])).toMatchObject({ code: 0 });
+    expect(existsSync(bench.folder)).toBe(false);
+  });
+  test('shows a reason that holds escape sequences without them', async () => {
+    await bench.cli(['engage', 'global', '--reason', 'a\u001b[2Jb\u202ec', '--yes']);
+    const { out } = await bench.cli(['audit']);
+    expect(out).toContain('a [2Jb c');
+  });
+});
+
+describe('offswitch audit verify', () => {
+  beforeEach(async () => {
+    for (const reason of ['one', 'two', 'three']) await bench.cli(['engage', 'global', '--reason', reason, '--yes']);
+  });
+  test('exits 0 and prints the heads', async () => {
+    const { code, out, json } = await bench.cli(['audit', 'verify', '--json']);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ findings: [], heads: [{ n: expect.any(Number) }, {}, {}] });
+    expect(out).not.toContain('✗');
+  });
+  test('exits 1 and names the entry and the chain that was edited', async () => {
+    const [path] = logs();
+    writeFileSync(path!, readFileSync(path!, 'utf8').replace(/"reason":"\w+"/, '"reason":"nothing"'));
+    const { code, out } = await bench.cli(['audit', 'verify']);
+    expect(code).toBe(1);
+    expect(out).toMatch(/✗ chain \w+: edited: line 2, in the place of entry 2, is not what its hash says/);
+  });
+  test('exits 1 where a chain was taken away that another one names', async () => {
+    const { json } = await bench.cli(['audit', '--json']);
+    const first = (json.entries as { process: string }[])[0]!.process;
+    rmSync(join(bench.folder, 'audit', `${first}.log`));
+    const { code, out } = await bench.cli(['audit', 'verify']);
+    expect(code).toBe(1);
+    expect(out).toContain(`✗ chain ${first}: `);
+    expect(out).toContain('chain-missing');
+  });
+  test('finds by heads that were kept elsewhere that everything was taken away', async () => {
+    const heads = join(bench.place, 'heads.json');
+    writeFileSync(heads, (await bench.cli(['audit', 'verify', '--json'])).out);
+    expect(await bench.cli(['audit', 'verify', '--heads', heads])).toMatchObject({ code: 0 });
+    for (const path of logs()) rmSync(path);
+    expect(await bench.cli(['audit', 'verify'])).toMatchObject({ code: 0 });
+    expect(await bench.cli(['audit', 'verify', '--heads', heads])).toMatchObject({ code: 1 });
+  });
+  test.each(['{}', 'no json', '[]'])('refuses %j as a file of heads', async (text) => {
+    const heads = join(bench.place, 'heads.json');
+    writeFileSync(heads, text);
+    expect(await bench.cli(['audit', 'verify', '--heads', heads])).toMatchObject({ code: 2 });
+  });
+  test('takes no other word', async () => {
+    expect(await bench.cli(['audit', 'verfy'])).toMatchObject({ code: 2 });
+  });
+});
+
+test('a flip whose audit entry cannot be written is made all the same, and says so (I13)', async () => {
+  rmSync(join(bench.folder, 'audit'), { recursive: true });
+  writeFileSync(join(bench.folder, 'audit'), 'a file in its place');
+  const { err, out } = await bench.cli(['engage', 'global', '--reason', 'x', '--yes']);
+  expect(out).toContain('read back');
+  expect(err).toContain('is not in the audit log');
+});
