@@ -26,6 +26,7 @@ describeCredentialBroker('memory, with branches', async () => {
 interface Lending extends TestWorld {
   readonly broker: MemoryBroker;
   readonly alarms: string[];
+  readonly stages: string[];
 }
 
 async function lending(make: Parameters<typeof memoryBroker>[0] = {}, more: Parameters<typeof world>[0] = {}): Promise<Lending> {
@@ -34,7 +35,9 @@ async function lending(make: Parameters<typeof memoryBroker>[0] = {}, more: Para
   const made = await world({ ...more, clock, brokers: { mail: broker } });
   const alarms: string[] = [];
   made.runtime.subscribe((event: RuntimeEvent) => event.type === 'alarm' && event.isActive && alarms.push(event.message));
-  return { ...made, broker, alarms };
+  const stages: string[] = [];
+  made.runtime.subscribe((event: RuntimeEvent) => event.type === 'stage' && stages.push(event.stage));
+  return { ...made, broker, alarms, stages };
 }
 
 /** A tool call that asks for a credential, says so, and ends when it is let. */
@@ -166,6 +169,79 @@ describe('a credential that a tool asks for', () => {
   });
 });
 
+describe('a broker that answers too late', () => {
+  test('has what it issued taken back, though it had been revoked before it was there', async () => {
+    const made = await lending();
+    const { runtime, store, broker, clock } = made;
+    const gate = deferred();
+    broker.beforeIssue = async () => {
+      await gate.promise;
+      return undefined;
+    };
+    const errors: unknown[] = [];
+    runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool('send', {}, (_, context) =>
+            context.grant('mail').then(
+              () => null,
+              (error) => void errors.push(error),
+            ),
+          ),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    await clock.advance(12_000);
+    expect(errors).toMatchObject([{ code: 'grant_failed' }]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoking' } }]);
+    expect(broker.revoked.length).toBeGreaterThan(0);
+    gate.resolve();
+    await settle(clock);
+    expect(broker.live).toEqual([]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+
+  test('that can revoke nothing by its id is asked again as soon as it has answered', async () => {
+    const made = await lending({ caps: { revokesById: false } });
+    const { runtime, store, broker, clock, alarms } = made;
+    const gate = deferred();
+    broker.afterIssue = () => gate.promise;
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, []).catch(() => null))).start(undefined);
+    await settle(clock);
+    await clock.advance(12_000);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'irrevocable' } }]);
+    expect(alarms.join()).toContain('it is not known whether it was issued');
+    gate.resolve();
+    await settle(clock);
+    expect(broker.live).toEqual([]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+});
+
+describe('a backend whose credentials never run out by themselves', () => {
+  test('has them taken back when their time is over, and is tried on for as long as it takes', async () => {
+    const made = await lending({ lifetimeMs: () => Number.POSITIVE_INFINITY });
+    const { runtime, store, broker, clock } = made;
+    const heard: Grant[] = [];
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    expect(heard[0]!.expiresAt - clock.now()).toBeLessThanOrEqual(600_000);
+    broker.beforeRevoke = async () => ({ state: 'pending', why: 'down' });
+    await clock.advance(700_000);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect((await last(made)).residue.join()).toContain('may work until it is removed by hand: down');
+    await clock.advance(2_000_000);
+    broker.beforeRevoke = undefined;
+    await clock.advance(60_000);
+    expect(broker.live).toEqual([]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+});
+
 describe('a terminate', () => {
   test('takes credentials back at once, in the middle of the call, and says so when the backend confirmed it (I4)', async () => {
     const made = await lending();
@@ -220,8 +296,11 @@ describe('a terminate', () => {
     await settle(clock);
     expect((await stopped).stages.revoked).toBeUndefined();
     gate.resolve();
-    await settle(clock, 20_000);
+    await settle(clock);
+    // At once, and not when the session has ended.
+    expect(runtime.session(id)?.state).toBe('stopping');
     expect([broker.live, seen]).toEqual([[], []]);
+    await settle(clock, 20_000);
     expect((await last(made)).grants).toMatchObject([{ state: 'revoked' }]);
     expect((await last(made)).stages.revoked).toBeDefined();
   });
@@ -312,6 +391,7 @@ describe('a revocation that fails', () => {
     const { broker, clock, grant } = made;
     await clock.advance(5_000);
     expect(broker.revoked.length).toBeGreaterThan(3);
+    expect(made.stages).not.toContain('revoked');
     let receipt = await last(made);
     expect([receipt.stages.revoked, receipt.stages.done]).toEqual([undefined, undefined]);
     expect(receipt.grants).toMatchObject([{ state: 'revoking', evidence: '503', residualMs: expect.any(Number) }]);
@@ -487,6 +567,9 @@ describe('what a process that died had lent', () => {
     expect(broker.live).toHaveLength(1);
     const { store } = await crashed(broker, made);
     expect(broker.live).toEqual([]);
+    // It may have been on its way: it is revoked once more when it cannot be any longer.
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoking' } }]);
+    await clock.advance(20_000);
     expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
   });
 
@@ -528,6 +611,25 @@ describe('what a process that died had lent', () => {
 });
 
 describe('a runtime that closes', () => {
+  test('takes back what a parked session was let keep', async () => {
+    const { runtime, source, broker, clock } = await lending({ whilePaused: 'keep' }, { parkAfterMs: 10 });
+    const first = deferred();
+    runtime
+      .agent('alpha', async (session) => {
+        await session.turn((turn) => borrow(turn, [], first.promise));
+        await session.turn(async () => null);
+      })
+      .start(undefined);
+    await settle(clock);
+    source.engage('killswitch.global');
+    first.resolve();
+    await settle(clock, 1_000);
+    expect(runtime.sessions()).toMatchObject([{ state: 'parked' }]);
+    expect(broker.live).toHaveLength(1);
+    await runtime.close();
+    expect(broker.live).toEqual([]);
+  });
+
   test('takes back what it had lent and leaves no timer behind', async () => {
     const { runtime, broker, clock } = await lending();
     runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {})))).start(undefined);

@@ -81,8 +81,13 @@ export function describeGrantStore(name: string, make: () => Promise<StoreHarnes
       await grantsOf(store).put(grant(store, 'g-1', { state: 'active', ref: 'r' }));
       await grantsOf(other).put(grant(store, 'g-1', { state: 'revoked', at: 2_000, evidence: 'by the other' }));
       await grantsOf(store).put(grant(store, 'g-1', { state: 'active', at: 3_000, ref: 'r' }));
-      for (const one of [store, other])
-        expect(await grantsOf(one).list()).toMatchObject([{ record: { state: 'revoked', evidence: 'by the other', ref: 'r' } }]);
+      await grantsOf(store).put(grant(store, 'g-2', { state: 'revoked', at: 2_000 }));
+      await grantsOf(other).put(grant(store, 'g-2', { state: 'active', at: 3_000, ref: 'r' }));
+      for (const one of [store, other]) {
+        const joined = new Map((await grantsOf(one).list()).map(({ record }) => [record.id, record]));
+        expect(joined.get('g-1')).toMatchObject({ state: 'revoked', evidence: 'by the other', ref: 'r' });
+        expect(joined.get('g-2')).toMatchObject({ state: 'revoked', at: 2_000, ref: 'r' });
+      }
       await other.close();
     });
 

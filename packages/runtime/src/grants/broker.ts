@@ -59,7 +59,7 @@ export type Issued =
       readonly username?: string;
       /** Kept in the store in clear, for revoking after a crash: a handle or a sealed secret, never the secret itself. */
       readonly ref?: string;
-      /** When the backend itself stops taking it. Epoch milliseconds. */
+      /** When the backend itself stops taking it. Epoch milliseconds; `Infinity` where it never does: then it is taken back when `ttlMs` is over. */
       readonly expiresAt: number;
     }
   /** The backend said no, and nothing was issued. A rejection, in contrast, leaves it open whether something was. */

@@ -13,6 +13,9 @@ const order = ['issuing', 'active', 'revoking', 'irrevocable', 'expired', 'not-i
  */
 export type GrantState = (typeof order)[number];
 
+/** What has no end by itself: the last moment that a date can name, so that it survives JSON (ECMA-262, section 21.4.1.1). Epoch milliseconds. */
+export const endless = 8.64e15;
+
 export interface GrantRecord {
   readonly id: string;
   readonly session: string;
@@ -29,6 +32,8 @@ export interface GrantRecord {
   readonly at: number;
   /** The latest moment at which the backend may still take it; a bound until the broker has answered. Epoch milliseconds. */
   readonly expiresAt: number;
+  /** Until when it is lent, where the backend would take it for longer. Epoch milliseconds. */
+  readonly lentUntil?: number;
   /** The broker's handle for revoking it. */
   readonly ref?: string;
   /** How the state is known, or why it is no better. */

@@ -28,6 +28,8 @@ const clockSkewMs = 5_000;
 const renewalShare = 0.2;
 /** And at most this much of it. Milliseconds. */
 const renewalMs = 60_000;
+/** Node's timers hold 32 bits. Milliseconds. */
+const longestWaitMs = 3_600_000;
 /** Reading what others left in the store is tried again. Milliseconds. */
 const readAgainMs = 5_000;
 
@@ -222,7 +224,11 @@ export class Grants {
       }));
       const there = others
         .filter(({ record }) => record.session === id && !this.ledger.has(record.id))
-        .map(({ record }) => ({ record, lentUntil: record.expiresAt, handle: handleOf(newLent(record, undefined, '')) }));
+        .map(({ record }) => ({
+          record,
+          lentUntil: record.lentUntil ?? record.expiresAt,
+          handle: handleOf(newLent(record, undefined, '')),
+        }));
       const found = [...here, ...there]
         .filter(({ record, lentUntil }) => record.broker === broker && record.state === 'active' && lentUntil > soonMs)
         .sort((a, b) => b.lentUntil - a.lentUntil)[0];
@@ -255,7 +261,10 @@ export class Grants {
       const lent = newLent(record, this.brokers.get(record.broker), '');
       // What is over already is kept for the receipts that have told of it.
       this.ledger.add(lent);
-      if (!isOver(record)) left.push(lent);
+      if (isOver(record)) continue;
+      // What was asked for in the last moment may arrive yet.
+      if (record.state === 'issuing') lent.unansweredUntil = record.at + brokerTimeoutMs;
+      left.push(lent);
     }
     this.tick();
     for (const lent of left) {
@@ -277,7 +286,8 @@ export class Grants {
     if (at >= this.timerAt || this.host.isClosed) return;
     this.host.clock.clearTimeout(this.timer);
     this.timerAt = at;
-    this.timer = this.host.clock.setTimeout(() => this.tick(), Math.max(0, at - this.host.clock.now()));
+    const waitMs = Math.min(longestWaitMs, Math.max(0, at - this.host.clock.now()));
+    this.timer = this.host.clock.setTimeout(() => this.tick(), waitMs);
   }
 
   /** What is due: tries again, lets run out, takes back what was lent for less time than it lives. */

@@ -37,6 +37,8 @@ export interface Lent {
   isFinal: boolean;
   /** A broker is being asked about it. */
   isTrying: boolean;
+  /** Its issue may still be under way: until then no revocation of it is the last one. Epoch milliseconds. */
+  unansweredUntil: number;
   /** How often it was tried to take it back, since when, and when it is tried next. Epoch milliseconds. */
   tries: number;
   triedSince: number | undefined;
@@ -51,6 +53,7 @@ export function newLent(record: GrantRecord, broker: CredentialBroker | undefine
     lentUntil: record.expiresAt,
     isFinal: false,
     isTrying: false,
+    unansweredUntil: 0,
     tries: 0,
     triedSince: undefined,
     dueAt: undefined,

@@ -8,6 +8,7 @@ import { RuntimeError } from '../error.ts';
 import { messageOf } from '../error-text.ts';
 import { mintId } from '../id.ts';
 import type { CredentialBroker, GrantHandle, Issued } from './broker.ts';
+import { endless, isOver } from './grant-record.ts';
 import { brokerTimeoutMs, inTime } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
 import { type Lent, newLent } from './lent.ts';
@@ -90,11 +91,13 @@ export async function mint(
     });
   } catch (error) {
     lent.isTrying = false;
-    doubtful(options, lent, messageOf(error));
+    // Rejected, it has been answered; else it may be issued until it is, whatever is revoked before.
+    lent.unansweredUntil = Number.POSITIVE_INFINITY;
     void asked?.then(
-      (late) => late.status === 'issued' && cameLate(options, lent, late),
-      () => {},
+      (late) => cameLate(options, lent, late.status === 'issued' ? late : undefined),
+      () => cameLate(options, lent, undefined),
     );
+    doubtful(options, lent, messageOf(error));
     if (!asker.mayGoOn()) return 'stopped';
     throw new RuntimeError('grant_failed', `${name} did not lend a credential: ${messageOf(error)}`, { cause: error });
   }
@@ -105,7 +108,11 @@ export async function mint(
     throw new RuntimeError('grant_failed', `${name} refused to lend a credential: ${issued.why}`);
   }
   take(lent, issued, now + ttlMs);
-  ledger.change(lent, { state: 'active', expiresAt: issued.expiresAt, ...(issued.ref === undefined ? {} : { ref: issued.ref }) });
+  ledger.change(lent, {
+    state: 'active',
+    ...writtenOf(issued),
+    ...(lent.lentUntil < issued.expiresAt ? { lentUntil: lent.lentUntil } : {}),
+  });
   if (asker.mayGoOn()) return lent;
   revoker.take([lent]);
   return 'stopped';
@@ -126,11 +133,20 @@ export function doubtful({ revoker }: Pick<MintOptions, 'revoker'>, lent: Lent, 
 }
 
 /** The answer after all: now it can be taken back by what it says. */
-function cameLate({ ledger, revoker }: MintOptions, lent: Lent, issued: Extract<Issued, { status: 'issued' }>): void {
-  if (lent.record.state === 'expired') return;
-  take(lent, issued, lent.lentUntil);
-  lent.isFinal = false;
-  ledger.change(lent, { expiresAt: issued.expiresAt, ...(issued.ref === undefined ? {} : { ref: issued.ref }) });
-  // Also of one that counts as revoked: that was said before it was there.
+function cameLate({ ledger, revoker }: MintOptions, lent: Lent, issued: Extract<Issued, { status: 'issued' }> | undefined): void {
+  lent.unansweredUntil = 0;
+  if (isOver(lent.record)) return;
+  if (issued) {
+    take(lent, issued, lent.lentUntil);
+    lent.isFinal = false;
+    ledger.change(lent, writtenOf(issued));
+  }
   revoker.again(lent);
+}
+
+function writtenOf({ expiresAt, ref }: Extract<Issued, { status: 'issued' }>): {
+  readonly expiresAt: number;
+  readonly ref?: string;
+} {
+  return { expiresAt: Math.min(expiresAt, endless), ...(ref === undefined ? {} : { ref }) };
 }

@@ -1,6 +1,6 @@
 // receipt-grant.ts: what a receipt says of a credential: its state, how that is known, and how long it may still work.
 
-import { type GrantState, isOver, laterOf } from './grant-record.ts';
+import { endless, type GrantState, isOver, laterOf } from './grant-record.ts';
 import type { Lent } from './lent.ts';
 
 export interface ReceiptGrant {
@@ -35,7 +35,9 @@ const lineStart = 'Grant ';
 /** The line for what a stop cannot promise of a grant; none where it is over. */
 export function residueOfGrant({ id, session, broker, state, at, residualMs, evidence }: ReceiptGrant): string | undefined {
   if (residualMs === undefined || residualMs === 0) return undefined;
-  return `${lineStart}${id} of ${session} at ${broker} (${state}) may work until ${new Date(at + residualMs).toISOString()}${evidence === undefined ? '' : `: ${evidence}`}`;
+  const until = at + residualMs;
+  const end = until >= endless ? 'it is removed by hand' : new Date(until).toISOString();
+  return `${lineStart}${id} of ${session} at ${broker} (${state}) may work until ${end}${evidence === undefined ? '' : `: ${evidence}`}`;
 }
 
 /** Is this such a line? Of one process's part: it may be out of date beside what another says. */

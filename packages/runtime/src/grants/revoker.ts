@@ -4,7 +4,7 @@
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../error-text.ts';
 import type { Revocation, RevokeOptions } from './broker.ts';
-import { isOver } from './grant-record.ts';
+import { endless, isOver } from './grant-record.ts';
 import { brokerTimeoutMs, inTime } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
 import { handleOf, type Lent } from './lent.ts';
@@ -42,7 +42,9 @@ export class Revoker {
   take(lents: Iterable<Lent>, stopId?: string): void {
     const { ledger } = this.options;
     const fresh = [...lents]
-      .filter(({ record, isFinal }) => record.state === 'active' || (record.state === 'issuing' && !isFinal))
+      .filter(
+        ({ record, isFinal, isTrying }) => record.state === 'active' || (record.state === 'issuing' && !isFinal && !isTrying),
+      )
       .sort((a, b) => b.record.path.length - a.record.path.length);
     const whole = new Set<Lent>();
     for (const lent of fresh) {
@@ -154,11 +156,13 @@ export class Revoker {
     }
   }
 
-  private settle(lent: Lent, answer: Revocation): void {
+  private settle(lent: Lent, said: Revocation): void {
     const { clock, ledger, random } = this.options;
     lent.isTrying = false;
     if (isOver(lent.record)) return;
     const now = clock.now();
+    const isEarly = said.state === 'revoked' && now < lent.unansweredUntil;
+    const answer: Revocation = isEarly ? { state: 'pending', why: 'the broker was asked for it, and may still issue it' } : said;
     switch (answer.state) {
       case 'revoked': {
         const residual = Number.isFinite(answer.residualMs) ? answer.residualMs : (lent.broker?.caps.maxResidualMs ?? 0);
@@ -182,6 +186,8 @@ export class Revoker {
         // Half of it is left to chance, so that ten processes do not come back together.
         const askedMs = Math.min(answer.retryAfterMs ?? 0, irrevocableAfterMs);
         lent.dueAt = now + Math.max(askedMs, pauseMs * (0.5 + random() / 2));
+        // The first moment at which a revocation is the last one.
+        if (isEarly) lent.dueAt = Math.min(lent.dueAt, lent.unansweredUntil);
         if (now - lent.triedSince >= irrevocableAfterMs && lent.record.state !== 'irrevocable')
           this.irrevocable(lent, answer.why);
         else if (lent.record.evidence !== answer.why) ledger.change(lent, { evidence: answer.why });
@@ -192,8 +198,10 @@ export class Revoker {
 
   private irrevocable(lent: Lent, why: string): void {
     this.options.ledger.change(lent, { state: 'irrevocable', evidence: why });
-    const leftMs = Math.max(0, lent.record.expiresAt - this.options.clock.now());
-    this.options.onAlarm(`${nameOf(lent)} could not be revoked and lives for up to ${leftMs} ms: ${why}`, true);
+    const { expiresAt } = lent.record;
+    const leftMs = Math.max(0, expiresAt - this.options.clock.now());
+    const time = expiresAt >= endless ? 'until it is removed by hand' : `for up to ${leftMs} ms`;
+    this.options.onAlarm(`${nameOf(lent)} could not be revoked and lives ${time}: ${why}`, true);
   }
 }
 

@@ -1,0 +1,122 @@
+// grants-across.test.ts: credentials of one graph that runs in two processes.
+
+import { type Grant, newPathKey, pathKeysFromEnv } from '@offswitch/runtime';
+import { type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, type TestWorld, world } from './world.ts';
+
+const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
+
+interface Two {
+  readonly one: TestWorld;
+  readonly two: TestWorld;
+  readonly broker: MemoryBroker;
+  /** What the first process's tools and the second one's were lent. */
+  readonly heard: { readonly one: Grant[]; readonly two: Grant[] };
+  readonly root: string;
+}
+
+/** A root in the first process whose tool asks the second; both hold a credential while they wait. */
+async function twoProcesses(): Promise<Two> {
+  const clock = manualClock();
+  const broker = memoryBroker({ now: clock.now });
+  const brokers = { mail: broker };
+  const one = await world({ pathKeys, clock, brokers });
+  const two = await world({ pathKeys, clock, brokers, store: one.store.share(), source: one.source as never });
+  const heard = { one: [] as Grant[], two: [] as Grant[] };
+  const helper = two.runtime.agent('helper', (session) =>
+    session.turn((turn) =>
+      turn.tool(
+        'send',
+        {},
+        async (_, context) => {
+          heard.two.push(await context.grant('mail', { ttlMs: 3_600_000 }));
+          await new Promise(() => {});
+        },
+        { effect: false },
+      ),
+    ),
+  );
+  const { id } = one.runtime
+    .agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async (_, context) => {
+            heard.one.push(await context.grant('mail'));
+            const parent = await two.runtime.accept((await session.carry()).headers);
+            return helper.run(undefined, { parent });
+          },
+          { delegates: true },
+        ),
+      ),
+    )
+    .start(undefined);
+  await settle(clock);
+  expect([heard.one.length, heard.two.length]).toEqual([1, 1]);
+  return { one, two, broker, heard, root: id };
+}
+
+describe('a graph in two processes', () => {
+  test('has no credential below that outlives the one above, though that was lent elsewhere', async () => {
+    const { heard, broker } = await twoProcesses();
+    expect(heard.two[0]!.expiresAt).toBeLessThanOrEqual(heard.one[0]!.expiresAt + 10_000);
+    expect(broker.asked[1]!.parent).toMatchObject({ id: heard.one[0]!.id });
+    expect(broker.asked[1]!.parent).not.toHaveProperty('secret');
+  });
+
+  test('loses all of them to one stop, each taken back by who lent it, and one receipt tells of both (I4, S10)', async () => {
+    const { one, two, broker, heard, root } = await twoProcesses();
+    await one.runtime.stop({ session: root, reason: 'r', by: 'ann' });
+    await settle(one.clock, 20_000);
+    expect(broker.live).toEqual([]);
+    for (const { runtime } of [one, two]) {
+      const [receipt] = await runtime.receipts();
+      expect(new Map(receipt!.grants.map((grant) => [grant.id, grant.state]))).toEqual(
+        new Map([
+          [heard.one[0]!.id, 'revoked'],
+          [heard.two[0]!.id, 'revoked'],
+        ]),
+      );
+      expect(receipt!.stages.revoked).toBeDefined();
+      expect(receipt!.residue.filter((line) => line.startsWith('Grant'))).toEqual([]);
+    }
+  });
+
+  test('is not called revoked while another process is still taking back what it lent (I4)', async () => {
+    const { one, broker, heard, root } = await twoProcesses();
+    const theirs = heard.two[0]!.id;
+    broker.beforeRevoke = async (id) => (id === theirs ? { state: 'pending', why: '503' } : undefined);
+    await one.runtime.stop({ session: root, reason: 'r', by: 'ann' });
+    await settle(one.clock, 20_000);
+    const before = (await one.runtime.receipts())[0]!;
+    expect(before.stages.revoked).toBeUndefined();
+    expect(before.residue.join()).toContain(`${theirs} of`);
+    broker.beforeRevoke = undefined;
+    await settle(one.clock, 40_000);
+    const after = (await one.runtime.receipts())[0]!;
+    expect(after.stages.revoked).toBeDefined();
+    expect(after.residue.filter((line) => line.startsWith('Grant'))).toEqual([]);
+  });
+
+  test('has those of a process that dies taken back by the one that lives, in the middle of a stop too (I4)', async () => {
+    const { one, two, broker, heard, root } = await twoProcesses();
+    const theirs = heard.two[0]!.id;
+    const gate = deferred();
+    broker.beforeRevoke = async (id) => {
+      if (id === theirs) await gate.promise;
+      return undefined;
+    };
+    await one.runtime.stop({ session: root, reason: 'r', by: 'ann' });
+    await settle(one.clock);
+    expect(broker.live).toEqual([theirs]);
+    broker.beforeRevoke = undefined;
+    await two.store.close();
+    await settle(one.clock, 20_000);
+    expect(broker.live).toEqual([]);
+    const [receipt] = await one.runtime.receipts();
+    expect(receipt!.grants.find((grant) => grant.id === theirs)).toMatchObject({ state: 'revoked' });
+    expect(receipt!.stages.revoked).toBeDefined();
+  });
+});
