@@ -112,6 +112,21 @@ export async function readSettled(wire: Wire, prefix: string, session: string, r
   }
 }
 
+/** Is there any record of a session in its graph's journal? */
+export async function hasRecord(wire: Wire, prefix: string, session: string, root: string): Promise<boolean> {
+  const key = `${prefix}:{${root}}:j`;
+  const mark = `"s":${JSON.stringify(session)}`;
+  for (let from = '-'; ; ) {
+    const found = (await wire.call(['XRANGE', key, from, '+', 'COUNT', String(page)])) as readonly Entry[];
+    for (const [id, flat] of found) {
+      const text = flat[flat.indexOf('d') + 1] ?? '';
+      if (text.includes(mark) && recordIn(text, key, id).s === session) return true;
+    }
+    if (found.length < page) return false;
+    from = `(${found.at(-1)![0]}`;
+  }
+}
+
 type Entry = readonly [id: string, fields: readonly string[]];
 
 export function pairs(reply: Reply): [string, string][] {

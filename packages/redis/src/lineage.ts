@@ -16,7 +16,7 @@ import { confirm, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import type { Hearing } from './hearing.ts';
-import { readLeft, readSettled } from './journals.ts';
+import { hasRecord, readLeft, readSettled } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
 import type { Outbox } from './outbox.ts';
@@ -92,6 +92,11 @@ export class RedisLineage implements LineageStore {
     this.epochs.delete(session);
   }
 
+  /** The root of the whole graph that a local root of ours stands in. */
+  rootOf(localRoot: string): string {
+    return this.roots.get(localRoot) ?? localRoot;
+  }
+
   localRootOf(session: string): string {
     return this.mine.get(session) ?? session;
   }
@@ -102,7 +107,7 @@ export class RedisLineage implements LineageStore {
     this.mustHold();
     const localRoot = this.mine.get(session);
     if (localRoot === undefined || epoch <= (this.epochs.get(session) ?? 0)) return false;
-    const root = this.roots.get(localRoot) ?? localRoot;
+    const root = this.rootOf(localRoot);
     this.options.outbox.push({ fn: 'claim', root, localRoot, args: [session, String(epoch)] });
     this.epochs.set(session, epoch);
     return true;
@@ -117,6 +122,10 @@ export class RedisLineage implements LineageStore {
     const found = await this.find(session, root);
     if (found && !isSettled(found.state)) return undefined;
     return readSettled(this.options.bulk, this.options.settings.prefix, session, root).catch(refused);
+  }
+
+  hasBegun(session: string, root: string): Promise<boolean> {
+    return hasRecord(this.options.bulk, this.options.settings.prefix, session, root).catch(refused);
   }
 
   async subtree(

@@ -196,7 +196,14 @@ class RedisStore implements StateStore {
 
   append(root: string, record: JournalRecord): void {
     if (this.phase !== 'open') this.mustBeOpen();
-    this.outbox.push({ fn: 'journal', root, localRoot: this.lineage.localRootOf(record.s), args: [JSON.stringify(record)] });
+    // The runtime knows graphs by their first session here; a graph's journal is one, whoever writes it.
+    const whole = this.lineage.rootOf(root);
+    this.outbox.push({
+      fn: 'journal',
+      root: whole,
+      localRoot: this.lineage.localRootOf(record.s),
+      args: [JSON.stringify(record)],
+    });
   }
 
   async flush(): Promise<void> {
@@ -210,6 +217,8 @@ class RedisStore implements StateStore {
 
   forget(root: string): void {
     this.mustBeOpen();
+    // What came from another process is forgotten with its graph.
+    if (this.lineage.rootOf(root) !== root) return;
     this.outbox.push({ fn: 'forget', root, localRoot: this.lineage.localRootOf(root), args: [] });
   }
 

@@ -78,16 +78,17 @@ export class Births {
     options: RunOptions,
     arrival: Arrival,
     segments: readonly PathSegment[],
+    /** That of a session that was registered and never began. */
+    { id, epoch }: { readonly id: string; readonly epoch: number } = { id: mintId('s-'), epoch: 1 },
   ): { readonly record: SessionRecord; readonly definition: AgentDefinition } {
     const user = options.userId ?? arrival.userId;
-    const id = mintId('s-');
     const kept = snapshot(`the input of ${definition.name}`, input);
     return {
       definition,
       record: {
         t: 'session',
         s: id,
-        e: 1,
+        e: epoch,
         at: this.world.clock.now(),
         root: arrival.path[0]!,
         path: [...arrival.path, id],

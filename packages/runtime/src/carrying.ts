@@ -4,11 +4,12 @@
 import { checkId } from '@offswitch/core';
 import type { AgentDefinition, RunOptions } from './agent.ts';
 import { type Arrival, carryForMs, openArrival, refused, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
+import type { Births } from './births.ts';
 import { type Call, never } from './call.ts';
 import { currentContext } from './context.ts';
 import { RuntimeError } from './error.ts';
 import type { SessionRecord } from './journal.ts';
-import type { ChildNews, RegisteredState, Registration } from './lineage-store.ts';
+import type { ChildNews, Registered, RegisteredSession, RegisteredState, Registration } from './lineage-store.ts';
 import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { type Carrier, carrierOf } from './path/carrier.ts';
@@ -24,6 +25,8 @@ export class Carrying {
   /** Calls that carried the path, and wait on whoever took it up. */
   private readonly waiting = new Map<string, Call>();
   private readonly known = new Map<string, Promise<unknown>>();
+  /** On their way into the store. */
+  private readonly beginning = new Set<string>();
 
   constructor(world: World, keys: PathKeys) {
     this.world = world;
@@ -92,21 +95,18 @@ export class Carrying {
     const { births, store } = world;
     const prepared = births.prepareArrival(definition, input, options, arrival, segments);
     const { record } = prepared;
-    const registered = await store.lineage.register(registrationOf(record, true));
-    if (registered.status === 'refused') throw refused(registered.code, arrival.path[0]!);
-    if (world.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
-    if (registered.status === 'registered') {
-      const outcome = await births.arrive(prepared, input).outcome;
-      // A pause is for whoever waits here to bear; only the end of this process is not.
-      return outcome.status === 'paused' && !world.isClosed && !world.parking.isParkingAll
-        ? world.ends.of(outcome.session)
-        : outcome;
-    }
+    const registered = await this.registered(record);
+    if (registered.status === 'registered') return this.begin(prepared, input);
     const { session, process, path: at } = registered.session;
     if (!this.isHere(session)) {
       const ended = await store.lineage.ended(session, at[0]!);
       if (ended) return endedBefore(session, ended);
       await world.parking.adoptOrphans();
+    }
+    if (!this.isHere(session) && (await this.neverBegan(registered.session))) {
+      const again = births.prepareArrival(definition, input, options, arrival, segments, { id: session, epoch: 2 });
+      await this.registered(again.record);
+      return this.begin(again, input);
     }
     if (!this.isHere(session))
       throw new RuntimeError(
@@ -114,6 +114,37 @@ export class Carrying {
         `${session} is what this call started before, and process ${process} has it; ask there, or again when that one is gone`,
       );
     return world.ends.of(session);
+  }
+
+  private async registered(record: SessionRecord): Promise<Exclude<Registered, { status: 'refused' }>> {
+    this.beginning.add(record.s);
+    try {
+      const registered = await this.world.store.lineage.register(registrationOf(record, true));
+      if (registered.status === 'refused') throw refused(registered.code, record.root);
+      if (this.world.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
+      return registered;
+    } finally {
+      // Whoever is told that it is registered begins it in the same turn of the event loop.
+      this.beginning.delete(record.s);
+    }
+  }
+
+  private async begin(prepared: Parameters<Births['arrive']>[0], input: unknown): Promise<Outcome> {
+    const { world } = this;
+    const outcome = await world.births.arrive(prepared, input).outcome;
+    // A pause is for whoever waits here to bear; only the end of this process is not.
+    return outcome.status === 'paused' && !world.isClosed && !world.parking.isParkingAll
+      ? world.ends.of(outcome.session)
+      : outcome;
+  }
+
+  /** Who registered it died before it had written a word of it: then it did nothing, and whoever claims it may begin it. */
+  private async neverBegan({ session, process, path }: RegisteredSession): Promise<boolean> {
+    const { lineage, processId } = this.world.store;
+    if (this.beginning.has(session)) return false;
+    const owner = process === processId ? undefined : (await lineage.processes()).find(({ id }) => id === process);
+    if (owner?.isAlive || (await lineage.hasBegun(session, path[0]!))) return false;
+    return this.world.store.claim(session, 2);
   }
 
   /** News of sessions in other processes that calls of ours wait for. */

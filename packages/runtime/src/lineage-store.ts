@@ -89,6 +89,8 @@ export interface LineageStore {
   find(session: string, root: string): Promise<RegisteredSession | undefined>;
   /** How a session ended, whoever ran it; for a caller who asks again. `undefined` where it has not, or its records were cleared away. */
   ended(session: string, root: string): Promise<SettledRecord | undefined>;
+  /** Was anything ever written down of it? A process may register a session and die before the first word: then it did nothing. */
+  hasBegun(session: string, root: string): Promise<boolean>;
   /** A session and what is under it, in every process, in pages of at most `limit` (default 1,000); `next` begins the next page. */
   subtree(
     session: string,

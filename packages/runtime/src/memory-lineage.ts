@@ -40,7 +40,7 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
       if (root && hasEnded(root)) return { status: 'refused', code: 'root_settled' };
       const first = call === undefined ? undefined : children.get(callOf(registration));
       if (first !== undefined && first !== session) return { status: 'exists', session: sessions.get(first)! };
-      if (!sessions.has(session)) sessions.set(session, { ...registration, process: options.process, state: 'running' });
+      sessions.set(session, { ...registration, process: options.process, state: sessions.get(session)?.state ?? 'running' });
       if (call !== undefined) children.set(callOf(registration), session);
       return { status: 'registered' };
     },
@@ -63,6 +63,7 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
       options.journals
         .flatMap(({ records }) => records)
         .findLast((record): record is SettledRecord => record.t === 'settled' && record.s === session),
+    hasBegun: async (session) => options.journals.some(({ records }) => records.some((record) => record.s === session)),
     async subtree(session, _root, { after, limit = defaultLimit } = {}) {
       const ids = [...sessions.values()]
         .filter((one) => one.path.includes(session) && (after === undefined || one.session > after))

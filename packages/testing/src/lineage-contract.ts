@@ -161,6 +161,16 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect(await inB.ended('r-1', 'r-1')).toEqual(settled);
         expect([await inB.ended('s-2', 'r-1'), await inB.ended('nobody', 'r-9')]).toEqual([undefined, undefined]);
       });
+
+      test('is another question than whether it ever began: what was only registered did nothing', async () => {
+        const { inA, inB, b } = await two();
+        await inA.register(registration(['r-1']));
+        await inB.register(registration(['r-1', 's-2'], { isLocalRoot: true, call: 'k' }));
+        expect(await inA.hasBegun('s-2', 'r-1')).toBe(false);
+        b.append('s-2', record('s-2', ['r-1', 's-2']));
+        await b.flush();
+        expect([await inA.hasBegun('s-2', 'r-1'), await inA.hasBegun('s-20', 'r-1')]).toEqual([true, false]);
+      });
     });
 
     describe('a call of a parent in another process', () => {

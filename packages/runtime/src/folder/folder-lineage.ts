@@ -6,6 +6,8 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { RuntimeError } from '../error.ts';
+import type { JournalRecord } from '../journal.ts';
 import type {
   Adoption,
   ChildNews,
@@ -66,14 +68,11 @@ export class FolderLineage implements LineageStore {
     const { atomic, processId } = this.options;
     if (call !== undefined) {
       const file = join(this.options.folder, 'graphs', callName(path.at(-2)!, call));
-      if (!(await atomic.create(file, session))) {
-        const first = atomic.read(file);
-        // Its file may not be written yet: whoever made it first is on the way to writing it.
-        if (typeof first === 'string' && first !== session)
-          return {
-            status: 'exists',
-            session: this.read(first) ?? { ...registration, session: first, process: '', state: 'running' },
-          };
+      if (!(await atomic.create(file, { session, process: processId } satisfies Child))) {
+        const first = atomic.read(file) as Child | undefined;
+        // Its own file may not be written yet, or never be, when who made it first has died.
+        if (first && first.session !== session)
+          return { status: 'exists', session: this.read(first.session) ?? { ...registration, ...first, state: 'running' } };
       }
     }
     const state = this.read(session)?.state ?? 'running';
@@ -118,10 +117,19 @@ export class FolderLineage implements LineageStore {
   }
 
   async ended(session: string): Promise<SettledRecord | undefined> {
-    const { journals } = await readFolderJournals(this.options.folder);
-    return journals
-      .flatMap(({ records }) => records)
-      .findLast((record): record is SettledRecord => record.t === 'settled' && record.s === session);
+    const records = await this.journaled();
+    return records.findLast((record): record is SettledRecord => record.t === 'settled' && record.s === session);
+  }
+
+  async hasBegun(session: string): Promise<boolean> {
+    return (await this.journaled()).some((record) => record.s === session);
+  }
+
+  private async journaled(): Promise<readonly JournalRecord[]> {
+    const { journals, damage } = await readFolderJournals(this.options.folder);
+    // What cannot be read is not nothing.
+    if (damage !== undefined) throw new RuntimeError('store_failed', damage);
+    return journals.flatMap(({ records }) => records);
   }
 
   async subtree(
@@ -183,6 +191,9 @@ export class FolderLineage implements LineageStore {
     return isRegistered(value) ? value : undefined;
   }
 }
+
+/** Whose child a call has, and who made it. */
+type Child = Pick<RegisteredSession, 'session' | 'process'>;
 
 function callName(parent: string, call: string): string {
   return `call.${createHash('sha256')

@@ -1,0 +1,143 @@
+// fleet.ts: the workers of a run, as processes that can be killed, frozen and started anew.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { News, Order, WorkerSetup } from './switches.ts';
+
+export interface Worker {
+  readonly name: string;
+  readonly child: ChildProcess;
+  url: string;
+  isDead: boolean;
+  isFrozen: boolean;
+}
+
+export type Seen = Extract<News, { type: 'seen' }>['sessions'];
+
+export class Fleet {
+  readonly workers: Worker[] = [];
+  /** Roots that began, and what they came to. */
+  readonly jobs: Map<string, string | undefined> = new Map();
+  private readonly setup: Omit<WorkerSetup, 'name'>;
+  private readonly env: Readonly<Record<string, string>>;
+  private readonly waiting = new Map<number, (news: News) => void>();
+  private count = 0;
+  private asked = 0;
+
+  constructor(setup: Omit<WorkerSetup, 'name'>, env: Readonly<Record<string, string>>) {
+    this.setup = setup;
+    this.env = env;
+  }
+
+  get living(): Worker[] {
+    return this.workers.filter((worker) => !worker.isDead && !worker.isFrozen);
+  }
+
+  async start(): Promise<Worker> {
+    const name = `w${this.count++}`;
+    const child = fork(fileURLToPath(new URL('./worker.js', import.meta.url)), [], {
+      env: { ...process.env, ...this.env, NEMESIS: JSON.stringify({ ...this.setup, name }) },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const worker: Worker = { name, child, url: '', isDead: false, isFrozen: false };
+    this.workers.push(worker);
+    child.on('error', () => {
+      // Sent to one that was killed: it is dead, which is told below.
+    });
+    child.on('exit', () => {
+      worker.isDead = true;
+    });
+    const ready = new Promise<void>((resolve, reject) => {
+      child.on('message', (news: News) => {
+        if (news.type === 'ready') {
+          worker.url = news.url;
+          resolve();
+        } else this.hear(news);
+      });
+      child.on('exit', (code) => reject(new Error(`worker ${name} ended with ${code} before it was ready`)));
+    });
+    await ready;
+    this.introduce();
+    return worker;
+  }
+
+  kill(worker: Worker): void {
+    worker.isDead = true;
+    worker.child.kill('SIGKILL');
+    this.introduce();
+  }
+
+  freeze(worker: Worker): void {
+    worker.isFrozen = true;
+    worker.child.kill('SIGSTOP');
+  }
+
+  thaw(worker: Worker): void {
+    worker.isFrozen = false;
+    worker.child.kill('SIGCONT');
+  }
+
+  tell(worker: Worker, order: Order): void {
+    if (!worker.isDead && worker.child.connected) worker.child.send(order);
+  }
+
+  /** Resolves when it is told to be fenced; `undefined` when the one that was asked did not live to tell. */
+  async stop(
+    worker: Worker,
+    session: string,
+    action: 'terminate' | 'pause',
+  ): Promise<Extract<News, { type: 'stopped' }> | undefined> {
+    const id = ++this.asked;
+    const answer = new Promise<News>((resolve) => this.waiting.set(id, resolve));
+    this.tell(worker, { type: 'stop', id, session, action });
+    const news = await Promise.race([answer, worker.isDead ? undefined : once(worker.child, 'exit').then(() => undefined)]);
+    return news?.type === 'stopped' ? news : undefined;
+  }
+
+  async look(worker: Worker, withinMs = 2_000): Promise<Seen | undefined> {
+    const id = ++this.asked;
+    const answer = new Promise<News>((resolve) => this.waiting.set(id, resolve));
+    this.tell(worker, { type: 'look', id });
+    const news = await Promise.race([
+      answer,
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), withinMs)),
+    ]);
+    this.waiting.delete(id);
+    return news?.type === 'seen' ? news.sessions : undefined;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      this.workers.map(async (worker) => {
+        if (worker.child.exitCode !== null || worker.child.signalCode !== null) return;
+        const ended = once(worker.child, 'exit');
+        worker.child.kill('SIGKILL');
+        await ended;
+      }),
+    );
+  }
+
+  private introduce(): void {
+    for (const worker of this.workers) {
+      const urls = this.workers.filter((one) => one !== worker && !one.isDead && one.url !== '').map((one) => one.url);
+      this.tell(worker, { type: 'peers', urls });
+    }
+  }
+
+  private hear(news: News): void {
+    switch (news.type) {
+      case 'began':
+        if (!this.jobs.has(news.session)) this.jobs.set(news.session, undefined);
+        return;
+      case 'ended':
+        this.jobs.set(news.session, news.status);
+        return;
+      case 'stopped':
+      case 'seen':
+        this.waiting.get(news.id)?.(news);
+        return;
+      case 'ready':
+    }
+  }
+}

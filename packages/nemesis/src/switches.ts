@@ -1,0 +1,51 @@
+// switches.ts: what the workers declare, and what they are told at their start.
+
+import { defineKillSwitches, type KillSwitches } from '@offswitch/core';
+
+export const switches: KillSwitches<'job'> = defineKillSwitches({
+  global: { authorized: ['nemesis'] },
+  features: { job: { authorized: ['nemesis'] } },
+  user: { authorized: ['nemesis'] },
+  instance: { authorized: ['nemesis'] },
+});
+
+/** To a worker, as JSON in its environment (`NEMESIS`). */
+export interface WorkerSetup {
+  readonly name: string;
+  readonly oracle: string;
+  readonly flags: string;
+  /** The state folder. */
+  readonly folder: string;
+  readonly seed: number;
+}
+
+/** To a worker, over its channel. */
+export type Order =
+  | { readonly type: 'peers'; readonly urls: readonly string[] }
+  | { readonly type: 'start'; readonly jobs: number }
+  | { readonly type: 'stop'; readonly id: number; readonly session: string; readonly action: 'terminate' | 'pause' }
+  | { readonly type: 'jump'; readonly ms: number }
+  | { readonly type: 'look'; readonly id: number };
+
+/** From a worker. */
+export type News =
+  | { readonly type: 'ready'; readonly url: string; readonly process: string }
+  | { readonly type: 'began'; readonly session: string }
+  | { readonly type: 'ended'; readonly session: string; readonly status: string }
+  /** `at`: the machine's monotonic clock, in milliseconds, when the stop was told to be fenced. */
+  | { readonly type: 'stopped'; readonly id: number; readonly fenced: boolean; readonly at: number; readonly error?: string }
+  | {
+      readonly type: 'seen';
+      readonly id: number;
+      readonly sessions: readonly {
+        readonly id: string;
+        readonly path: readonly string[];
+        readonly state: string;
+        readonly doing: string;
+      }[];
+    };
+
+/** The machine's monotonic clock: the same in all processes. Milliseconds. */
+export function machineMs(): number {
+  return Number(process.hrtime.bigint() / 1_000n) / 1_000;
+}
