@@ -1,0 +1,288 @@
+// budgets.test.ts: caps that several processes and graphs spend of: here two runtimes on one memory, everything by hand.
+
+import { type Agent, newPathKey, type Outcome, pathKeysFromEnv, type RuntimeOptions, type Session } from '@offswitch/runtime';
+import { describe, expect, test } from 'vitest';
+import { settle, type TestWorld, type Workflows, world } from './world.ts';
+
+const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
+type Options = Partial<RuntimeOptions<Workflows>>;
+
+/** Every call of every process that was really made. */
+interface Made {
+  readonly calls: string[];
+  spent: number;
+}
+
+async function twoProcesses(options: Options): Promise<{ one: TestWorld; two: TestWorld; made: Made }> {
+  const one = await world({ pathKeys, ...options });
+  const two = await world({ pathKeys, ...options, store: one.store.share(), clock: one.clock, source: one.source as never });
+  return { one, two, made: { calls: [], spent: 0 } };
+}
+
+function pay(session: Session, made: Made, costMicros: number, maxCostMicros = costMicros): Promise<number> {
+  return session.turn((turn) =>
+    turn.model(
+      'm',
+      async () => {
+        made.calls.push(session.userId ?? session.workflow);
+        made.spent += costMicros;
+        return costMicros;
+      },
+      (cost) => ({ costMicros: cost }),
+      { maxCostMicros },
+    ),
+  );
+}
+
+function payer({ runtime }: TestWorld, name: Workflows, made: Made, times: number, costMicros: number): Agent<unknown, void> {
+  return runtime.agent(name, async (session: Session) => {
+    while (session.turnNumber < times) await pay(session, made, costMicros);
+  });
+}
+
+const trips = ({ runtime }: TestWorld) => runtime.stops().filter((stop) => stop.cause === 'breaker');
+
+describe('the cap of a user', () => {
+  test('is over all graphs, workflows and processes, and reached it pauses that user everywhere, once (I8)', async () => {
+    const { one, two, made } = await twoProcesses({ caps: { user: { 'u-1': 1_000 } } });
+    const alpha = payer(one, 'alpha', made, 20, 100);
+    const beta = payer(two, 'beta', made, 20, 100);
+    const held = [alpha.start(1, { userId: 'u-1' }), beta.start(1, { userId: 'u-1' })];
+    const free = alpha.start(1, { userId: 'u-2' });
+    await settle(one.clock, 6_000);
+    expect((await free.outcome).status).toBe('completed');
+    expect(made.calls.filter((user) => user === 'u-1')).toHaveLength(10);
+    for (const process of [one, two])
+      expect(trips(process)).toMatchObject([{ tier: 'user', action: 'pause', breaker: 'cost', subject: { userId: 'u-1' } }]);
+    for (const [i, process] of [one, two].entries())
+      expect(process.runtime.session(held[i]!.id)).toMatchObject({
+        decision: { action: 'pause', tier: 'user', cause: 'breaker' },
+      });
+  });
+
+  test('is raised in every process by one release, by what it names', async () => {
+    const { one, two, made } = await twoProcesses({ caps: { user: { '*': 1_000 } } });
+    const ends = [payer(one, 'alpha', made, 10, 100), payer(two, 'beta', made, 10, 100)].map((agent) =>
+      agent.start(1, { userId: 'u-1' }),
+    );
+    await settle(one.clock, 6_000);
+    expect(made.calls).toHaveLength(10);
+    const [stop, ...others] = trips(one);
+    expect(others).toEqual([]);
+    await two.runtime.release({ stop: stop!.id, reason: 'worth it', by: 'ann', allowance: 500 });
+    await settle(one.clock, 9_000);
+    expect(made.calls).toHaveLength(15);
+    const again = trips(two);
+    expect(again).toHaveLength(1);
+    // Named by how often the cap was reached, so that processes that see it at once make one stop, and one release is enough.
+    expect([stop!.id, again[0]!.id]).toEqual(['act.breaker-cost.pause.user.u-1.cap-1', 'act.breaker-cost.pause.user.u-1.cap-2']);
+    await one.runtime.release({ breaker: 'cost', reason: 'worth it', by: 'ann' });
+    const settled = [one.runtime.settled(ends[0]!.id), two.runtime.settled(ends[1]!.id)];
+    await settle(one.clock, 9_000);
+    expect((await Promise.all(settled)).map(({ status }) => status)).toEqual(['completed', 'completed']);
+    expect(made.calls).toHaveLength(20);
+  });
+
+  test('holds the calls of a turn that is under way, in a child that inherits the user too', async () => {
+    const one = await world({ caps: { user: { 'u-1': 250 } } });
+    const made: Made = { calls: [], spent: 0 };
+    const child = one.runtime.agent('child', (session: Session) => pay(session, made, 100));
+    const { id } = one.runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          for (let n = 0; n < 5; n++) await turn.spawn(child, n);
+        }),
+      )
+      .start(undefined, { userId: 'u-1' });
+    await settle(one.clock, 3_000);
+    expect(made.spent).toBe(200);
+    expect(one.runtime.session(id)?.state).toBe('paused');
+  });
+});
+
+describe('the cap of a workflow', () => {
+  test('is over all its graphs, and pauses it and no other', async () => {
+    const one = await world({ caps: { workflow: { alpha: 1_000 } } });
+    const made: Made = { calls: [], spent: 0 };
+    const alpha = payer(one, 'alpha', made, 3, 100);
+    for (let n = 0; n < 5; n++) alpha.start(n);
+    const other = payer(one, 'beta', made, 30, 100).start(1);
+    await settle(one.clock, 6_000);
+    expect((await other.outcome).status).toBe('completed');
+    expect(made.calls.filter((of) => of === 'alpha')).toHaveLength(10);
+    expect(trips(one)).toMatchObject([{ tier: 'feature', subject: { workflow: 'alpha' } }]);
+    expect(await one.runtime.release({ breaker: 'cost', workflow: 'beta', reason: 'r', by: 'ann' })).toEqual([]);
+    expect(await one.runtime.release({ breaker: 'cost', workflow: 'alpha', reason: 'r', by: 'ann' })).toHaveLength(1);
+    await settle(one.clock, 6_000);
+    expect(made.calls.filter((of) => of === 'alpha')).toHaveLength(15);
+    expect(one.runtime.sessions()).toEqual([]);
+  });
+});
+
+describe('the caps of those whom a detached session left', () => {
+  test('are over what it spends too, as their switches are over it (S2)', async () => {
+    const one = await world({ caps: { workflow: { beta: 250 } } });
+    const made: Made = { calls: [], spent: 0 };
+    const alpha = payer(one, 'alpha', made, 9, 100);
+    one.runtime
+      .agent('beta', (session) =>
+        session.turn(async (turn) => turn.detach(alpha, undefined, { reason: 'goes on by itself', owner: 'ann' })),
+      )
+      .start(undefined);
+    await settle(one.clock, 6_000);
+    expect(made.calls).toEqual(['alpha', 'alpha']);
+    expect(trips(one)).toMatchObject([{ tier: 'feature', subject: { workflow: 'beta' } }]);
+  });
+});
+
+describe('the cap of a graph', () => {
+  test('is one for all processes it runs in, and reached in any it pauses the root in its own (I8)', async () => {
+    const { one, two, made } = await twoProcesses({ breakers: { alpha: { costMicros: 1_000 } } });
+    const helper = two.runtime.agent('helper', async (session: Session) => {
+      while (session.turnNumber < 20) await pay(session, made, 100);
+    });
+    const ask = async (headers: object): Promise<Outcome> => helper.run(undefined, { parent: await two.runtime.accept(headers) });
+    const { id } = one.runtime
+      .agent('alpha', async (session) => {
+        for (let n = 0; n < 3; n++) await pay(session, made, 100);
+        await session.turn((turn) => turn.tool('ask', {}, async () => ask((await session.carry()).headers), { delegates: true }));
+      })
+      .start(undefined);
+    await settle(one.clock, 6_000);
+    expect(made.spent).toBe(1_000);
+    for (const process of [one, two]) expect(trips(process)).toMatchObject([{ tier: 'instance', subject: { sessionId: id } }]);
+    expect(one.runtime.session(id)?.decision).toMatchObject({ action: 'pause', cause: 'breaker' });
+  });
+
+  test('is asked of the store for few of its calls, and what is not used is given back when idle and at the end', async () => {
+    const one = await world({ breakers: { alpha: { costMicros: 1_000_000 } }, caps: { user: { '*': 2_000_000 } } });
+    const made: Made = { calls: [], spent: 0 };
+    let asked = 0;
+    const budgets = one.store.budgets!;
+    const { lease, settle: settleLease } = budgets;
+    budgets.lease = (request) => {
+      asked++;
+      return lease(request);
+    };
+    budgets.settle = (...of) => {
+      asked++;
+      return settleLease(...of);
+    };
+    let go = (): void => {};
+    const { id, outcome } = one.runtime
+      .agent('alpha', async (session) => {
+        for (let n = 0; n < 200; n++) await pay(session, made, 1_000);
+        await session.turn((turn) =>
+          turn.tool('wait', {}, () => new Promise<void>((resolve) => (go = resolve)), { effect: false }),
+        );
+        await pay(session, made, 500);
+      })
+      .start(undefined, { userId: 'u-1' });
+    await settle(one.clock, 500);
+    expect(made.calls).toHaveLength(200);
+    expect((await budgets.spent('user.u-1')).leasedMicros).toBeGreaterThanOrEqual(200_000);
+    await settle(one.clock, 3_000);
+    expect(await budgets.spent('user.u-1')).toEqual({ spentMicros: 200_000, leasedMicros: 0 });
+    expect(await budgets.spent(`graph.${id}`)).toEqual({ spentMicros: 200_000, leasedMicros: 0 });
+    go();
+    await settle(one.clock);
+    await outcome;
+    expect(await budgets.spent('user.u-1')).toEqual({ spentMicros: 200_500, leasedMicros: 0 });
+    expect(await budgets.spent(`graph.${id}`)).toEqual({ spentMicros: 0, leasedMicros: 0 });
+    expect(asked / 201).toBeLessThanOrEqual(0.1);
+  });
+
+  test('given back by one process is there for another that waits for it, before anybody is paused', async () => {
+    const { one, two, made } = await twoProcesses({ caps: { user: { 'u-1': 1_000 } } });
+    const idle = one.runtime.agent('alpha', async (session: Session) => {
+      await pay(session, made, 100, 700);
+      await session.turn((turn) => turn.tool('wait', {}, () => new Promise<void>(() => {}), { effect: false }));
+    });
+    idle.start(1, { userId: 'u-1' });
+    await settle(one.clock, 100);
+    const { outcome } = payer(two, 'beta', made, 1, 900).start(1, { userId: 'u-1' });
+    await settle(one.clock, 4_000);
+    expect((await outcome).status).toBe('completed');
+    expect(made.spent).toBe(1_000);
+    expect(trips(one)).toEqual([]);
+  });
+});
+
+describe('what a dead process had leased', () => {
+  test('is closed at what its journal tells: no credit is lost for good, and none is given away (I8)', async () => {
+    let here = await world({ caps: { user: { 'u-1': 1_000 } } });
+    const made: Made = { calls: [], spent: 0 };
+    const define = (): Agent<unknown, void> =>
+      here.runtime.agent('alpha', async (session: Session) => {
+        while (session.turnNumber < 3) await pay(session, made, 100);
+        // Under way when the process dies: it may have cost its reserve, and is asked for again.
+        await session.turn((turn) =>
+          turn.model('m', () => (made.calls.length > 3 ? 1 : new Promise<number>(() => made.calls.push('lost'))), undefined, {
+            maxCostMicros: 200,
+          }),
+        );
+      });
+    const { id } = define().start(1, { userId: 'u-1' });
+    await settle(here.clock, 100);
+    expect(made.calls).toHaveLength(4);
+    expect((await here.store.budgets!.spent('user.u-1')).leasedMicros).toBeGreaterThan(500);
+    here = await here.restart();
+    await settle(here.clock, 100);
+    expect(await here.store.budgets!.spent('user.u-1')).toEqual({ spentMicros: 500, leasedMicros: 0 });
+    const end = here.runtime.settled(id);
+    define();
+    await settle(here.clock, 100);
+    expect((await end).status).toBe('completed');
+    await settle(here.clock, 100);
+    // Made again, and of unknown cost: its reserve once more.
+    expect(await here.store.budgets!.spent('user.u-1')).toEqual({ spentMicros: 700, leasedMicros: 0 });
+  });
+
+  test('is counted each time where the same call is made again and its process dies again', async () => {
+    let here = await world({ caps: { user: { 'u-1': 1_000 } } });
+    const define = (): Agent<unknown, void> =>
+      here.runtime.agent('alpha', async (session: Session) => {
+        await session.turn((turn) => turn.model('m', () => new Promise<void>(() => {}), undefined, { maxCostMicros: 300 }));
+      });
+    define().start(1, { userId: 'u-1' });
+    for (let death = 1; death <= 3; death++) {
+      await settle(here.clock, 100);
+      here = await here.restart();
+      await settle(here.clock, 100);
+      expect(await here.store.budgets!.spent('user.u-1')).toEqual({ spentMicros: 300 * death, leasedMicros: 0 });
+      define();
+    }
+    await settle(here.clock, 100);
+    expect(trips(here)).toMatchObject([{ tier: 'user' }]);
+  });
+});
+
+describe('a store of budgets that fails', () => {
+  test('holds the call until it answers, and lets nothing through (I13)', async () => {
+    const one = await world({ caps: { user: { 'u-1': 1_000 } } });
+    const made: Made = { calls: [], spent: 0 };
+    const budgets = one.store.budgets!;
+    const { lease } = budgets;
+    budgets.lease = () => Promise.reject(new Error('gone'));
+    one.runtime.subscribe(() => {});
+    const { outcome } = payer(one, 'alpha', made, 2, 100).start(1, { userId: 'u-1' });
+    await settle(one.clock, 2_000);
+    expect(made.calls).toEqual([]);
+    budgets.lease = lease;
+    await settle(one.clock, 3_000);
+    expect((await outcome).status).toBe('completed');
+    expect(made.calls).toHaveLength(2);
+  });
+});
+
+describe('a table of caps', () => {
+  test.each([
+    [{ workflow: { gamma: 1 } }, /"gamma" is not declared/],
+    [{ team: { a: 1 } }, /"team" is no cap/],
+    [{ user: { a: 0 } }, /user.a must be a positive integer/],
+    [{ user: { a: 1.5 } }, /user.a must be a positive integer/],
+    [{ workflow: { '*': '5' } }, /positive integer/],
+  ])('that makes no sense is refused at the start: %j', async (caps, message) => {
+    await expect(world({ caps: caps as never })).rejects.toThrow(message);
+  });
+});
