@@ -217,9 +217,14 @@ describe('what a dead process had leased', () => {
         while (session.turnNumber < 3) await pay(session, made, 100);
         // Under way when the process dies: it may have cost its reserve, and is asked for again.
         await session.turn((turn) =>
-          turn.model('m', () => (made.calls.length > 3 ? 1 : new Promise<number>(() => made.calls.push('lost'))), undefined, {
-            maxCostMicros: 200,
-          }),
+          turn.model(
+            'm',
+            async () => (made.calls.length > 3 ? 1 : new Promise<number>(() => made.calls.push('lost'))),
+            undefined,
+            {
+              maxCostMicros: 200,
+            },
+          ),
         );
       });
     const { id } = define().start(1, { userId: 'u-1' });
