@@ -1,0 +1,1 @@
+export { type RedisUserBrokerOptions, redisUserBroker } from './redis-user-broker.ts';
