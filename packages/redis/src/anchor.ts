@@ -20,7 +20,7 @@ export class Anchor {
   readonly path: string;
   private readonly prefix: string;
   private writing: Promise<void> | undefined;
-  private wanted: Kept | undefined;
+  private wanted: { readonly id: string; readonly stops: () => readonly StoredStop[] } | undefined;
 
   constructor(path: string, prefix: string) {
     this.path = resolve(path);
@@ -37,18 +37,9 @@ export class Anchor {
     return { id: kept.id, marks };
   }
 
-  /** Writes when nothing else is being written; the last wish counts. Warns once where it cannot. */
-  write(id: string, stops: readonly StoredStop[]): void {
-    this.wanted = {
-      id,
-      stops: stops.flatMap((stop) =>
-        (['engaged', 'released'] as const).flatMap((side) =>
-          stop.marks[side] < 0
-            ? []
-            : [[stop.key, sideLetter[side], stop.marks[side], JSON.stringify(stop[side] ?? null)] as const],
-        ),
-      ),
-    };
+  /** Writes what is known when nothing else is being written. Warns where it cannot. */
+  write(id: string, stops: () => readonly StoredStop[]): void {
+    this.wanted = { id, stops };
     this.writing ??= this.writeAll().finally(() => {
       this.writing = undefined;
     });
@@ -60,11 +51,13 @@ export class Anchor {
 
   private async writeAll(): Promise<void> {
     while (this.wanted) {
-      const kept = this.wanted;
-      this.wanted = undefined;
+      const { id, stops } = this.wanted;
       try {
+        // Notices come in swarms: one writing serves all that came meanwhile.
         await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-        const all = { ...(await this.file()), [this.prefix]: kept };
+        const before = await this.file();
+        this.wanted = undefined;
+        const all = { ...before, [this.prefix]: { id, stops: packed(stops()) } };
         const temporary = `${this.path}.${mintId('t')}`;
         await writeFile(temporary, JSON.stringify(all), { mode: 0o600, flush: true });
         await rename(temporary, this.path);
@@ -72,6 +65,7 @@ export class Anchor {
         process.emitWarning(`${this.path} cannot be written, so an exchanged Redis may not be noticed: ${String(error)}`, {
           code: 'OFFSWITCH_ANCHOR',
         });
+        this.wanted = undefined;
         return;
       }
     }
@@ -90,4 +84,12 @@ export class Anchor {
       if (typeof one.id !== 'string' || !Array.isArray(one.stops)) throw new Error('it is not as this package writes it');
     return all as Readonly<Record<string, Kept>>;
   }
+}
+
+function packed(stops: readonly StoredStop[]): Kept['stops'] {
+  return stops.flatMap((stop) =>
+    (['engaged', 'released'] as const).flatMap((side) =>
+      stop.marks[side] < 0 ? [] : [[stop.key, sideLetter[side], stop.marks[side], JSON.stringify(stop[side] ?? null)] as const],
+    ),
+  );
 }

@@ -462,7 +462,7 @@ class RedisStore implements StateStore {
 
   private keepAnchor(): void {
     if (this.otherWhy === undefined && this.membership.storeId !== '')
-      this.anchor?.write(this.membership.storeId, this.known.all());
+      this.anchor?.write(this.membership.storeId, () => this.known.all());
   }
 
   private info(): string {
