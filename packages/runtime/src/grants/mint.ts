@@ -73,7 +73,9 @@ export async function mint(
   try {
     await ledger.save(lent);
   } catch (error) {
-    ledger.drop(lent);
+    // It may have been written all the same, and who waits for it must hear that it is over.
+    lent.isTrying = false;
+    ledger.change(lent, { state: 'not-issued', evidence: 'its record could not be written, so the broker was not asked' });
     throw error;
   }
   if (!asker.mayGoOn()) {
