@@ -6,6 +6,7 @@
 
 import { hostname } from 'node:os';
 import {
+  type BudgetStore,
   type ControlHandler,
   type GrantStore,
   type JournalRecord,
@@ -25,6 +26,7 @@ import {
 } from '@offswitch/runtime';
 import { Anchor } from './anchor.ts';
 import { answerTo } from './asking.ts';
+import { RedisBudgets } from './budgets.ts';
 import { linksTo, type Reply } from './connection/link.ts';
 import { textOf, Wire } from './connection/wire.ts';
 import { RedisGrants } from './grants.ts';
@@ -56,6 +58,7 @@ class RedisStore implements StateStore {
   readonly processId: string = mintId('p');
   readonly lineage: RedisLineage;
   readonly grants: GrantStore;
+  readonly budgets: BudgetStore;
   private readonly settings: Settings;
   private readonly control: Wire;
   private readonly bulk: Wire;
@@ -136,6 +139,13 @@ class RedisStore implements StateStore {
       process: this.processId,
       mustBeOpen: () => this.mustBeOpen(),
       living: () => this.lineage.living(),
+    });
+    this.budgets = new RedisBudgets({
+      wire: this.bulk,
+      prefix,
+      process: this.processId,
+      membership: this.membership,
+      mustBeOpen: () => this.mustBeOpen(),
     });
     this.anchor = settings.anchor === undefined ? undefined : new Anchor(settings.anchor, prefix);
     this.lineage = new RedisLineage({

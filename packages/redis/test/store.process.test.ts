@@ -1,6 +1,7 @@
 // store.process.test.ts: both contracts, over a real Redis.
 
 import {
+  describeBudgetStore,
   describeGrantStore,
   describeLineageStore,
   describeStateStore,
@@ -19,6 +20,7 @@ describeRedis('a store in Redis', () => {
   afterAll(() => server.close());
 
   describeStateStore('redis', () => fleet(server, { leaseMs: 20_000 }));
+  describeBudgetStore('redis', () => fleet(server, { leaseMs: 20_000 }));
   describeGrantStore('redis', () => fleet(server, { leaseMs: 20_000 }));
   describeLineageStore('redis', () => fleet(server));
 });

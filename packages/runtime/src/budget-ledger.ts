@@ -58,7 +58,7 @@ export function grant(
       tightest: tightest.key,
       remainingMicros: smallest - grantedMicros,
       heldElsewhereMicros: living.reduce((sum, lease) => sum + (isOwn(lease) ? 0 : lease.grantedMicros), 0),
-      holders: new Set([process, ...living.map((lease) => lease.process)]).size,
+      holders: 1 + living.filter((lease) => !isOwn(lease)).length,
     },
     after,
   };

@@ -34,7 +34,7 @@ export interface BudgetGrant {
   readonly remainingMicros: number;
   /** What other leases hold of it and may still give back: theirs who are dead not included. */
   readonly heldElsewhereMicros: number;
-  /** Processes that hold leases of it, this one included. */
+  /** Leases of it that are open, this one included, those of the dead not. */
   readonly holders: number;
 }
 

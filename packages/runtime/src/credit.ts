@@ -1,7 +1,7 @@
 // credit.ts: what this process holds of the caps that one account spends of: calls reserve from it in memory, and it is made more
 // before it runs out, so that the store is asked for one call in many.
 //
-// What it holds is at most what is in use, or the share of a process in half of what is left: near the cap it shrinks by itself.
+// What it holds is at most what is in use, or its share in half of what is left: near the cap it shrinks by itself.
 
 import type { BudgetGrant, BudgetStore } from './budget-store.ts';
 import { turnOfLoop } from './slices.ts';
@@ -18,13 +18,15 @@ export interface CreditOptions {
   ready(): Promise<void>;
   /** Others hold credit that they may give back: resolves when they have had the time. */
   wait(): Promise<void>;
+  /** Its calls wait anyway: a cap was reached meanwhile. */
+  isHeld(): boolean;
   /** A cap is reached. `overMicros`: by how much the call would be over it. */
   reached(key: string, overMicros: number): void;
   /** It holds something now. */
   opened(): void;
 }
 
-/** Of how many processes one expects to be before it knows: the first lease is 1/16 of the smallest cap. */
+/** Of how many one expects to be before it knows: the first lease is 1/16 of the smallest cap. */
 const firstHolders = 8;
 
 export class Credit {
@@ -169,7 +171,7 @@ export class Credit {
         return false;
       }
       await this.options.wait();
-      if (this.isOver) return false;
+      if (this.isOver || this.options.isHeld()) return false;
     }
   }
 

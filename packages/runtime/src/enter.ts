@@ -111,6 +111,8 @@ async function enterSlowly<R>(
       await session.hold(call);
       continue;
     }
+    // What it may cost is written down for good before it is sent: whoever counts after us counts it (I8).
+    if (call.credit !== undefined && !isIntended) isFlushed = engine.store.volatile === true;
     if (!isIntended) isIntended = session.intend(call);
     if (isIntended && !isFlushed) isFlushed = await flushed(call);
     if (!session.isOver && !(isIntended && isFlushed)) {

@@ -125,6 +125,7 @@ export class Leases {
       knownMicros: () => this.knownOf(graph),
       ready: () => this.reconciled,
       wait: () => this.wait(),
+      isHeld: () => world.mustHold(node),
       reached: (key, overMicros) => this.reached(caps.find((cap) => cap.key === key) ?? caps[0]!, node.id, overMicros),
       opened: () => this.watchIdle(),
     });

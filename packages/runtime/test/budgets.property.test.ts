@@ -78,6 +78,7 @@ class Process {
       wait: async () => {
         await scheduler.schedule(Promise.resolve(), `${name} waits`);
       },
+      isHeld: () => false,
       reached: () => void world.denied.add(name),
       opened: () => {},
     });

@@ -2,6 +2,7 @@
 // of this package can share a server, and each calls the functions it was written with.
 
 import { createHash } from 'node:crypto';
+import { budgets } from './budgets.ts';
 import { processes } from './processes.ts';
 import { registry } from './registry.ts';
 import { shared } from './shared.ts';
@@ -22,11 +23,14 @@ const always = [
   'note',
   'forget',
   'unlend',
+  'spend',
+  'orphans',
+  'reconcile',
 ] as const;
-const withRoom = ['resolve', 'adopt', 'register', 'find', 'subtree', 'journal', 'claim', 'lend'] as const;
+const withRoom = ['resolve', 'adopt', 'register', 'find', 'subtree', 'journal', 'claim', 'lend', 'borrow'] as const;
 export type FunctionName = (typeof always)[number] | (typeof withRoom)[number];
 
-const body = [shared, stops, processes, registry].join('\n');
+const body = [shared, stops, processes, registry, budgets].join('\n');
 const version = createHash('sha256').update(body).digest('hex').slice(0, 10);
 
 /** The full name of a function. */

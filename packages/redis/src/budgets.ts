@@ -1,0 +1,82 @@
+// budgets.ts: caps that processes on several machines spend of: each step is one function in Redis.
+
+import type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetSpending, BudgetStore } from '@offswitch/runtime';
+import type { Wire } from './connection/wire.ts';
+import { pairs } from './journals.ts';
+import { refused } from './lineage.ts';
+import type { Membership } from './membership.ts';
+
+export interface BudgetOptions {
+  readonly wire: Wire;
+  readonly prefix: string;
+  readonly process: string;
+  readonly membership: Membership;
+  readonly mustBeOpen: () => void;
+}
+
+export class RedisBudgets implements BudgetStore {
+  private readonly options: BudgetOptions;
+
+  constructor(options: BudgetOptions) {
+    this.options = options;
+  }
+
+  /** Refused while the lease of this process is out: others may have said already what it spent. */
+  async lease({ account, scopes, wantMicros, minMicros, toldMicros }: BudgetRequest): Promise<BudgetGrant> {
+    const { wire, process, membership, mustBeOpen } = this.options;
+    mustBeOpen();
+    const caps = scopes.flatMap(({ key, capMicros, atLeastMicros = 0 }) => [key, capMicros, atLeastMicros]);
+    const args = [process, membership.gen, membership.storeId, account, wantMicros, minMicros, toldMicros, ...caps];
+    const [granted, tightest, remaining, elsewhere, holders] = (await wire
+      .fn('borrow', args)
+      .catch(refused)) as readonly string[];
+    return {
+      grantedMicros: Number(granted),
+      tightest: tightest!,
+      remainingMicros: Number(remaining),
+      heldElsewhereMicros: Number(elsewhere),
+      holders: Number(holders),
+    };
+  }
+
+  async settle(account: string, keys: readonly string[], spentMicros: number): Promise<void> {
+    const { wire, process, mustBeOpen } = this.options;
+    mustBeOpen();
+    await wire.fn('spend', [process, nameOf(account, keys), spentMicros]).catch(refused);
+  }
+
+  async spent(key: string): Promise<BudgetSpending> {
+    const { wire, prefix } = this.options;
+    let spentMicros = 0;
+    let leasedMicros = 0;
+    for (const [field, value] of pairs(await wire.call(['HGETALL', `${prefix}:{ctl}:b:${key}`]).catch(refused)))
+      if (field === 's') spentMicros = Number(value);
+      else leasedMicros += Number(value.split(' ')[0]);
+    return { spentMicros, leasedMicros };
+  }
+
+  async orphans(): Promise<readonly BudgetOrphan[]> {
+    const found = (await this.options.wire.fn('orphans').catch(refused)) as readonly (readonly string[])[];
+    return found.map(([process, name, granted, told]) => {
+      const [account, ...keys] = name!.split('\n');
+      return { process: process!, account: account!, keys, grantedMicros: Number(granted), toldMicros: Number(told) };
+    });
+  }
+
+  async reconcile({ process, account, keys }: BudgetOrphan, spentMicros: number): Promise<void> {
+    const { wire, mustBeOpen } = this.options;
+    mustBeOpen();
+    await wire.fn('reconcile', [process, nameOf(account, keys), spentMicros]).catch(refused);
+  }
+
+  async forget(key: string): Promise<void> {
+    const { wire, prefix, mustBeOpen } = this.options;
+    mustBeOpen();
+    await wire.call(['DEL', `${prefix}:{ctl}:b:${key}`]).catch(refused);
+  }
+}
+
+/** Neither an id nor a key holds a line feed. */
+function nameOf(account: string, keys: readonly string[]): string {
+  return [account, ...keys].join('\n');
+}
