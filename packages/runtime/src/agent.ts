@@ -21,7 +21,12 @@ export interface RunOptions {
   readonly parent?: Arrival;
 }
 
-export interface AgentDefinition {
+export interface AgentOptions {
+  /** What people call this version of its code; kept in the bundle of a session of it that is terminated. */
+  readonly version?: string;
+}
+
+export interface AgentDefinition extends AgentOptions {
   readonly name: string;
   readonly body: (session: Session, input: never) => Promise<unknown>;
 }

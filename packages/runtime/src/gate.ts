@@ -10,6 +10,7 @@ import {
   unknownWorkflow,
 } from '@offswitch/core';
 import { type Arrival, carryForMs, openArrival, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
+import { atMost } from './at-most.ts';
 import { auditOf } from './audit/audit-of.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { RuntimeError } from './error.ts';
@@ -239,7 +240,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     async close() {
       if (isClosed) return;
       isClosed = true;
-      await audit.close();
+      await atMost(clock, 5_000, () => audit.close());
       await kernel.close();
     },
   };

@@ -2,6 +2,7 @@
 // health, and never a process taken down (I13).
 
 import { checkReading, type Reading, type SourceHealth, type SwitchFlag, type SwitchSource, unknown } from '@offswitch/core';
+import { atMost } from './at-most.ts';
 import type { Clock } from './clock.ts';
 
 /** A source bounds its own start to a few seconds; one that does not is gone on without, and holds. Milliseconds. */
@@ -13,23 +14,11 @@ const longestWords = 1_000;
 
 /** Resolves when the source is open or has had its time. Rejects when it rejects in time: bad configuration is the caller's to see. */
 export function openInTime(source: SwitchSource, clock: Clock): Promise<void> {
-  return inTime(clock, openTimeoutMs, async () => source.open());
+  return atMost(clock, openTimeoutMs, async () => source.open());
 }
 
 export function closeInTime(source: SwitchSource, clock: Clock): Promise<void> {
-  return inTime(clock, closeTimeoutMs, async () => source.close());
-}
-
-async function inTime(clock: Clock, ms: number, act: () => Promise<void>): Promise<void> {
-  let timer: unknown;
-  const late = new Promise<void>((resolve) => {
-    timer = clock.setTimeout(resolve, ms);
-  });
-  try {
-    await Promise.race([act(), late]);
-  } finally {
-    clock.clearTimeout(timer);
-  }
+  return atMost(clock, closeTimeoutMs, async () => source.close());
 }
 
 /** What the source says of its health; one that cannot say is stale. */

@@ -1,5 +1,5 @@
 export type { StopOrder } from './acts.ts';
-export type { Agent, RunOptions } from './agent.ts';
+export type { Agent, AgentOptions, RunOptions } from './agent.ts';
 export type { Arrival } from './arrival.ts';
 export { type AuditChain, type AuditLog, type AuditMemory, memoryAudit } from './audit/audit-log.ts';
 export { Auditor, type AuditorOptions } from './audit/auditor.ts';
@@ -7,6 +7,7 @@ export { canonical, sha256 } from './audit/canonical.ts';
 export type { AuditEntry, AuditFact, AuditHead } from './audit/entry.ts';
 export { resolvedFact } from './audit/notes.ts';
 export { type AuditAnchor, type AuditFinding, type AuditReport, verifyAudit } from './audit/verify.ts';
+export type { Versions } from './audit/versions.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
 export type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetScope, BudgetSpending, BudgetStore } from './budget-store.ts';
 export { ToolContext } from './call.ts';
@@ -22,6 +23,10 @@ export { folderStore } from './folder/folder-store.ts';
 export type { Journals } from './folder/journals.ts';
 export { listProcesses, type ProcessEntry } from './folder/processes.ts';
 export { readFolderJournals } from './folder/read-journals.ts';
+export type { BundleCall, ForensicBundle, ReadingsThen, StopThen } from './forensics/bundle.ts';
+export type { ForensicsOptions } from './forensics/forensics.ts';
+export type { ForensicsStore } from './forensics/forensics-store.ts';
+export type { Redact, Redacted, RedactedField } from './forensics/redact.ts';
 export { type Gate, type GateOptions, type GateSubject, openGate } from './gate.ts';
 export type {
   BrokerCaps,

@@ -360,6 +360,7 @@ export class Parking {
     saved.settled = { status: 'terminated', at, ...stopId };
     this.world.kernel.switchboard.dismiss(member.node);
     this.world.carrying.note(member.node, 'terminated');
+    this.world.forensics.marked(member);
     this.world.stopping.memberRests(member);
     this.world.ends.tell(
       saved.record.s,

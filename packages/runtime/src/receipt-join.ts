@@ -29,10 +29,13 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
     const times = parts.flatMap((part) => part.stages[stage] ?? []);
     if (!isOpen && times.length > 0) stages[stage] = Math.max(...times);
   }
+  const bundles = new Map<string, ReceiptSession['forensics']>();
   const sessions = new Map<string, { readonly one: ReceiptSession; readonly process: string }>();
   // The newest word on a session counts, and that of its own process before that of others.
   for (const { process, sessions: its } of newest)
     for (const one of its) {
+      // Of what an earlier process marked, that one alone knows.
+      if (one.forensics && (isKept(one.forensics) || !isKept(bundles.get(one.session)))) bundles.set(one.session, one.forensics);
       const before = sessions.get(one.session);
       if (!before || !isHearsay(one) || isHearsay(before.one)) sessions.set(one.session, { one, process });
     }
@@ -47,7 +50,11 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
     id: last.id,
     stop: last.stop,
     stages,
-    sessions: [...sessions.values()].map(({ one, process }) => (isHearsay(one) ? one : { ...one, process })),
+    sessions: [...sessions.values()].map(({ one, process }) => ({
+      ...one,
+      ...(isHearsay(one) ? {} : { process }),
+      ...bundleOf(one, bundles.get(one.session)),
+    })),
     grants,
     residue: [
       ...new Set([
@@ -64,6 +71,14 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
 
 /** What a process says of another's session. */
 export const elsewhere = 'another process runs it';
+
+function isKept(forensics: ReceiptSession['forensics']): boolean {
+  return forensics !== undefined && 'digest' in forensics;
+}
+
+function bundleOf({ state }: ReceiptSession, forensics: ReceiptSession['forensics']): Pick<ReceiptSession, 'forensics'> {
+  return state === 'stopped' && forensics ? { forensics } : {};
+}
 
 function isHearsay(session: ReceiptSession): boolean {
   return session.why === elsewhere;

@@ -45,6 +45,8 @@ export interface ReceiptSession {
   readonly why?: string;
   /** The last completed turn, which is the checkpoint; 0 when none was completed. */
   readonly checkpointTurn: number;
+  /** Of a terminated one: the SHA-256 digest (hex) of its bundle as it is stored (`offswitch forensics`), or why there is none. */
+  readonly forensics?: { readonly digest: string } | { readonly missing: string };
   /** The calls of the turn that was interrupted. */
   readonly calls: readonly ReceiptCall[];
 }

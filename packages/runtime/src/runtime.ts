@@ -10,7 +10,7 @@ import {
   unknownWorkflow,
 } from '@offswitch/core';
 import { resolveCall, resumeSession, type StopOrder, stopSession } from './acts.ts';
-import type { Agent, RunOptions } from './agent.ts';
+import type { Agent, AgentOptions, RunOptions } from './agent.ts';
 import type { Arrival } from './arrival.ts';
 import { auditOf } from './audit/audit-of.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
@@ -21,6 +21,7 @@ import { controlHandler } from './control.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeListener } from './event.ts';
 import { folderStore } from './folder/folder-store.ts';
+import type { ForensicsOptions } from './forensics/forensics.ts';
 import type { CredentialBroker } from './grants/broker.ts';
 import { type Alarm, Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
@@ -53,6 +54,8 @@ export interface RuntimeOptions<Workflow extends string = string> {
    * `OFFSWITCH_PATH_KEYS`; without any, nothing is carried or accepted.
    */
   readonly pathKeys?: PathKeys;
+  /** What is kept of each session that is terminated, for whoever looks into it later (docs/audit.md). `false`: nothing. */
+  readonly forensics?: ForensicsOptions | false;
   /** Thresholds per workflow, `*` for the rest; see the table in breakers.ts. Undeclared ones only report. */
   readonly breakers?: Partial<Readonly<Record<Workflow | '*', Thresholds>>>;
   /** What users and workflows may spend over all their graphs; see the table in caps.ts. Reached, it pauses them until a person releases it and so raises it. Default: nothing is capped. */
@@ -69,7 +72,11 @@ export interface Runtime<Workflow extends string = string> {
    * Defines an agent. A name that is a declared workflow may be run as a root; any other is a sub-agent's and inherits its
    * parent's workflow. Parked and interrupted runs of that name go on from here. Throws `agent_already_registered`.
    */
-  agent<Input, Result>(name: string, body: (session: Session, input: Input) => Promise<Result>): Agent<Input, Result>;
+  agent<Input, Result>(
+    name: string,
+    body: (session: Session, input: Input) => Promise<Result>,
+    options?: AgentOptions,
+  ): Agent<Input, Result>;
   /** Runs a piece of code as a root session without a name: governed, but not resumable in another process. */
   run<Result>(workflow: Workflow, body: (session: Session) => Promise<Result>, options?: RunOptions): Promise<Outcome<Result>>;
   /**
@@ -162,6 +169,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     effectDeadlineMs: options.effectDeadlineMs ?? 10_000,
     pathKeys: options.pathKeys ?? pathKeysFromEnv(),
     audit,
+    forensics: options.forensics ?? {},
     brokers: options.brokers ?? {},
   });
   world = w;
@@ -194,7 +202,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     switches,
     source,
     store,
-    agent<Input, Result>(name: string, body: (session: Session, input: Input) => Promise<Result>): Agent<Input, Result> {
+    agent<Input, Result>(
+      name: string,
+      body: (session: Session, input: Input) => Promise<Result>,
+      agentOptions: AgentOptions = {},
+    ): Agent<Input, Result> {
       open();
       checkId('workflow', name);
       if (w.definitions.has(name))
@@ -202,7 +214,8 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
           'agent_already_registered',
           `the agent ${JSON.stringify(name)} is defined already; names are what a crash leaves behind, so each is one agent's`,
         );
-      const definition = { name, body: body as never };
+      const { version } = agentOptions;
+      const definition = { name, body: body as never, ...(version === undefined ? {} : { version }) };
       w.definitions.set(name, definition);
       w.parking.reconsider();
       if (store.lineage.registersAll) void w.parking.adoptOrphans();

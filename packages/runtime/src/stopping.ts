@@ -128,6 +128,11 @@ export class Stopping {
     for (const order of this.orders.values()) if (order.covered.has(session.id)) this.writeSoon(order);
   }
 
+  /** The bundle of a session is written, or is known not to be. */
+  bundled({ node }: Member): void {
+    for (const order of this.orders.values()) if (order.covered.has(node.id)) this.writeSoon(order);
+  }
+
   grantChanged(record: GrantRecord): void {
     for (const order of this.orders.values()) if (isOf(order, record)) this.look(order);
   }

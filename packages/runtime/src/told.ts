@@ -50,7 +50,7 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
   const sessions: ReceiptSession[] = [];
   const unknown: string[] = [];
   for (const member of order.covered.values()) {
-    sessions.push(yield* makeSession(order, member, isElsewhere(world, member), unknown));
+    sessions.push(yield* makeSession(world, order, member, unknown));
     yield;
   }
   for (const lent of world.grants.told(order)) order.grants.set(lent.record.id, toldGrant(lent));
@@ -73,7 +73,8 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
 }
 
 /** The calls first: what is said of the session is then no older than what is said of them. */
-function* makeSession(order: Order, member: Member, isThere: boolean, unknown: string[]): Generator<void, ReceiptSession> {
+function* makeSession(world: World, order: Order, member: Member, unknown: string[]): Generator<void, ReceiptSession> {
+  const isThere = isElsewhere(world, member);
   const { record } = member.saved;
   const isRunning = member.live !== undefined || isThere;
   const calls: ReceiptCall[] = [];
@@ -93,6 +94,7 @@ function* makeSession(order: Order, member: Member, isThere: boolean, unknown: s
       : !isThere && (live === undefined || (order.stop.action === 'pause' && live.isAtRest))
         ? 'paused'
         : 'unconfirmed';
+  const forensics = state === 'stopped' ? world.forensics.of(member) : undefined;
   return {
     session: record.s,
     path: record.path,
@@ -102,6 +104,7 @@ function* makeSession(order: Order, member: Member, isThere: boolean, unknown: s
     state,
     ...(state === 'unconfirmed' ? { why: isThere ? elsewhere : whyNot(member) } : {}),
     checkpointTurn: saved.checkpointTurn,
+    ...(forensics ? { forensics } : {}),
     calls,
   };
 }

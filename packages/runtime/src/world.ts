@@ -2,6 +2,7 @@
 
 import { type Breaker, type Decision, run, type Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
+import { atMost } from './at-most.ts';
 import type { AuditNotes } from './audit/notes.ts';
 import { Births } from './births.ts';
 import type { BreakerTable, Thresholds } from './breakers.ts';
@@ -16,6 +17,7 @@ import type { ChildSpec, Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeEvent, RuntimeListener } from './event.ts';
 import { Foreign } from './foreign.ts';
+import { Forensics, type ForensicsOptions } from './forensics/forensics.ts';
 import type { CredentialBroker } from './grants/broker.ts';
 import { Grants, type GrantsHost } from './grants/grants.ts';
 import type { Graph, Member } from './graph.ts';
@@ -38,6 +40,9 @@ import { notePaused } from './telemetry.ts';
 import { Terminated } from './terminated.ts';
 import { Waking } from './waking.ts';
 
+/** What is kept for later is written within this time when the runtime closes, or is missing. Milliseconds. */
+const recordsTimeoutMs = 5_000;
+
 export interface WorldOptions {
   readonly kernel: Kernel;
   readonly clock: Clock;
@@ -49,6 +54,7 @@ export interface WorldOptions {
   readonly effectDeadlineMs: number;
   readonly pathKeys: PathKeys;
   readonly audit: AuditNotes;
+  readonly forensics: ForensicsOptions | false;
   readonly brokers: Readonly<Record<string, CredentialBroker>>;
 }
 
@@ -88,6 +94,7 @@ export class World implements Engine {
   /** Graphs whose root came from another process. */
   readonly arrived: Set<Graph> = new Set();
   readonly grants: Grants;
+  readonly forensics: Forensics;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -107,6 +114,7 @@ export class World implements Engine {
     this.waking = new Waking(this);
     this.ends = new Ends(this);
     this.ifHeld = new IfHeld(this, options.holdForMs);
+    this.forensics = new Forensics(this, options.forensics);
     this.grants = new Grants(this.grantsHost(), options.brokers);
     this.parking = new Parking(this);
     this.stopping = new Stopping(this);
@@ -235,6 +243,7 @@ export class World implements Engine {
     this.ends.tell(member.node.id, session.final as Promise<Ended>);
     this.carrying.note(member.node, member.saved.settled!.status);
     this.grants.left(session);
+    if (member.saved.settled!.status === 'terminated') this.forensics.marked(member);
     this.stopping.sessionSettled(session);
     this.changed(session);
     if (member === graph.root) this.retire(graph);
@@ -280,8 +289,9 @@ export class World implements Engine {
     await this.leases.close();
     // First, so that the receipts say what became of them.
     await this.grants.close();
+    await atMost(this.clock, recordsTimeoutMs, () => this.forensics.close());
     await this.stopping.close();
-    await this.audit.close();
+    await atMost(this.clock, recordsTimeoutMs, () => this.audit.close());
     this.listeners.clear();
   }
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type AuditAnchor, type AuditHead, verifyAudit } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
-import { clean, count, paint, table } from './print.ts';
+import { clean, count, moment, paint, table } from './print.ts';
 import { isRecord, list, number, text } from './wire.ts';
 
 type Entry = Readonly<Record<string, unknown>>;
@@ -25,7 +25,7 @@ export async function audit(command: Command, limit: number): Promise<Done> {
   if (entries.length === 0) command.say(`nothing is in the audit log of ${clean(command.place.folder)}`);
   else {
     const rows = shown.map((one) => [
-      time(one.at),
+      moment(one.at),
       `${text(one.process) ?? '?'} ${number(one.n) ?? '?'}`,
       text(one.type) ?? '?',
       wordsOf(one),
@@ -100,11 +100,6 @@ function headsOf(file: string): AuditHead[] {
       exit.usage,
     );
   return heads;
-}
-
-function time(at: unknown): string {
-  const ms = number(at);
-  return ms === undefined || Math.abs(ms) > 8.64e15 ? '?' : new Date(ms).toISOString();
 }
 
 /** What an entry is about, in one cell. */

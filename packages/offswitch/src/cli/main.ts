@@ -10,6 +10,7 @@ import { type Command, commandOf, type Done, subjectOf, tierOf, whoOf } from './
 import { engage } from './engage.ts';
 import { withEnvFile } from './env-file.ts';
 import { CommandError, exit, failureOf } from './failure.ts';
+import { forensics } from './forensics.ts';
 import { ghosts } from './ghosts.ts';
 import { history } from './history.ts';
 import { inspect } from './inspect.ts';
@@ -178,6 +179,11 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
         action === undefined ? audit(command, limitOf(limit)) : auditVerify(command, heads),
       ),
     );
+  program
+    .command('forensics')
+    .description('what is left of a session that was terminated; verified against its receipt')
+    .argument('<session>')
+    .action(on((command, _, [session]) => forensics(command, session!)));
   program
     .command('provision')
     .description('create the declared switches where they are missing; shows the plan first')

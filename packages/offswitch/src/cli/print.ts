@@ -46,6 +46,11 @@ export function age(now: number, at: number | undefined): string {
   return seconds < 172_800 ? `${Math.round(seconds / 3600)}h ago` : `${Math.round(seconds / 86_400)}d ago`;
 }
 
+/** What others wrote down as a time, epoch milliseconds. */
+export function moment(at: unknown): string {
+  return typeof at === 'number' && Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : '?';
+}
+
 /** Micro-units of money with four decimals. */
 export function money(micros: number): string {
   return `$${(micros / 1_000_000).toFixed(4)}`;

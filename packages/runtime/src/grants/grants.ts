@@ -135,6 +135,11 @@ export class Grants {
     return this.isReading;
   }
 
+  /** What is lent to one session, by reference. */
+  of(session: string): GrantRecord[] {
+    return [...this.ledger.of(session)].map(({ record }) => record);
+  }
+
   /** The grants that are this stop's to tell of, as they are known now. */
   *told(order: Order): Generator<Lent> {
     if (this.ledger.size === 0) return;
