@@ -21,11 +21,14 @@ import {
   toolsOf,
   type Workflow,
 } from './planner-roles.ts';
+import type { Delegate } from './processes/delegate.ts';
 import type { StudioTool, StudioTools } from './tools.ts';
 
 export interface CrewOptions {
   readonly model: Endpoint['model'];
   readonly tools: StudioTools;
+  /** Has sub-agents work in other processes. Default: inside of the tool that delegates. */
+  readonly delegate?: Delegate;
   /** Told of each tool call as its body is entered, for counting. */
   readonly onTool?: (role: Role, tool: ToolName) => void;
 }
@@ -33,6 +36,8 @@ export interface CrewOptions {
 export interface Crew {
   /** Runs an orchestrator to its report, from where its session was left. Call it inside that session. */
   orchestrate(workflow: Workflow, task: OrchestratorTask, session: Session): Promise<string>;
+  /** The same for a sub-agent that is a session of its own. */
+  assist(role: Role, task: SubTask, session: Session): Promise<string>;
 }
 
 /** What a `kind` of tool does to the world, in the words of `govern`. */
@@ -47,7 +52,7 @@ const price = { input: 25, output: 200 };
 /** Reserved before each call: a reply of these agents has never cost a third of it. */
 const maxCostMicros = 10_000;
 
-export function crewFor({ model, tools, onTool }: CrewOptions): Crew {
+export function crewFor({ model, tools, delegate, onTool }: CrewOptions): Crew {
   const governed = new Map<Role, { readonly model: Endpoint['model']; readonly tools: ToolSet }>();
 
   /** The model and the tools of a role, governed. Made once per role: which session they act for, they find out at each call. */
@@ -60,9 +65,9 @@ export function crewFor({ model, tools, onTool }: CrewOptions): Crew {
     for (const name of toolsOf(role)) {
       if (isDelegate(name)) {
         const { role: subRole, description } = delegateOf(name);
-        const execute = (task: SubTask): Promise<string> => {
+        const execute = (task: SubTask, { abortSignal }: { readonly abortSignal?: AbortSignal }): Promise<string> => {
           onTool?.(role, name);
-          return work(subRole, task);
+          return delegate ? delegate(subRole, task, abortSignal) : work(subRole, task);
         };
         own[name] = tool({ description, inputSchema: subTaskSchema, execute });
         delegates.push(name);
@@ -99,5 +104,6 @@ export function crewFor({ model, tools, onTool }: CrewOptions): Crew {
 
   return {
     orchestrate: (workflow, task, session) => work(orchestratorOf(workflow), task, messagesOf(session)),
+    assist: (role, task, session) => work(role, task, messagesOf(session)),
   };
 }

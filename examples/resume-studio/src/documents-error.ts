@@ -14,6 +14,10 @@ export type StudioErrorCode =
   | 'invalid_input'
   /** Another process runs on the same state folder. End it, or name other folders with `--studio` and `--state`. */
   | 'in_use'
+  /** A sub-agent in another process could not be reached for a minute, failed, or was stopped; the message says which. */
+  | 'delegation_failed'
+  /** A process that runs sub-agents dies before it has opened. What it printed says why. */
+  | 'worker_failed'
   /** A vendor's server could not be brought up on this machine; the message has its last words. */
   | 'local_failed'
   /** The output folder or the outbox could not be written. The cause is the system's own error. */

@@ -7,6 +7,8 @@ import { type ModelServer, modelName, startModelServer, treeHeader } from './mod
 
 export interface Endpoint {
   readonly model: Exclude<LanguageModel, string>;
+  /** What another process needs in its environment to use the same model. */
+  readonly env: Readonly<Record<string, string>>;
   /** For people. */
   readonly description: string;
   close(): Promise<void>;
@@ -39,6 +41,7 @@ export async function openEndpoint({ seed, speed, env, onRequest }: EndpointOpti
   });
   return {
     model: provider(name),
+    env: own ? { OPENAI_BASE_URL: baseURL } : {},
     description: own ? `the included model (seed ${seed}, speed ${speed})` : `${name} at ${baseURL}`,
     close: async () => own?.close(),
   };

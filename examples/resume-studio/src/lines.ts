@@ -7,8 +7,16 @@ import { nameOf } from './standing.ts';
 /** Sub-agents are told of when they are stopped, not when they come and go as they should. */
 const ordinary: readonly SessionView['state'][] = ['running', 'completed'];
 
-/** Prints what changes until the returned function is called. `command`: how the command is called here. */
-export function printLines(runtime: Runtime, print: (line: string) => void, command: string): () => void {
+/**
+ * Prints what changes until the returned function is called. `command`: how the command is called here. `what`: `sessions` leaves out stops
+ * and alarms, for a process beside another that tells of the same.
+ */
+export function printLines(
+  runtime: Runtime,
+  print: (line: string) => void,
+  command: string,
+  what: 'sessions' | 'everything' = 'everything',
+): () => void {
   const known = new Map<string, { readonly text: string; readonly state: SessionView['state'] }>();
   let changed = new Set<string>();
   let isScheduled = false;
@@ -41,9 +49,14 @@ export function printLines(runtime: Runtime, print: (line: string) => void, comm
       setImmediate(look);
       return;
     }
-    const line = newsOf(event);
+    const line = what === 'everything' || isOwn(event) ? newsOf(event) : undefined;
     if (line) print(line);
   });
+}
+
+/** Of this process, and not of the switches, which every process reads. */
+export function isOwn(event: RuntimeEvent): boolean {
+  return event.type === 'breaker' || (event.type === 'alarm' && event.kind === 'store');
 }
 
 /** A stop, an alarm or a breaker in one line; undefined for the rest. */

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { exampleAdverts, exampleResumes } from './documents.ts';
 import { type Workflow, workflows } from './planner-roles.ts';
+import { type StoreName, storeNames } from './store.ts';
 import { type SourceName, sourceNames } from './wiring.ts';
 
 export interface Options {
@@ -35,6 +36,10 @@ export interface Options {
   readonly isFresh: boolean;
   readonly isYes: boolean;
   readonly mode: 'fleet' | 'compare' | 'incident';
+  /** Processes that the agents run in: the orchestrators in the first, sub-agents in the others. */
+  readonly processes: number;
+  /** Where stops, checkpoints and receipts are kept. */
+  readonly store: StoreName;
   /** Where the switches are read from. */
   readonly source: SourceName;
   /** The vendor's server is brought up on this machine. */
@@ -65,6 +70,8 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     .addOption(
       new Option('--park-after <ms>', 'how long a paused tree waits in place before its memory is freed').argParser(positive),
     )
+    .option('--processes <n>', 'run sub-agents in so many processes less one; orchestrators stay in the first', positive, 1)
+    .addOption(new Option('--store <name>', 'where the processes keep their state').choices(storeNames).default('folder'))
     .option('--plain', 'plain lines, even in a terminal')
     .option('--fresh', 'start over: removes what was made, and the state with every stop in it; asks first')
     .option('-y, --yes', 'do not ask')
@@ -94,6 +101,8 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     scenario?: 'incident';
     source: SourceName;
     local?: boolean;
+    processes: number;
+    store: StoreName;
   }>();
   if (given.local === true && given.source === 'file')
     program.error('error: --local goes with --source launchdarkly, growthbook or unleash; a file is local anyway');
@@ -114,6 +123,8 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     isPlain: given.plain === true,
     isFresh: given.fresh === true,
     isYes: given.yes === true,
+    processes: given.processes,
+    store: given.store,
     source: given.source,
     isLocal: given.local === true,
     envFile: resolve(given.studio, `${given.source}.env`),

@@ -2,6 +2,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { newPathKey, type SessionView } from 'offswitch';
 import { crewFor } from './agents.ts';
 import { openEndpoint } from './endpoint.ts';
 import { type FleetEnd, startFleet } from './fleet.ts';
@@ -9,6 +10,8 @@ import { type Options, stateFlag } from './options.ts';
 import { openOutput } from './output.ts';
 import { paceFrom } from './pace.ts';
 import { jobsOf, openPlan } from './plan.ts';
+import { delegateTo } from './processes/delegate.ts';
+import { type PlacedView, startWorkers, type WorkersOptions } from './processes/workers.ts';
 import { openScreen, type Screen } from './screen.ts';
 import { standing } from './standing.ts';
 import { loadMaterial, mustBeWritable, openRuntime, provisionFlags, refuseSecond, startOver } from './studio.ts';
@@ -39,8 +42,15 @@ export async function runFleet(options: Options): Promise<number> {
   const provisioned = await provisionFlags(options, wiring);
   if (provisioned) say(provisioned);
   const endpoint = await openEndpoint({ seed: options.seed, speed: options.speed, env: process.env });
+  // A path is signed and accepted by this fleet alone, unless the environment brings keys.
+  if (options.processes > 1) process.env.OFFSWITCH_PATH_KEYS ||= newPathKey();
   const runtime = await openRuntime(options, wiring);
+  const command = commandHere(options);
+  let screen: Screen | undefined;
+  const tell = (line: string): void => (screen ? screen.say(line) : say(line));
   const delay = paceFrom(process.env.STUDIO_PACE_URL);
+  const workers =
+    options.processes > 1 ? await startWorkers(workersOf(options, { ...wiring.local, ...endpoint.env }, tell)) : undefined;
   const tools = createTools({
     documents: library,
     adverts,
@@ -49,8 +59,7 @@ export async function runFleet(options: Options): Promise<number> {
     speed: options.speed,
     ...(delay ? { delay } : {}),
   });
-  const crew = crewFor({ model: endpoint.model, tools });
-  let screen: Screen | undefined;
+  const crew = crewFor({ model: endpoint.model, tools, ...(workers ? { delegate: delegateTo(() => workers.doors()) } : {}) });
   const fleet = await startFleet({
     runtime,
     jobs,
@@ -61,9 +70,9 @@ export async function runFleet(options: Options): Promise<number> {
     onEnd: (job, session, status) => screen?.say(`${job.key} ${session} ${status}`),
   });
 
-  const command = commandHere(options);
   const footer = howToStop(options, command, runtime.status().source.location);
   say(`${jobs.length} jobs over ${documents.length} documents, model: ${endpoint.description}`);
+  if (workers) say(`${options.processes} processes: orchestrators in this one, sub-agents in ${options.processes - 1} others`);
   if (fleet.resumed > 0) say(`${fleet.resumed} go on from where the last process left them`);
   if (fleet.ended() > 0) say(`${fleet.ended()} had ended before`);
   for (const line of footer) say(line);
@@ -77,6 +86,7 @@ export async function runFleet(options: Options): Promise<number> {
     jobs: jobs.length,
     ended: fleet.ended,
     footer,
+    views: () => (workers ? placed(runtime.sessions(), workers.views()) : runtime.sessions()),
   });
 
   let interrupted = (): void => undefined;
@@ -102,7 +112,7 @@ export async function runFleet(options: Options): Promise<number> {
     fleet.halt();
     if (end === 'unread') say('nobody reads what is printed here any more, so the fleet parks');
     screen.say('parking: each agent comes to its next turn boundary first; Ctrl-C again quits at once');
-    const left = await runtime.park();
+    const left = (await Promise.all([runtime.park(), workers?.park() ?? []])).flat();
     screen.close();
     const parked = runtime.sessions().filter((view) => view.parent === undefined && view.state === 'parked');
     say(`parked ${parked.length} trees of agents at their last completed turn; the next start resumes them`);
@@ -111,10 +121,28 @@ export async function runFleet(options: Options): Promise<number> {
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangUp);
     screen.close();
+    await workers?.close();
     await runtime.close();
     await endpoint.close();
     await wiring.close();
   }
+}
+
+/** What each worker is started with. */
+function workersOf(options: Options, env: Readonly<Record<string, string>>, say: (line: string) => void): WorkersOptions {
+  const isTelling = options.isPlain || process.stdout.isTTY !== true;
+  const command = commandHere(options);
+  return { count: options.processes - 1, options, isTelling, command, env, say };
+}
+
+/** A session that several processes know of is shown where it is. */
+function placed(own: readonly SessionView[], others: readonly PlacedView[]): readonly PlacedView[] {
+  const all = new Map<string, PlacedView>();
+  for (const view of [...own.map((one) => ({ ...one, process: 1 })), ...others]) {
+    const known = all.get(view.id);
+    if (!known || known.state === 'elsewhere') all.set(view.id, view);
+  }
+  return [...all.values()];
 }
 
 /** For the command in a second terminal, and for nobody else's eyes. */

@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import type { Runtime } from 'offswitch';
 import { oneLine } from './cells.ts';
 import { newsOf, printLines } from './lines.ts';
-import { renderTable } from './table.ts';
+import { renderTable, type TableInput } from './table.ts';
 
 export interface Screen {
   /** One line for people, at once: above the table, or among the lines. */
@@ -24,12 +24,15 @@ export interface ScreenOptions {
   readonly jobs: number;
   readonly ended: () => number;
   readonly footer: readonly string[];
+  /** Sessions of all processes, for the table. */
+  readonly views: () => TableInput['views'];
 }
 
 /** How often the table is drawn anew. Milliseconds. Four times a second is live for an eye and nothing for a processor. */
 const drawEveryMs = 250;
 
-export function openScreen({ runtime, output, isRead, isPlain, command, jobs, ended, footer }: ScreenOptions): Screen {
+export function openScreen(options: ScreenOptions): Screen {
+  const { runtime, output, isRead, isPlain, command, jobs, ended, footer, views } = options;
   if (isPlain || output.isTTY !== true) {
     const say = (line: string): void => {
       if (isRead()) output.write(`${new Date().toISOString().slice(11, 19)} ${oneLine(line)}\n`);
@@ -43,7 +46,7 @@ export function openScreen({ runtime, output, isRead, isPlain, command, jobs, en
   const draw = (): void => {
     if (!isRead()) return;
     const size = { columns: output.columns || 80, rows: output.rows || 24 };
-    update(renderTable({ views: runtime.sessions(), jobs, ended: ended(), command, footer, news }, size));
+    update(renderTable({ views: views(), jobs, ended: ended(), command, footer, news }, size));
   };
   const end = runtime.subscribe((event) => {
     const line = newsOf(event);

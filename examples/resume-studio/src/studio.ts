@@ -4,13 +4,15 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { createRuntime, folderStore, listProcesses, type Runtime } from 'offswitch';
+import { createRuntime, listProcesses, type Runtime } from 'offswitch';
 import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts';
 import { StudioError, writeFailed } from './documents-error.ts';
 import type { Advert } from './documents-schema.ts';
 import { hasRunBefore, type Options, stateFlag } from './options.ts';
 import type { Workflow } from './planner-roles.ts';
+import { openStore } from './store.ts';
 import { switches } from './switches.ts';
+import { sleep } from './tools-time.ts';
 import type { Wiring } from './wiring.ts';
 
 export interface Material {
@@ -28,9 +30,17 @@ export async function loadMaterial(options: Options): Promise<Material> {
   return { documents: documents.slice(0, options.documents), library: documents, adverts, warnings };
 }
 
+/** Workers of a fleet that was killed notice, and end. Milliseconds. */
+const endsWithinMs = 2_000;
+
 /** Rejects with `in_use` while another process runs on this state folder: it has the sessions. */
 export async function refuseSecond(options: Options): Promise<void> {
-  const [other] = await listProcesses(options.state);
+  const deadline = Date.now() + endsWithinMs;
+  let [other] = await listProcesses(options.state);
+  while (other && options.processes > 1 && Date.now() < deadline) {
+    await sleep(50);
+    [other] = await listProcesses(options.state);
+  }
   if (other)
     throw new StudioError(
       'in_use',
@@ -91,7 +101,7 @@ export async function openRuntime(options: Options, wiring: Wiring): Promise<Run
   return createRuntime({
     switches,
     source: await wiring.open(),
-    store: folderStore(options.state),
+    store: openStore(options),
     ...(options.parkAfterMs === undefined ? {} : { parkAfterMs: options.parkAfterMs, holdForMs: options.parkAfterMs }),
     // The largest of these trees takes some eighty turns, its sub-agents' included, and costs a cent.
     breakers: { '*': { costMicros: 1_000_000, turns: 400, toolFailures: 5 } },

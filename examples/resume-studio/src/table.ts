@@ -4,8 +4,11 @@ import type { SessionView } from 'offswitch';
 import { cell, width } from './cells.ts';
 import { heldBy, money } from './held.ts';
 
+export type TableView = SessionView & { readonly process?: number };
+
 export interface TableInput {
-  readonly views: readonly SessionView[];
+  /** `process`: the number of the one that has it, where there are several. */
+  readonly views: readonly TableView[];
   readonly jobs: number;
   readonly ended: number;
   /** How the command is called here, with the options it needs. */
@@ -32,9 +35,10 @@ export function renderTable(input: TableInput, { columns, rows }: Size): string 
   const room = height - footer.length - news.length - 2;
   const lines = [cell(summary(input, live, columns), columns)];
   if (room > 0) {
-    lines.push(row(headings, columns));
+    const isPlaced = live.some((view) => view.process !== undefined);
+    lines.push(row(headings, columns, isPlaced));
     const shown = live.length <= room ? live : live.slice(0, room - 1);
-    lines.push(...shown.map((view) => row(cellsOf(view, input.command), columns)));
+    lines.push(...shown.map((view) => row(cellsOf(view, input.command), columns, isPlaced)));
     if (shown.length < live.length)
       lines.push(cell(`… and ${live.length - shown.length} more: ${input.command} sessions`, columns));
   }
@@ -46,7 +50,7 @@ export function renderTable(input: TableInput, { columns, rows }: Size): string 
 }
 
 /** How much has ended and how many there are in each state, in as many words as fit: the counts stay. */
-function summary({ views, jobs, ended }: TableInput, live: readonly SessionView[], columns: number): string {
+function summary({ views, jobs, ended }: TableInput, live: readonly TableView[], columns: number): string {
   const states = new Map<string, number>();
   for (const view of live) states.set(view.state, (states.get(view.state) ?? 0) + 1);
   const counts = [...states].map(([state, count]) => `${count} ${state}`);
@@ -75,6 +79,7 @@ interface Column {
 const idColumns = 19;
 const layout: readonly Column[] = [
   { heading: 'session', least: 22, share: 2 },
+  { heading: 'process', least: 7, share: 0, right: true, goes: 5 },
   { heading: 'workflow', least: 10, share: 1, goes: 1 },
   { heading: 'user', least: 6, share: 1, goes: 4 },
   { heading: 'turn', least: 4, share: 0, right: true, goes: 2 },
@@ -84,12 +89,13 @@ const layout: readonly Column[] = [
 ];
 const headings = layout.map((column) => column.heading);
 
-function cellsOf(view: SessionView, command: string): readonly string[] {
+function cellsOf(view: TableView, command: string): readonly string[] {
   const depth = view.path.length - 1;
   const name = depth === 0 ? (view.conversation ?? view.agent) : view.agent;
   return [
     // The id first, and whole: it is what the commands are given.
     `${'  '.repeat(Math.min(depth, 2))}${view.id} ${name}`,
+    view.process === undefined ? '' : String(view.process),
     view.workflow,
     view.user ?? '',
     String(view.turn),
@@ -100,8 +106,13 @@ function cellsOf(view: SessionView, command: string): readonly string[] {
 }
 
 /** What does not fit at its least width goes; state and what holds it go last, after they have shrunk. */
-function fitting(columns: number): readonly { readonly column: Column; readonly index: number; readonly size: number }[] {
-  let chosen = layout.map((column, index) => ({ column, index }));
+function fitting(
+  columns: number,
+  isPlaced: boolean,
+): readonly { readonly column: Column; readonly index: number; readonly size: number }[] {
+  let chosen = layout
+    .map((column, index) => ({ column, index }))
+    .filter(({ column }) => isPlaced || column.heading !== 'process');
   const least = (): number => chosen.reduce((sum, { column }) => sum + column.least + 1, -1);
   while (least() > columns) {
     const going = chosen.filter(({ column }) => column.goes !== undefined).sort((a, b) => a.column.goes! - b.column.goes!);
@@ -127,8 +138,8 @@ function fitting(columns: number): readonly { readonly column: Column; readonly 
   return chosen.map((one, at) => ({ ...one, size: sizes[at]! })).filter(({ size }) => size > 0);
 }
 
-function row(cells: readonly string[], columns: number): string {
-  return fitting(columns)
+function row(cells: readonly string[], columns: number, isPlaced: boolean): string {
+  return fitting(columns, isPlaced)
     .map(({ column, index, size }) => {
       const text = cells[index] ?? '';
       return column.right ? cell(' '.repeat(Math.max(0, size - width(text))) + text, size) : cell(text, size);
@@ -137,17 +148,17 @@ function row(cells: readonly string[], columns: number): string {
 }
 
 /** Parents before children; roots as they came. */
-export function inTreeOrder(views: readonly SessionView[]): readonly SessionView[] {
+export function inTreeOrder<View extends SessionView>(views: readonly View[]): readonly View[] {
   const present = new Set(views.map((view) => view.id));
-  const children = new Map<string, SessionView[]>();
-  const stack: SessionView[] = [];
+  const children = new Map<string, View[]>();
+  const stack: View[] = [];
   for (const view of views) {
     if (view.parent !== undefined && present.has(view.parent))
       children.set(view.parent, [...(children.get(view.parent) ?? []), view]);
     else stack.push(view);
   }
   stack.reverse();
-  const ordered: SessionView[] = [];
+  const ordered: View[] = [];
   for (let view = stack.pop(); view; view = stack.pop()) {
     ordered.push(view);
     stack.push(...(children.get(view.id) ?? []).reverse());

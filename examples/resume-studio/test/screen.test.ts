@@ -35,6 +35,7 @@ function plain(isRead = true) {
     jobs: 1,
     ended: () => 0,
     footer: [],
+    views: () => [],
   });
   return {
     screen,

@@ -75,6 +75,7 @@ export {
   type AcceptRequestOptions,
   type Agent,
   type Alarm,
+  type Arrival,
   acceptRequest,
   type BreakerTable,
   type BrokerCaps,

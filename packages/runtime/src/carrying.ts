@@ -24,6 +24,8 @@ export class Carrying {
   private readonly keys: PathKeys;
   /** Calls that carried the path, and wait on whoever took it up. */
   private readonly waiting = new Map<string, Call>();
+  /** By session: who waits for its end on behalf of another process. */
+  private readonly waitingHere = new Map<string, Set<(error: RuntimeError) => void>>();
   private readonly known = new Map<string, Promise<unknown>>();
   /** On their way into the store. */
   private readonly beginning = new Set<string>();
@@ -113,7 +115,32 @@ export class Carrying {
         'session_elsewhere',
         `${session} is what this call started before, and process ${process} has it; ask there, or again when that one is gone`,
       );
-    return world.ends.of(session);
+    return this.endHere(session);
+  }
+
+  /** Another process has it now: whoever waits for it here has to ask there. */
+  wentElsewhere(session: string): void {
+    const waiting = this.waitingHere.get(session);
+    this.waitingHere.delete(session);
+    for (const reject of waiting ?? [])
+      reject(
+        new RuntimeError(
+          'session_elsewhere',
+          `${session} was taken up by another process; ask there, or again when that is gone`,
+        ),
+      );
+  }
+
+  private endHere(session: string): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.waitingHere.get(session) ?? new Set();
+      this.waitingHere.set(session, waiting.add(reject));
+      const isOver = (): void => {
+        waiting.delete(reject);
+        if (waiting.size === 0 && this.waitingHere.get(session) === waiting) this.waitingHere.delete(session);
+      };
+      this.world.ends.of(session).then(resolve, reject).finally(isOver);
+    });
   }
 
   private async registered(record: SessionRecord): Promise<Exclude<Registered, { status: 'refused' }>> {
@@ -134,7 +161,7 @@ export class Carrying {
     const outcome = await world.births.arrive(prepared, input).outcome;
     // A pause is for whoever waits here to bear; only the end of this process is not.
     return outcome.status === 'paused' && !world.isClosed && !world.parking.isParkingAll
-      ? world.ends.of(outcome.session)
+      ? this.endHere(outcome.session)
       : outcome;
   }
 
@@ -181,10 +208,10 @@ export class Carrying {
   private async makeKnown(node: Node): Promise<void> {
     const { world } = this;
     if (world.store.lineage.registersAll) return;
-    const root = rootOf(node);
-    // What is above us in other processes was made known there.
-    const graph = world.graphOf.get(root.id);
-    if (!graph) return;
+    const graph = world.graphOf.get(node.id);
+    // What came from another process is known, and so is its root: by the process that has that.
+    if (!graph || graph.root.saved.record.arrived) return;
+    const root = graph.root.node;
     const { record } = graph.root.saved;
     let known = this.known.get(root.id);
     if (!known) {

@@ -10,6 +10,7 @@ import { newestFirst } from './folder/small-files.ts';
 import { type GrantParts, memoryGrants } from './grants/memory-grants.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
+import { leftBehind } from './left-behind.ts';
 import { memoryBudgets } from './memory-budgets.ts';
 import { registry, sharedRegistry } from './memory-lineage.ts';
 import type { ReceiptPart } from './receipt.ts';
@@ -80,10 +81,7 @@ function open(memory: Memory, name: string): MemoryStore {
   const taken = new Set<string>();
   const given = (of: readonly Journal[]): StoreOpening['journals'] =>
     // Through JSON, as a disk would give them back: what cannot be resumed from a folder must not resume here.
-    of.map(({ process, alive, records }) => {
-      if (!alive) taken.add(process);
-      return { process, alive, records: JSON.parse(JSON.stringify(records)) };
-    });
+    of.map(({ process, alive, records }) => ({ process, alive, records: JSON.parse(JSON.stringify(records)) }));
   const claims = (): StoreOpening['claims'] =>
     [...memory.claims.values()].map(({ session, epoch, owner }) => ({ session, epoch, alive: owner.alive }));
   const isAlive = (process: string): boolean => memory.journals.some((one) => one.process === process && one.alive);
@@ -97,9 +95,7 @@ function open(memory: Memory, name: string): MemoryStore {
     },
     adopt: () => ({
       claims: claims(),
-      journals: given(
-        memory.journals.filter(({ process, alive, records }) => !alive && records.length > 0 && !taken.has(process)),
-      ),
+      journals: given(leftBehind(memory.journals, taken)),
     }),
   });
 
@@ -125,6 +121,7 @@ function open(memory: Memory, name: string): MemoryStore {
     },
     async open(): Promise<StoreOpening> {
       living();
+      leftBehind(memory.journals, taken);
       memory.journals.push(journal);
       memory.listeners.set(self, listeners);
       return {
@@ -158,6 +155,7 @@ function open(memory: Memory, name: string): MemoryStore {
       const claim = `${epoch} ${session}`;
       if (memory.claims.has(claim)) return false;
       memory.claims.set(claim, { session: subjectKey(session), epoch, owner: journal });
+      tellOthers({ claimed: [{ session: subjectKey(session), epoch }] });
       return true;
     },
     forget() {

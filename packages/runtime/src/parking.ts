@@ -15,6 +15,7 @@ import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
 import { snapshot } from './snapshot.ts';
 import { subjectKey } from './stop-key.ts';
+import type { StoreClaim } from './store.ts';
 import type { World } from './world.ts';
 
 export class Parking {
@@ -202,9 +203,28 @@ export class Parking {
       this.parked.delete(graph);
       this.world.leases.lose(graph);
       this.world.clock.clearTimeout(graph.parkTimer);
+      this.world.carrying.wentElsewhere(head);
       for (const { live } of graph.members()) live?.abandon('this process was cut off, and another one took it over');
       this.world.alarm(`session ${head} was taken over by another process while this one was cut off; this copy of it stops`);
     }
+  }
+
+  /** Others have claimed these sessions: what of them lies parked here is theirs. */
+  learnClaims(claims: readonly StoreClaim[]): void {
+    const epochs = new Map(claims.map(({ session, epoch }) => [session, epoch]));
+    for (const graph of [...this.parked]) {
+      const epoch = epochs.get(subjectKey(graph.id));
+      if (epoch !== undefined && epoch > graph.root.saved.epoch) this.leaveToOthers(graph);
+    }
+  }
+
+  /** Another process was first: nobody is told here any more what becomes of it, and no stop waits for it. */
+  private leaveToOthers(graph: Graph): void {
+    graph.isElsewhere = true;
+    this.parked.delete(graph);
+    for (const member of graph.members()) this.world.stopping.memberRests(member);
+    this.world.carrying.wentElsewhere(graph.id);
+    if (this.world.listeners.size > 0) this.world.emit({ type: 'session', session: graph.id });
   }
 
   private forget(graph: Graph): void {
@@ -279,11 +299,11 @@ export class Parking {
       this.world.reconsiderLater();
       return;
     }
-    this.parked.delete(graph);
     if (!isOurs) {
-      graph.isElsewhere = true;
+      this.leaveToOthers(graph);
       return;
     }
+    this.parked.delete(graph);
     graph.parked = undefined;
     saved.epoch = epoch;
     for (const [parent, children] of looseIn(graph)) this.world.looseToBring.set(parent, children);
@@ -326,6 +346,7 @@ export class Parking {
     if (graph.isElsewhere) return;
     const members = [...graph.members()].filter((member) => !member.saved.settled);
     for (const member of members.sort((a, b) => b.saved.record.path.length - a.saved.record.path.length)) {
+      if (graph.isElsewhere) return;
       const decision = this.world.decide(member.node);
       if (decision.action === 'terminate') this.markTerminated(graph, member, decision);
     }
@@ -348,7 +369,7 @@ export class Parking {
       return;
     }
     if (!isOurs) {
-      graph.isElsewhere = true;
+      this.leaveToOthers(graph);
       return;
     }
     saved.epoch = epoch;

@@ -186,6 +186,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       w.learnResolutions(change.resolutions);
       w.reconsider();
     }
+    if (change.claimed) w.parking.learnClaims(change.claimed);
     if (change.takenOver) w.parking.lose(change.takenOver);
     if (change.children) w.carrying.hear(change.children);
     if (change.isOrphaned) {

@@ -93,7 +93,7 @@ export class StopSet {
   }
 
   unknow(node: Node): void {
-    this.roots.delete(node.key);
+    if (this.roots.get(node.key) === node.root) this.roots.delete(node.key);
   }
 
   /** Stops in force, strongest reach first. */
@@ -332,11 +332,14 @@ export class StopSet {
     else tripped.delete(name);
     if (decision === run) this.byTier[tier].delete(subject);
     else this.byTier[tier].set(subject, decision);
-    const root =
-      tier === 'instance' && !isConversationKey(subject)
-        ? (this.roots.get(subject) ?? this.options.findRoot?.(subject))
-        : this.tiers;
-    if (root) root.epoch++;
+    if (tier !== 'instance' || isConversationKey(subject)) {
+      this.tiers.epoch++;
+      return;
+    }
+    // A session may have two places: its own, and the one that what came from other processes hangs under. Both look again (I1).
+    const [known, own] = [this.roots.get(subject), this.options.findRoot?.(subject)];
+    if (known) known.epoch++;
+    if (own && own !== known) own.epoch++;
   }
 }
 

@@ -52,6 +52,12 @@ export interface KeptReading {
   readonly at: number;
 }
 
+/** A session (as stop-key.ts names subjects) was taken up under this epoch. */
+export interface StoreClaim {
+  readonly session: string;
+  readonly epoch: number;
+}
+
 export interface StoreChange {
   /** Stops whose marks changed by another process (or a person's hand). */
   readonly stops?: readonly StoredStop[];
@@ -64,6 +70,8 @@ export interface StoreChange {
   readonly isOrphaned?: true;
   /** Local roots that another process took over while this one was cut off. */
   readonly takenOver?: readonly string[];
+  /** Sessions that processes took up, told where claims and not the store decide who does. May name claims of this process too. */
+  readonly claimed?: readonly StoreClaim[];
   /** Of sessions in other processes that calls of this one wait for. */
   readonly children?: readonly ChildNews[];
 }

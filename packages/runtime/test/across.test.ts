@@ -279,4 +279,96 @@ describe('a process that dies', () => {
     expect(await outcome).toMatchObject({ status: 'completed', result: { status: 'completed', result: 'helped' } });
     expect(done).toEqual(['one', 'two']);
   });
+
+  test('leaves what it had itself taken up from one that had died before (S7, I14)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const more = { pathKeys, clock: one.clock, source: one.source as never };
+    const three = await world({ ...more, store: one.store.share() });
+    const four = await world({ ...more, store: one.store.share() });
+    const done: string[] = [];
+    const dead = new Promise(() => {});
+    const body =
+      (where: string, gate: Promise<unknown>) =>
+      async (session: Session): Promise<unknown> => {
+        if (session.turnNumber < 1) await session.turn(async (turn) => turn.tool('one', {}, () => void done.push(where)));
+        await gate;
+        await session.turn(async (turn) => turn.tool('two', {}, () => void done.push(where)));
+        return where;
+      };
+    define(two, 'helper', body('two', dead));
+    parentOf(both);
+    void agents.get(one)!.get('alpha')!.run('x');
+    await settle(one.clock);
+    define(three, 'helper', body('three', dead));
+    two.store.reopen();
+    await settle(one.clock);
+    define(four, 'helper', body('four', Promise.resolve()));
+    three.store.reopen();
+    await settle(one.clock);
+    expect(done).toEqual(['two', 'four']);
+  });
+
+  test('is told to whoever waits for it where it was not taken up: another process was first (I9)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const more = { pathKeys, clock: one.clock, source: one.source as never };
+    const others = [await world({ ...more, store: one.store.share() }), await world({ ...more, store: one.store.share() })];
+    const go = deferred();
+    const never = new Promise(() => {});
+    define(two, 'helper', (session) => session.turn(() => never));
+    for (const other of others) define(other, 'helper', (session) => session.turn(async () => 'helped'));
+    let asked: Promise<PromiseSettledResult<Outcome>[]> | undefined;
+    define(one, 'alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async () => {
+            void ask(two, (await session.carry()).headers, undefined);
+            await go.promise;
+            const { headers } = await session.carry();
+            asked = Promise.allSettled(others.map((other) => ask(other, headers, undefined)));
+            await asked;
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const outcome = agents.get(one)!.get('alpha')!.run('x');
+    await settle(one.clock);
+    go.resolve();
+    two.store.reopen();
+    await settle(one.clock);
+    expect((await outcome).status).toBe('completed');
+    const answers = (await asked!).map((one) => (one.status === 'fulfilled' ? one.value.status : one.reason.code));
+    expect(answers.sort()).toEqual(['completed', 'session_elsewhere']);
+  });
+
+  test('leaves a session to a process where its children run: a stop of it reaches it and them (I1, S2)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const started: string[] = [];
+    const go = deferred();
+    const body =
+      (name: string) =>
+      async (session: Session): Promise<void> => {
+        await session.turn(async (turn) => turn.tool('begin', {}, () => void started.push(`${name} begins`)));
+        await go.promise;
+        await session.turn(async (turn) => turn.tool('go on', {}, () => void started.push(`${name} goes on`)));
+      };
+    define(two, 'helper', body('helper'));
+    parentOf(both);
+    const { id } = agents.get(one)!.get('alpha')!.start('x');
+    await settle(one.clock);
+    define(two, 'alpha', body('alpha'));
+    one.store.reopen();
+    await settle(one.clock);
+    expect(started).toEqual(['helper begins', 'alpha begins']);
+    await two.runtime.stop({ session: id, reason: 'runaway', by: 'ann' });
+    go.resolve();
+    await settle(one.clock);
+    expect(started).toEqual(['helper begins', 'alpha begins']);
+    expect(two.runtime.sessions().map(({ state }) => state)).toEqual([]);
+  });
 });

@@ -32,7 +32,7 @@ const confirmWithinMs = 2_000;
 const defaultLimit = 1_000;
 
 /** How news of a child reaches the process of its parent: as a request to its socket. */
-export const childNewsMethod = 'store.children';
+export const childNewsMethod = 'child-news';
 
 export interface FolderLineageOptions {
   /** The state folder. */

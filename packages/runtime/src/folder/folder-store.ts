@@ -22,6 +22,7 @@ import type { ForensicsStore } from '../forensics/forensics-store.ts';
 import type { GrantStore } from '../grants/grant-record.ts';
 import { mintId } from '../id.ts';
 import type { JournalRecord, Resolution } from '../journal.ts';
+import { leftBehind } from '../left-behind.ts';
 import type { ChildNews, LineageStore } from '../lineage-store.ts';
 import { memoryStore } from '../memory-store.ts';
 import type { Receipt, ReceiptPart } from '../receipt.ts';
@@ -87,6 +88,8 @@ class FolderStore implements StateStore {
   private phase: 'new' | 'open' | 'closed' = 'new';
   private closing: Promise<void> | undefined;
   private readonly touched: Touched;
+  private readonly claimsTouched: Touched;
+  private readonly seenClaims = new Set<string>();
   private readonly folderLineage: FolderLineage;
   private readonly folderBudgets: FolderBudgets;
   /** Processes whose journals this one was given as a dead one's. */
@@ -110,6 +113,7 @@ class FolderStore implements StateStore {
     );
     this.stopFiles = new StopFiles(disk, join(this.location, 'stops'), (why) => this.healths.fail('flush', why));
     this.touched = new Touched(disk, [this.stopFiles.folder, join(this.location, 'resolutions')]);
+    this.claimsTouched = new Touched(disk, [join(this.location, 'claims')]);
     this.seenStops = new SeenStops(this.stopFiles);
     this.lostStops = new LostStops(
       (one) => this.stopFiles.restore(one, clock.now()),
@@ -143,7 +147,7 @@ class FolderStore implements StateStore {
       processId: this.processId,
       atomic: this.small.atomic,
       look: () => this.look(),
-      adopt: async () => ({ claims: await this.readClaims(), journals: this.take(await this.readJournals()) }),
+      adopt: async () => ({ claims: await this.readClaims(), journals: leftBehind(await this.readJournals(), this.taken) }),
       tell: (children) => this.tell({ children }),
       failed: (why) => process.emitWarning(why),
     });
@@ -189,7 +193,7 @@ class FolderStore implements StateStore {
     // Sessions in a folder where nothing can be claimed are not ours to resume.
     if (this.memory) return { stops, resolutions, readings, claims: [], journals: [] };
     const journals = await this.readJournals();
-    this.take(journals);
+    leftBehind(journals, this.taken);
     const claims = await this.readClaims();
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());
@@ -305,6 +309,7 @@ class FolderStore implements StateStore {
         // In memory the folder is only read, and may appear later.
         this.journal.retry();
         void this.lookForDead();
+        this.lookForClaims();
         if (this.memory || (this.healths.check() && (this.health.state !== 'ok' || this.touched.look()))) this.look();
       },
     });
@@ -350,11 +355,11 @@ class FolderStore implements StateStore {
     return { heard: true };
   }
 
-  /** The journals of processes that are gone, each once; those of the living tell who runs what. */
-  private take(journals: StoreOpening['journals']): StoreOpening['journals'] {
-    const fresh = journals.filter(({ process, alive }) => process !== this.processId && (alive || !this.taken.has(process)));
-    for (const { process, alive } of fresh) if (!alive) this.taken.add(process);
-    return fresh;
+  /** Who takes up what a dead process left is decided by claims: the others hear of it here. */
+  private lookForClaims(): void {
+    if (this.memory || !this.claimsTouched.look()) return;
+    const claimed = this.reading('claims', [], () => this.small.newClaims(this.seenClaims));
+    if (claimed.length > 0) this.tell({ claimed });
   }
 
   /** A process that was there and is not any more has left what it ran. */

@@ -50,6 +50,19 @@ export class SmallFiles implements ForensicsStore {
     }
   }
 
+  /** Claims that are not in `seen`, which they are added to. */
+  newClaims(seen: Set<string>): { readonly session: string; readonly epoch: number }[] {
+    const fresh: { session: string; epoch: number }[] = [];
+    for (const name of this.disk.readdirSync(join(this.folder, 'claims'))) {
+      if (seen.has(name)) continue;
+      seen.add(name);
+      const dot = name.lastIndexOf('.');
+      const epoch = Number(name.slice(dot + 1));
+      if (Number.isSafeInteger(epoch)) fresh.push({ session: name.slice(0, dot), epoch });
+    }
+    return fresh;
+  }
+
   /** The highest claim of each session, by whom. Tickets of processes that died on the way to a claim are none. */
   claims(): { readonly session: string; readonly epoch: number; readonly owner: string }[] {
     const highest = new Map<string, number>();

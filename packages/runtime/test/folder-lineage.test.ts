@@ -1,0 +1,40 @@
+// folder-lineage.test.ts: one graph in the processes of one machine: here several stores on one folder.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ChildNews, folderStore, type StateStore } from '@offswitch/runtime';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+let folder: string;
+let opened: StateStore[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'offswitch-lineage-'));
+  opened = [];
+});
+afterEach(async () => {
+  for (const store of opened) await store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function process(): Promise<StateStore> {
+  const store = folderStore(folder);
+  opened.push(store);
+  await store.open();
+  await store.serve!(async () => undefined);
+  return store;
+}
+
+describe('a session that came from another process of the folder', () => {
+  test('is told of there when it begins to rest, so that its parent rests with it (S8)', async () => {
+    const [one, two] = [await process(), await process()];
+    const heard = new Promise<readonly ChildNews[]>((resolve) => {
+      one.watch(({ children }) => children && resolve(children));
+    });
+    const base = { agent: 'a', workflow: 'alpha', isLocalRoot: true };
+    await one.lineage.register({ ...base, session: 's-root', path: ['s-root'] });
+    await two.lineage.register({ ...base, session: 's-child', path: ['s-root', 's-child'], call: '1/ask' });
+    two.lineage.note('s-child', 's-root', 'resting');
+    expect(await heard).toEqual([{ parent: 's-root', call: '1/ask', child: 's-child', state: 'resting' }]);
+  });
+});
