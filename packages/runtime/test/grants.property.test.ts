@@ -33,7 +33,8 @@ describe('lending and stopping, however they fall', () => {
           if (left.writes.shift() === 'failed') throw new Error('disk full');
           await put(record);
         };
-        broker.beforeIssue = async () => {
+        broker.beforeIssue = async ({ id }) => {
+          if (fenced) late.push(id);
           await step('ask');
           if (left.issues[0] !== 'refused') return undefined;
           left.issues.shift();

@@ -1,4 +1,4 @@
-import type { Grant, GrantRequest, Receipt, RuntimeEvent, Turn } from '@offswitch/runtime';
+import { currentCall, type Grant, type GrantRequest, type Receipt, type RuntimeEvent, type Turn } from '@offswitch/runtime';
 import { describeCredentialBroker, type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, type TestWorld, world } from './world.ts';
@@ -591,6 +591,25 @@ describe('what a process that died had lent', () => {
     expect(await next.store.grants!.list()).toMatchObject([{ record: { state: 'expired' } }]);
   });
 
+  test('waits for a process that has its broker, and is told of until then (S10)', async () => {
+    const made = await lending();
+    const { runtime, broker, clock } = made;
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    const without = await made.restart({ brokers: {} });
+    await without.runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect((await last(without)).grants).toMatchObject([{ session: id, state: 'active' }]);
+    expect((await last(without)).residue.join()).toContain('at mail (active) may work until');
+    expect(await without.store.grants!.list()).toMatchObject([{ record: { state: 'active' }, isOwnerAlive: false }]);
+    expect(broker.live).toHaveLength(1);
+    await without.restart({ brokers: { mail: broker } });
+    await settle(clock);
+    expect(broker.live).toEqual([]);
+  });
+
   test('goes on being taken back where the dead one had begun, and ends in the receipt of its stop (S10)', async () => {
     const made = await lending();
     const { runtime, broker, clock } = made;
@@ -607,6 +626,19 @@ describe('what a process that died had lent', () => {
     expect(broker.live).toEqual([]);
     expect((await last(next)).grants).toMatchObject([{ session: id, state: 'revoked' }]);
     expect((await last(next)).stages.done).toBeDefined();
+  });
+});
+
+describe('an adapter of a framework', () => {
+  test('asks in the name of the call whose body runs', async () => {
+    const { runtime, broker, clock } = await lending();
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) => turn.tool('send', {}, async () => void (await currentCall()!.grant('mail')), { effect: false })),
+      )
+      .start(undefined);
+    await settle(clock);
+    expect(broker.asked.map(({ path }) => path)).toEqual([[id]]);
   });
 });
 

@@ -148,8 +148,8 @@ export class Grants {
 
   /** Is there one that lives, and of which more can be said than how long it still does? */
   isAnyOpen(order: Order): boolean {
-    for (const { record, broker } of this.told(order)) {
-      if (isOver(record) || record.state === 'irrevocable') continue;
+    for (const { record, broker, isFinal } of this.told(order)) {
+      if (isOver(record) || record.state === 'irrevocable' || isFinal) continue;
       if (record.state !== 'active' || broker?.whilePaused !== 'keep') return true;
     }
     return false;
@@ -261,22 +261,34 @@ export class Grants {
     );
     void store.grants.remove(gone.map(({ record }) => record)).catch(() => {});
     const left: Lent[] = [];
+    const unknown = new Set<string>();
     for (const { record, isOwnerAlive } of kept) {
       if (isOwnerAlive || this.ledger.has(record.id) || this.host.isClosed) continue;
       const lent = newLent(record, this.brokers.get(record.broker), '');
       // What is over already is kept for the receipts that have told of it.
       this.ledger.add(lent);
       if (isOver(record)) continue;
+      if (!lent.broker) {
+        // Another process may have it: here it can only be told of.
+        lent.isFinal = true;
+        unknown.add(record.broker);
+        continue;
+      }
       // What was asked for in the last moment may arrive yet.
       if (record.state === 'issuing') lent.unansweredUntil = record.at + brokerTimeoutMs;
       left.push(lent);
     }
     this.tick();
+    if (unknown.size > 0)
+      this.host.alarm(
+        `credentials that a dead process had lent wait for a process that has these brokers: ${[...unknown].join(', ')}`,
+        true,
+      );
     for (const lent of left) {
       const { record } = lent;
-      if (record.state === 'issuing' && lent.broker) doubtful({ revoker: this.revoker }, lent, 'its process is gone');
-      else if (record.state === 'active' || record.state === 'issuing') this.revoker.take([lent]);
-      else if (!isOver(record) && lent.broker) this.revoker.again(lent);
+      if (record.state === 'issuing') doubtful({ revoker: this.revoker }, lent, 'its process is gone');
+      else if (record.state === 'active') this.revoker.take([lent]);
+      else if (!isOver(record)) this.revoker.again(lent);
     }
   }
 

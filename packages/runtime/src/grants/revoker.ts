@@ -48,10 +48,7 @@ export class Revoker {
       .sort((a, b) => b.record.path.length - a.record.path.length);
     const whole = new Set<Lent>();
     for (const lent of fresh) {
-      if (!lent.broker) {
-        this.giveUp(lent, `no broker named ${JSON.stringify(lent.record.broker)} is configured here`);
-        continue;
-      }
+      if (!lent.broker) continue;
       ledger.change(lent, { state: 'revoking', ...(stopId === undefined ? {} : { stopId }) });
       if (!lent.broker.revokeSubtree || lent.broker.caps.cascade !== 'children') this.enqueue(() => this.one(lent));
       else whole.add(lent);
