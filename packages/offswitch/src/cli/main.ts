@@ -48,6 +48,7 @@ interface Options extends Verdict {
   readonly key?: string;
   readonly limit?: string;
   readonly heads?: string;
+  readonly html?: boolean;
 }
 
 /** Runs one command line and resolves with its exit code (failure.ts). `place` makes the ports; tests pass their own. */
@@ -167,7 +168,8 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .command('receipts')
     .description('what each stop did; one in full')
     .argument('[id]')
-    .action(on((command, _, [id]) => receipts(command, id)));
+    .option('--html', 'one receipt as a page to read, keep and print')
+    .action(on((command, { html }, [id]) => receipts(command, id, html === true)));
   program
     .command('audit')
     .description('who did what, when and why; with "verify": is it still what was written?')

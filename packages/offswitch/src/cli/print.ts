@@ -8,8 +8,13 @@ const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u20
 
 /** Without the characters that move a cursor, start an escape sequence, or turn the direction of text around. At most 500 characters. */
 export function clean(text: string): string {
-  const one = text.replace(control, ' ');
+  const one = plain(text);
   return one.length > 500 ? `${one.slice(0, 499)}…` : one;
+}
+
+/** The same at full length, for a page. */
+export function plain(text: string): string {
+  return text.replace(control, ' ');
 }
 
 export type Colour = 'red' | 'yellow' | 'green' | 'dim' | 'bold';

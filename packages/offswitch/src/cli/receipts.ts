@@ -2,11 +2,16 @@
 
 import { type Receipt, stageNames, stages } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
-import { CommandError } from './failure.ts';
+import { CommandError, exit } from './failure.ts';
 import { age, clean, count, paint, table } from './print.ts';
+import { receiptPage } from './receipt-page.ts';
+import { inTreeOrder } from './tree.ts';
 import { askAll, isReceipt, receiptsIn, subjectName } from './wire.ts';
 
-export async function receipts(command: Command, id: string | undefined): Promise<Done> {
+/** `isPage`: on stdout there is a page (receipt-page.ts) and nothing else. */
+export async function receipts(command: Command, id: string | undefined, isPage: boolean): Promise<Done> {
+  if (isPage && (id === undefined || command.isJson))
+    throw new CommandError('page_of_what', 'a page is of one receipt: offswitch receipts <id> --html > receipt.html', exit.usage);
   const all = await collect(command, id);
   if (id === undefined) {
     list(command, all);
@@ -15,7 +20,8 @@ export async function receipts(command: Command, id: string | undefined): Promis
   const found = all.filter((one) => one.id === id || one.stop.id === id);
   if (found.length === 0)
     throw new CommandError('unknown_receipt', `there is no receipt ${JSON.stringify(clean(id))}; the list: offswitch receipts`);
-  for (const one of found) full(command, one);
+  if (isPage) command.io.out(receiptPage(found, command.io.now()));
+  else for (const one of found) full(command, one);
   return done({ receipts: found });
 }
 
@@ -63,15 +69,33 @@ function full(command: Command, one: Receipt): void {
   command.say(`  reason    ${clean(stop.reason)}${stop.by === undefined ? '' : ` (${clean(stop.by)})`}`);
   command.say(table(stages.map((stage) => [stageNames[stage], at(one.stages[stage])])).trimEnd());
   if (one.released !== undefined) command.say(`  released  ${at(one.released)}`);
-  for (const session of one.sessions) {
-    command.say(
-      `  ${clean(session.session)}  ${clean(session.agent)}  ${session.state}${session.why ? ` (${clean(session.why)})` : ''}  checkpoint: turn ${session.checkpointTurn}`,
-    );
-    for (const call of session.calls)
-      command.say(
-        `      ${clean(call.id)}  ${call.kind} ${clean(call.name)}  ${call.outcome}${call.idempotencyKey ? `  key ${clean(call.idempotencyKey)}` : ''}`,
-      );
-  }
+  const processes = new Set(one.sessions.map((session) => session.process));
+  command.say(
+    `  covers    ${count(one.sessions.length, 'session')}${processes.size > 1 ? ` in ${count(processes.size, 'process')}` : ''}`,
+  );
+  const rows = inTreeOrder(one.sessions).flatMap(({ one: session, depth }) => [
+    [
+      `${'  '.repeat(Math.min(depth, 12))}${session.session}`,
+      session.agent,
+      `${session.state}${session.why ? ` (${session.why})` : ''}`,
+      `checkpoint: turn ${session.checkpointTurn}`,
+      session.process ?? '',
+      session.forensics === undefined
+        ? ''
+        : 'digest' in session.forensics
+          ? 'bundle kept'
+          : `no bundle: ${session.forensics.missing}`,
+    ],
+    ...session.calls.map((call) => [
+      `${'  '.repeat(Math.min(depth, 12) + 2)}${call.id}`,
+      `${call.kind} ${call.name}`,
+      call.outcome,
+      call.idempotencyKey ? `key ${call.idempotencyKey}` : '',
+    ]),
+  ]);
+  if (rows.length > 0) command.say(table(rows).trimEnd());
+  for (const grant of one.grants)
+    command.say(`  grant     ${clean(grant.id)} of ${clean(grant.session)} at ${clean(grant.broker)}: ${grant.state}`);
   if (one.residue.length === 0) command.say('  residue   none known');
   for (const left of one.residue) command.say(paint(io, 'yellow', `  residue   ${clean(left)}`));
 }

@@ -6,6 +6,7 @@ import { CommandError, exit } from './failure.ts';
 import { notTakenUp } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { clean, money, paint, table } from './print.ts';
+import { inTreeOrder } from './tree.ts';
 import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn, statusIn } from './wire.ts';
 
 export async function sessions(command: Command, isAll: boolean): Promise<Done> {
@@ -32,7 +33,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
   const live = mergeSessions(answers.answered);
   const all = [...live, ...(left?.sessions ?? []).filter(({ id }) => !live.some((one) => one.id === id))];
   if (left?.damage !== undefined) command.say(paint(command.io, 'red', `! not all of them: ${clean(left.damage)}`));
-  const shown = inTreeOrder(all.filter((one) => isAll || !isEnded(one)));
+  const shown = inTreeOrder(all.filter((one) => isAll || !isEnded(one))).map(({ one }) => one);
   for (const one of silent) command.say(paint(command.io, 'yellow', `! ${one}`));
   const rows = shown.map((one) => [
     `${'  '.repeat(Math.min(one.path.length - 1, 8))}${one.id}`,
@@ -61,24 +62,4 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
 function whyHeld(one: SessionLine): string {
   if (one.action === 'run') return one.unknownCalls.length > 0 ? 'a call of unknown outcome' : '';
   return `${one.tier ?? '?'} ${one.cause ?? '?'}: ${one.reason ?? 'no reason'}`;
-}
-
-/** Parents before children, roots as they came. */
-function inTreeOrder(list: readonly SessionLine[]): readonly SessionLine[] {
-  const present = new Set(list.map((one) => one.id));
-  const children = new Map<string, SessionLine[]>();
-  const roots: SessionLine[] = [];
-  for (const one of list) {
-    const parent = one.path.at(-2);
-    if (parent === undefined || !present.has(parent)) roots.push(one);
-    else children.set(parent, [...(children.get(parent) ?? []), one]);
-  }
-  const ordered: SessionLine[] = [];
-  const left = roots.reverse();
-  for (let one = left.pop(); one; one = left.pop()) {
-    ordered.push(one);
-    left.push(...(children.get(one.id) ?? []).reverse());
-    children.delete(one.id);
-  }
-  return ordered;
 }
