@@ -372,6 +372,26 @@ describe('a terminate', () => {
 });
 
 describe('a revocation that fails', () => {
+  test('of a whole branch is made up for one by one', async () => {
+    const { runtime, broker, clock } = await lending({ caps: { cascade: 'children' } });
+    const heard: Grant[] = [];
+    const leaf = runtime.agent('leaf', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {}))));
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, heard);
+          await turn.spawn(leaf, undefined);
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    broker.revokeSubtree = async () => ({ state: 'pending', why: 'too many' });
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    expect(broker.live).toEqual([]);
+    expect([...broker.revoked].sort()).toEqual(heard.map((one) => one.id).sort());
+  });
+
   const stoppedWhileDown = async (caps = {}): Promise<Lending & { readonly session: string; readonly grant: Grant }> => {
     const made = await lending({ caps });
     const { runtime, broker, clock } = made;
@@ -626,6 +646,65 @@ describe('what a process that died had lent', () => {
     expect(broker.live).toEqual([]);
     expect((await last(next)).grants).toMatchObject([{ session: id, state: 'revoked' }]);
     expect((await last(next)).stages.done).toBeDefined();
+  });
+});
+
+describe('a process that others may count as gone', () => {
+  test('is lent nothing, keeps nothing that comes meanwhile, and goes on when it is back (I1, I4)', async () => {
+    const { runtime, store, broker, clock } = await lending();
+    let isCutOff = false;
+    store.lineage.isCutOff = () => isCutOff;
+    const gate = deferred();
+    broker.afterIssue = () => gate.promise;
+    const heard: Grant[] = [];
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {})))).start(undefined);
+    await settle(clock);
+    isCutOff = true;
+    gate.resolve();
+    await settle(clock);
+    expect([heard, broker.live]).toEqual([[], []]);
+    await runtime.refresh();
+    await settle(clock);
+    expect([heard.length, broker.asked.length]).toEqual([0, 1]);
+    isCutOff = false;
+    await runtime.refresh();
+    await settle(clock);
+    expect([heard.length, broker.asked.length]).toEqual([1, 2]);
+    expect(broker.live).toEqual([heard[0]!.id]);
+  });
+
+  test('waits where its store has failed, also with what it has already', async () => {
+    const { runtime, store, broker, clock } = await lending();
+    const heard: Grant[] = [];
+    const second = deferred();
+    runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool(
+            'send',
+            {},
+            async (_, context) => {
+              heard.push(await context.grant('mail'));
+              await second.promise;
+              heard.push(await context.grant('mail'));
+              await new Promise(() => {});
+            },
+            { effect: false },
+          ),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    const health = { state: 'failed' as 'failed' | 'ok', why: 'the disk' };
+    Object.defineProperty(store, 'health', { get: () => health });
+    second.resolve();
+    await settle(clock);
+    expect(heard).toHaveLength(1);
+    health.state = 'ok';
+    await runtime.refresh();
+    await settle(clock);
+    expect(heard.map(({ id }) => id)).toEqual([heard[0]!.id, heard[0]!.id]);
+    expect(broker.asked).toHaveLength(1);
   });
 });
 

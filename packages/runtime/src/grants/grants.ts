@@ -16,10 +16,11 @@ import type { StateStore } from '../store.ts';
 import type { CredentialBroker } from './broker.ts';
 import { type GrantRecord, isOver } from './grant-record.ts';
 import { checkBroker, wantedOf } from './grant-request.ts';
-import { brokerTimeoutMs } from './in-time.ts';
-import { keptMs, Ledger } from './ledger.ts';
-import { type Grant, type GrantRequest, grantOf, handleOf, type Lent, newLent } from './lent.ts';
+import { Ledger } from './ledger.ts';
+import { findLeftBehind, type LeftBehind } from './left-behind.ts';
+import { type Grant, type GrantRequest, grantOf, type Lent } from './lent.ts';
 import { doubtful, mint, type Wanted } from './mint.ts';
+import { parentGrant } from './parent-grant.ts';
 import { Revoker } from './revoker.ts';
 
 /** A backend's clock may be behind ours: what ran out is counted as alive for so much longer. Milliseconds. */
@@ -56,7 +57,7 @@ export class Grants {
   private timerAt = Number.POSITIVE_INFINITY;
   /** The store could not be read: what others left is looked for again then. Epoch milliseconds. */
   private readAt = Number.POSITIVE_INFINITY;
-  private isReading: Promise<void> | undefined;
+  private reading: Promise<void> = Promise.resolve();
 
   constructor(host: GrantsHost, brokers: Readonly<Record<string, CredentialBroker>>, random: () => number = Math.random) {
     this.host = host;
@@ -89,12 +90,16 @@ export class Grants {
           'turn_ended',
           `${call.name} of session ${session.id} has ended; no credential is lent to it any more`,
         );
-      // Looked up and handed out in one step after the check, so that no stop fits between.
+      // A process that others may count as gone hands out nothing, not even what it has: its sessions may be stopped by now.
+      if (this.mustWait) {
+        await this.woken();
+        continue;
+      }
+      // Looked up and handed out in one step after the checks, so that no stop fits between.
       const lent = this.usable(session.id, wanted);
       if (lent) return grantOf(lent);
       // What it could not have now it may have later: the checks above say.
-      if (this.mustWait) await this.woken();
-      else await this.minted(session, wanted);
+      await this.minted(session, wanted);
     }
   }
 
@@ -129,10 +134,9 @@ export class Grants {
 
   /** Takes back what processes that are gone had lent: nobody else does, and nobody has the secrets. */
   takeOver(): Promise<void> {
-    this.isReading ??= this.read().finally(() => {
-      this.isReading = undefined;
-    });
-    return this.isReading;
+    // One after the other: a process may die while the store is being read for an earlier one.
+    this.reading = this.reading.then(() => this.read());
+    return this.reading;
   }
 
   /** What is lent to one session, by reference. */
@@ -208,47 +212,19 @@ export class Grants {
       path: session.path,
       mayGoOn: () => !this.host.isClosed && !this.mustWait && session.mayGoOn(),
     };
-    const parent = await this.parentOf(session, wanted.name);
+    const isElsewhere = session.path.some((id) => this.host.graphOf.get(id) === undefined);
+    const others = isElsewhere ? ((await store.grants?.list(session.rootId)) ?? []) : [];
+    const parent = parentGrant(session.path, wanted.name, this.ledger, others, clock.now());
     return mint({ clock, ledger: this.ledger, revoker: this.revoker, process: store.processId }, asker, wanted, parent);
-  }
-
-  /** What the nearest session above holds from the same broker, in this process or another. */
-  private async parentOf(
-    { path, rootId }: LiveSession,
-    broker: string,
-  ): Promise<{ readonly handle: ReturnType<typeof handleOf>; readonly lentUntil: number } | undefined> {
-    const above = path.slice(0, -1).reverse();
-    const isElsewhere = above.some((id) => this.host.graphOf.get(id) === undefined);
-    const others = isElsewhere ? ((await this.host.store.grants?.list(rootId)) ?? []) : [];
-    const soonMs = this.host.clock.now() + brokerTimeoutMs;
-    for (const id of above) {
-      const here = [...this.ledger.of(id)].map((lent) => ({
-        record: lent.record,
-        lentUntil: lent.lentUntil,
-        handle: handleOf(lent),
-      }));
-      const there = others
-        .filter(({ record }) => record.session === id && !this.ledger.has(record.id))
-        .map(({ record }) => ({
-          record,
-          lentUntil: record.lentUntil ?? record.expiresAt,
-          handle: handleOf(newLent(record, undefined, '')),
-        }));
-      const found = [...here, ...there]
-        .filter(({ record, lentUntil }) => record.broker === broker && record.state === 'active' && lentUntil > soonMs)
-        .sort((a, b) => b.lentUntil - a.lentUntil)[0];
-      if (found) return found;
-    }
-    return undefined;
   }
 
   private async read(): Promise<void> {
     const { store, clock } = this.host;
-    if (!store.grants) return;
+    if (!store.grants || this.host.isClosed) return;
     this.readAt = Number.POSITIVE_INFINITY;
-    let kept: Awaited<ReturnType<typeof store.grants.list>>;
+    let found: LeftBehind;
     try {
-      kept = await store.grants.list();
+      found = await findLeftBehind(store.grants, this.ledger, this.brokers, () => clock.now());
     } catch (error) {
       if (this.host.isClosed) return;
       this.host.alarm(`the grants in the store could not be read, so those of dead processes live on: ${String(error)}`, true);
@@ -256,35 +232,11 @@ export class Grants {
       this.dueAt(this.readAt);
       return;
     }
-    const gone = kept.filter(
-      ({ record }) => isOver(record) && Math.max(record.at, record.residualUntil ?? 0) < clock.now() - keptMs,
-    );
-    void store.grants.remove(gone.map(({ record }) => record)).catch(() => {});
-    const left: Lent[] = [];
-    const unknown = new Set<string>();
-    for (const { record, isOwnerAlive } of kept) {
-      if (isOwnerAlive || this.ledger.has(record.id) || this.host.isClosed) continue;
-      const lent = newLent(record, this.brokers.get(record.broker), '');
-      // What is over already is kept for the receipts that have told of it.
-      this.ledger.add(lent);
-      if (isOver(record)) continue;
-      if (!lent.broker) {
-        // Another process may have it: here it can only be told of.
-        lent.isFinal = true;
-        unknown.add(record.broker);
-        continue;
-      }
-      // What was asked for in the last moment may arrive yet.
-      if (record.state === 'issuing') lent.unansweredUntil = record.at + brokerTimeoutMs;
-      left.push(lent);
-    }
     this.tick();
-    if (unknown.size > 0)
-      this.host.alarm(
-        `credentials that a dead process had lent wait for a process that has these brokers: ${[...unknown].join(', ')}`,
-        true,
-      );
-    for (const lent of left) {
+    const missing = [...found.unknown].join(', ');
+    if (missing !== '')
+      this.host.alarm(`credentials that a dead process had lent wait for a process that has these brokers: ${missing}`, true);
+    for (const lent of found.left) {
       const { record } = lent;
       if (record.state === 'issuing') doubtful({ revoker: this.revoker }, lent, 'its process is gone');
       else if (record.state === 'active') this.revoker.take([lent]);
