@@ -44,12 +44,19 @@ async function runAll(): Promise<number> {
   const folder = mkdtempSync(join(values.folder ?? tmpdir(), 'offswitch-bench-'));
   const measured: Figure[] = [];
   const broken: string[] = [];
+  const skipped: string[] = [];
   const chosen = Object.entries(cases).filter(([, one]) => one.figures.some((figure) => figure.startsWith(values.only ?? '')));
   if (chosen.length === 0) broken.push(`no figure's name starts with ${JSON.stringify(values.only)}`);
   try {
     for (const [name, one] of chosen) {
       const start = performance.now();
       process.stderr.write(`${name} ... `);
+      const why = one.why?.();
+      if (why !== undefined) {
+        skipped.push(`${name}: skipped: ${why}`);
+        process.stderr.write('skipped\n');
+        continue;
+      }
       try {
         const figures = await inProcess(name, folder);
         const missing = one.figures.filter((figure) => !figures.some((got) => got.name === figure && Number.isFinite(got.value)));
@@ -69,6 +76,7 @@ async function runAll(): Promise<number> {
     const plain = measured.map(({ name, value, unit }) => ({ name, value, unit }));
     writeFileSync(values.json, `${JSON.stringify(plain, undefined, 2)}\n`);
   }
+  for (const one of skipped) console.log(one);
   for (const one of broken) console.error(`broken: ${one}`);
   return broken.length === 0 ? 0 : 1;
 }

@@ -10,6 +10,7 @@ import { latch } from './latch.ts';
 import { path } from './path.ts';
 import { peerAgt } from './peer-agt.ts';
 import { peerOpenFeature } from './peer-openfeature.ts';
+import { redis } from './redis.ts';
 import { sessionBytes } from './session-bytes.ts';
 import { vendorGrowthBook } from './vendor-growthbook.ts';
 import { vendorLaunchDarkly } from './vendor-launchdarkly.ts';
@@ -27,6 +28,7 @@ export const cases: Readonly<Record<string, Case>> = {
   fence,
   block,
   latch,
+  redis,
   'vendor-launchdarkly': vendorLaunchDarkly,
   'vendor-growthbook': vendorGrowthBook,
   'vendor-unleash': vendorUnleash,

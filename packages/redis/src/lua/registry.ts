@@ -90,21 +90,23 @@ local function register(keys, a)
     if child and child ~= session then return { 'exists', describe(p, root, child) } end
   end
   -- An ancestor that nobody has made known yet keeps its place (kind '').
-  local index, above = '', ''
-  for i = 9, #a - 1 do
-    local v = redis.call('HGET', graph(p, root, 'n'), a[i])
-    if v then
-      local n = unpackOne(v)
-      index = index == '' and n or (index .. '/' .. n)
-    else
-      index = insert(p, root, index, a[i], '', 'r', above, '')
+  local index, above, parentKind, _ = '', '', '', nil
+  if depth > 1 then
+    local ancestors = redis.call('HMGET', graph(p, root, 'n'), unpack(a, 9, #a - 1))
+    for i = 1, depth - 1 do
+      if ancestors[i] then
+        local n = string.match(ancestors[i], '^[^\\n]*')
+        index = index == '' and n or (index .. '/' .. n)
+        if i == depth - 1 then _, parentKind = unpackOne(ancestors[i]) end
+      else
+        parentKind = ''
+        index = insert(p, root, index, a[8 + i], '', 'r', above, '')
+      end
+      above = a[8 + i]
     end
-    above = a[i]
   end
   local localRoot = session
   if not isLocal then
-    local v = redis.call('HGET', graph(p, root, 'n'), parent)
-    local _, parentKind = unpackOne(v or '\\n\\n\\n')
     localRoot = parentKind ~= '' and localRootOf(p, root, parentKind) or session
     if localRoot ~= session and redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return taken end
   end
@@ -133,15 +135,25 @@ local function subtree(keys, a)
   local members = redis.call('ZRANGEBYLEX', graph(p, root, 'x'), from, '(' .. index .. '0', 'LIMIT', 0, limit + 1)
   if #members == 0 then return {} end
   local sessions = {}
-  for i = 1, #members do sessions[i] = string.match(members[i], '^%S+ (.*)$') end
+  for i = 1, #members do sessions[i] = string.sub(members[i], string.find(members[i], ' ', 1, true) + 1) end
   local values = redis.call('HMGET', graph(p, root, 'n'), unpack(sessions))
-  local kinds, owners, seenKind = {}, {}, {}
-  for i = 1, #values do
-    local _, kind = unpackOne(values[i] or '\\n\\n\\n')
-    if kind ~= '' and not seenKind[kind] then
-      seenKind[kind] = true
-      local localRoot, words = localRootOf(p, root, kind)
-      kinds[#kinds + 1] = { kind, localRoot, words, redis.call('HGET', graph(p, root, 'o'), localRoot) or '' }
+  -- A graph has few kinds as a rule: then all are sent, and no session is taken apart here.
+  local kinds, texts = {}, graph(p, root, 't')
+  local function add(kind, text)
+    local localRoot, words = string.match(text, '^([^\\n]*)\\n(.*)$')
+    kinds[#kinds + 1] = { kind, localRoot, words, redis.call('HGET', graph(p, root, 'o'), localRoot) or '' }
+  end
+  if redis.call('HLEN', texts) <= 100 then
+    local all = redis.call('HGETALL', texts)
+    for i = 1, #all, 2 do add(all[i], all[i + 1]) end
+  else
+    local known = {}
+    for i = 1, #values do
+      local _, kind = unpackOne(values[i] or '\\n\\n\\n')
+      if kind ~= '' and not known[kind] then
+        known[kind] = true
+        add(kind, redis.call('HGET', texts, kind) or '\\n')
+      end
     end
   end
   return { (way(p, root, sessions[1])), members, values, kinds }
