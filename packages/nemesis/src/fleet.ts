@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { News, Order, WorkerSetup } from './switches.ts';
+import { machineMs, type News, type Order, type WorkerSetup } from './switches.ts';
 
 export interface Worker {
   readonly name: string;
@@ -11,6 +11,8 @@ export interface Worker {
   url: string;
   isDead: boolean;
   isFrozen: boolean;
+  /** When it was frozen, by the machine's monotonic clock. */
+  readonly freezes: number[];
 }
 
 export type Seen = Extract<News, { type: 'seen' }>['sessions'];
@@ -40,7 +42,7 @@ export class Fleet {
       env: { ...process.env, ...this.env, NEMESIS: JSON.stringify({ ...this.setup, name }) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    const worker: Worker = { name, child, url: '', isDead: false, isFrozen: false };
+    const worker: Worker = { name, child, url: '', isDead: false, isFrozen: false, freezes: [] };
     this.workers.push(worker);
     child.on('error', () => {
       // Sent to one that was killed: it is dead, which is told below.
@@ -70,6 +72,7 @@ export class Fleet {
 
   freeze(worker: Worker): void {
     worker.isFrozen = true;
+    worker.freezes.push(machineMs());
     worker.child.kill('SIGSTOP');
   }
 

@@ -1,10 +1,15 @@
-// main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--at-once 2]`: random runs, each by its seed. A red one says how to run it again.
+// main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--store folder|redis] [--at-once 2]`: random runs, each by its seed. A red one says how to run it again.
 
 import { parseArgs } from 'node:util';
 import { run } from './run.ts';
 
 const { values } = parseArgs({
-  options: { runs: { type: 'string', default: '500' }, seed: { type: 'string' }, 'at-once': { type: 'string', default: '2' } },
+  options: {
+    runs: { type: 'string', default: '500' },
+    seed: { type: 'string' },
+    'at-once': { type: 'string', default: '2' },
+    store: { type: 'string' },
+  },
 });
 const isOne = values.seed !== undefined && process.argv.every((one) => !one.startsWith('--runs'));
 const runs = isOne ? 1 : numberOf('runs', values.runs);
@@ -18,17 +23,19 @@ async function lane(): Promise<void> {
   while (next < runs) {
     const seed = first + next++;
     const started = Date.now();
-    const verdict = await run(seed);
+    // Two in three over Redis: there is more that can fail.
+    const store = values.store === 'folder' || values.store === 'redis' ? values.store : seed % 3 === 0 ? 'folder' : 'redis';
+    const verdict = await run(seed, store);
     arrivals += verdict.arrivals;
     const isRed = verdict.faults.length > 0;
     if (isRed) red++;
     console.log(
-      `${isRed ? 'not ok' : 'ok'} - seed ${seed}: ${verdict.steps.length} steps, ${verdict.jobs} jobs, ${verdict.arrivals} calls in ${((Date.now() - started) / 1000).toFixed(1)} s`,
+      `${isRed ? 'not ok' : 'ok'} - seed ${seed} on ${store}: ${verdict.steps.length} steps, ${verdict.jobs} jobs, ${verdict.arrivals} calls in ${((Date.now() - started) / 1000).toFixed(1)} s`,
     );
     if (!isRed) continue;
     for (const step of verdict.steps) console.log(`    ${step}`);
     for (const fault of verdict.faults.slice(0, 20)) console.log(`  ! ${fault}`);
-    console.log(`    again: npm run nemesis -- --seed ${seed}`);
+    console.log(`    again: npm run nemesis -- --seed ${seed} --store ${store}`);
   }
 }
 await Promise.all(Array.from({ length: Math.min(atOnce, runs) }, lane));

@@ -2,6 +2,7 @@
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { machineMs } from './switches.ts';
 
 export interface Arrival {
   readonly key: string;
@@ -9,6 +10,8 @@ export interface Arrival {
   /** When the call's body was entered, by the machine's monotonic clock. Milliseconds. */
   readonly startedAt: number;
   readonly worker: string;
+  /** When it arrived, by the same clock. */
+  readonly at: number;
 }
 
 export interface Oracle {
@@ -35,7 +38,7 @@ export async function openOracle(chance: () => number): Promise<Oracle> {
       body += part;
     });
     request.on('end', () => {
-      const arrival = JSON.parse(body) as Arrival;
+      const arrival = { ...(JSON.parse(body) as Omit<Arrival, 'at'>), at: machineMs() };
       arrivals.push(arrival);
       happened.add(arrival.key);
       setTimeout(() => response.end('{}'), chance() * slowestMs);

@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { flagFileControl } from '@offswitch/flag-file';
 import { newPathKey } from '@offswitch/runtime';
+import { type FaultProxy, openFaultProxy } from '@offswitch/testing';
 import { Fleet, type Worker } from './fleet.ts';
-import { openOracle } from './oracle.ts';
+import { type Arrival, openOracle } from './oracle.ts';
 import { type Random, randomOf } from './random.ts';
+import { RedisServer } from './redis-server.ts';
 import { switches } from './switches.ts';
 
 /** A stop that somebody was told is fenced. */
@@ -28,7 +30,16 @@ export interface Verdict {
 /** How long everything gets to end once the nemesis has left. Milliseconds. */
 const healWithinMs = 20_000;
 
+/** The store of a run: its server, and the way to it, which can be cut. */
+interface Redis {
+  readonly server: RedisServer;
+  readonly proxy: FaultProxy;
+  /** Its data was taken away: everything must hold, and nothing can be expected to end. */
+  isEmptied: boolean;
+}
+
 interface Scene {
+  readonly redis: Redis | undefined;
   readonly random: Random;
   readonly fleet: Fleet;
   readonly fenced: Fenced[];
@@ -62,7 +73,7 @@ async function terminate(scene: Scene): Promise<string> {
 }
 
 /** What can be done to a fleet. Each answers what it did. */
-const moves: Readonly<Record<string, (scene: Scene) => Promise<string>>> = {
+const anywhere: Readonly<Record<string, (scene: Scene) => Promise<string>>> = {
   terminate,
   'terminate again': terminate,
   'kill a worker': async ({ random, fleet }) => {
@@ -130,7 +141,66 @@ const moves: Readonly<Record<string, (scene: Scene) => Promise<string>>> = {
   },
 };
 
-export async function run(seed: number): Promise<Verdict> {
+/** What can be done to a fleet whose state is in Redis. */
+const atRedis: Readonly<Record<string, (scene: Scene) => Promise<string>>> = {
+  'kill Redis': async (scene) => {
+    const { server } = scene.redis!;
+    await server.kill();
+    const stopping = terminate(scene);
+    await wait(scene.random.next() * 2 * leaseMs);
+    await server.start();
+    return `kill -9 Redis; ${await stopping}`;
+  },
+  'freeze Redis': async (scene) => {
+    scene.redis!.server.freeze();
+    await wait(scene.random.next() * 2 * leaseMs);
+    scene.redis!.server.thaw();
+    return 'freeze Redis';
+  },
+  'cut the connection': async ({ random, redis }) => {
+    const mode = random.pick(['drop', 'reset', 'black-hole', 'refuse', 'half-frame'] as const);
+    await redis!.proxy.mode(mode);
+    await wait(random.next() * 2 * leaseMs);
+    await redis!.proxy.heal();
+    return `the connection to Redis: ${mode}`;
+  },
+  'freeze a worker past its lease': async (scene) => {
+    const { random, fleet } = scene;
+    if (fleet.living.length < 2) return 'freeze nobody';
+    const worker = random.pick(fleet.living);
+    fleet.freeze(worker);
+    const stopping = terminate(scene);
+    await wait(leaseMs * (1.2 + random.next()));
+    fleet.thaw(worker);
+    return `freeze ${worker.name} past its lease; ${await stopping}`;
+  },
+  'say everything again, and in another order': async ({ random, redis }) => {
+    const entries = (await redis!.server.ask(['XRANGE', 'os1:{ctl}:ev', '-', '+'])) as readonly (readonly [
+      string,
+      readonly string[],
+    ])[];
+    for (let i = 0; i < Math.min(20, entries.length); i++)
+      await redis!.server.ask(['XADD', 'os1:{ctl}:ev', '*', ...random.pick(entries)[1]]);
+    return `repeat ${Math.min(20, entries.length)} of ${entries.length} messages`;
+  },
+};
+
+/** The end of a run now and then: what was stopped stays stopped, and everybody holds until a person says otherwise. */
+async function empty({ random, fleet, redis, fenced }: Scene): Promise<string> {
+  redis!.isEmptied = true;
+  await redis!.server.ask(['FLUSHALL']);
+  await wait(2 * leaseMs);
+  if (random.below(2) === 0) await fleet.start().catch(() => {});
+  await wait(leaseMs);
+  return `FLUSHALL, with ${fenced.length} stops in force`;
+}
+
+/** Short, so that a run has many. Milliseconds. */
+const leaseMs = 600;
+/** One of so many runs over Redis ends with its data gone. */
+const emptiedEvery = 6;
+
+export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verdict> {
   const random = randomOf(seed);
   const chance = randomOf(seed + 1);
   const folder = await mkdtemp(join(tmpdir(), 'offswitch-nemesis-'));
@@ -138,11 +208,14 @@ export async function run(seed: number): Promise<Verdict> {
   const control = flagFileControl(flags);
   await control.provision(switches, { apply: true });
   const oracle = await openOracle(() => chance.next());
+  const redis = store === 'redis' ? await openRedis(folder) : undefined;
+  const where = redis ? { redis: `redis://127.0.0.1:${redis.proxy.port}` } : {};
   const fleet = new Fleet(
-    { oracle: oracle.url, flags, folder: join(folder, 'state'), seed },
+    { oracle: oracle.url, flags, folder: join(folder, 'state'), seed, leaseMs, ...where },
     { OFFSWITCH_PATH_KEYS: newPathKey() },
   );
   const scene: Scene = {
+    redis,
     random,
     fleet,
     fenced: [],
@@ -163,23 +236,32 @@ export async function run(seed: number): Promise<Verdict> {
   try {
     await Promise.all([fleet.start(), fleet.start(), fleet.start()]);
     for (const worker of fleet.living) fleet.tell(worker, { type: 'start', jobs: 2 });
+    const moves = redis ? { ...anywhere, ...atRedis } : anywhere;
     const names = Object.keys(moves);
     for (let step = 3 + random.below(4); step > 0; step--) {
       await wait(random.next() * 150);
       steps.push(await moves[random.pick(names)]!(scene));
     }
     for (const [worker, ms] of scene.jumped) fleet.tell(worker, { type: 'jump', ms: -ms });
-    const left = await healed(fleet);
+    if (redis && random.below(emptiedEvery) === 0) steps.push(await empty(scene));
+    const left = redis?.isEmptied ? [] : await healed(fleet);
     if (left.length > 0) faults.push(`I14: stuck after everything was released: ${left.join(', ')}`);
     faults.push(...judge(scene, oracle.arrivals));
   } catch (error) {
     faults.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
     await fleet.close();
+    await redis?.proxy.close();
+    await redis?.server.kill();
     await oracle.close();
     await rm(folder, { recursive: true, force: true });
   }
   return { seed, steps, faults, arrivals: oracle.arrivals.length, jobs: fleet.jobs.size };
+}
+
+async function openRedis(folder: string): Promise<Redis> {
+  const server = await RedisServer.open(folder);
+  return { server, proxy: await openFaultProxy({ port: server.port }), isEmptied: false };
 }
 
 /** Waits until nobody runs or rests anywhere; who still does. */
@@ -199,14 +281,16 @@ async function healed(fleet: Fleet): Promise<readonly string[]> {
 }
 const over: ReadonlySet<string> = new Set(['completed', 'terminated', 'failed', 'elsewhere']);
 
-function judge(
-  { fenced, doomed, fleet }: Scene,
-  arrivals: readonly { key: string; path: readonly string[]; startedAt: number; worker: string }[],
-): string[] {
+function judge({ fenced, doomed, fleet }: Scene, arrivals: readonly Arrival[]): string[] {
   const faults: string[] = [];
-  const seen = new Map<string, number>();
-  for (const { key } of arrivals) seen.set(key, (seen.get(key) ?? 0) + 1);
-  for (const [key, count] of seen) if (count > 1) faults.push(`I9: the effect ${key} arrived ${count} times`);
+  const seen = new Map<string, Arrival[]>();
+  for (const one of arrivals) seen.set(one.key, [...(seen.get(one.key) ?? []), one]);
+  for (const [key, twice] of seen) {
+    // Frozen with the call on its way, taken for dead, and thawed: what it sends then nobody can take back (docs/nemesis.md).
+    const counted = twice.filter((one) => !wasFrozenOnTheWay(fleet, one));
+    if (counted.length > 1)
+      faults.push(`I9: the effect ${key} arrived ${counted.length} times, from ${counted.map((one) => one.worker).join(', ')}`);
+  }
   for (const stop of fenced)
     for (const one of arrivals)
       if (one.path.includes(stop.session) && one.startedAt > stop.at)
@@ -220,4 +304,9 @@ function judge(
     if (status === 'failed') faults.push(`${session} failed`);
   }
   return faults;
+}
+
+function wasFrozenOnTheWay(fleet: Fleet, { worker, startedAt, at }: Arrival): boolean {
+  const freezes = fleet.workers.find((one) => one.name === worker)?.freezes ?? [];
+  return freezes.some((froze) => startedAt <= froze && froze <= at);
 }

@@ -14,8 +14,10 @@ export interface WorkerSetup {
   readonly name: string;
   readonly oracle: string;
   readonly flags: string;
-  /** The state folder. */
+  /** The state folder, where there is no Redis. */
   readonly folder: string;
+  readonly redis?: string;
+  readonly leaseMs: number;
   readonly seed: number;
 }
 

@@ -204,7 +204,10 @@ export class Parking {
       this.world.leases.lose(graph);
       this.world.clock.clearTimeout(graph.parkTimer);
       this.world.carrying.wentElsewhere(head);
-      for (const { live } of graph.members()) live?.abandon('this process was cut off, and another one took it over');
+      for (const member of graph.members()) {
+        member.live?.abandon('this process was cut off, and another one took it over');
+        member.live = undefined;
+      }
       this.world.alarm(`session ${head} was taken over by another process while this one was cut off; this copy of it stops`);
     }
   }
