@@ -123,7 +123,9 @@ export class Fleet {
 
   private introduce(): void {
     for (const worker of this.workers) {
-      const urls = this.workers.filter((one) => one !== worker && !one.isDead && one.url !== '').map((one) => one.url);
+      // Itself the last: what it has taken over from others may be what it asks for.
+      const living = this.workers.filter((one) => !one.isDead && one.url !== '');
+      const urls = [...living.filter((one) => one !== worker), worker].map((one) => one.url);
       this.tell(worker, { type: 'peers', urls });
     }
   }

@@ -19,6 +19,9 @@ import type { LiveSession } from './session.ts';
 import { endedBefore } from './session-end.ts';
 import type { World } from './world.ts';
 
+/** How long after the store has not taken a session in it is asked again. Milliseconds. */
+const registerAgainMs = 250;
+
 export class Carrying {
   private readonly world: World;
   private readonly keys: PathKeys;
@@ -74,8 +77,8 @@ export class Carrying {
       }
       if (session.isOver) return never();
       this.world.alarm(`session ${session.id} waits: the store has not taken it in (${why})`);
-      this.world.reconsiderLater();
-      await session.hold(undefined);
+      // Not by the gate's wait: to go on from there is to claim an epoch of a session that the store does not know yet.
+      await session.sleep(registerAgainMs);
     }
   }
 
