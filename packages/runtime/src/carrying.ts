@@ -118,6 +118,9 @@ export class Carrying {
         'session_elsewhere',
         `${session} is what this call started before, and process ${process} has it; ask there, or again when that one is gone`,
       );
+    const graph = world.graphOf.get(session)!;
+    // Whoever asks anew has not heard of it.
+    if (graph.parked || graph.root.live?.isAtRest) this.note(graph.root.node, 'resting');
     return this.endHere(session);
   }
 

@@ -312,6 +312,7 @@ export class Parking {
     for (const [parent, children] of looseIn(graph)) this.world.looseToBring.set(parent, children);
     const live = this.world.births.bring(graph, graph.root);
     live.write({ t: 'claim' });
+    this.world.carrying.note(live.node, 'running');
     live.start(definition, snapshot(`the input of ${saved.record.agent}`, saved.record.input));
   }
 

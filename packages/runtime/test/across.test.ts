@@ -171,6 +171,32 @@ describe('a session that another process starts', () => {
     expect(await outcome).toMatchObject({ status: 'completed', result: { result: 'second' } });
   });
 
+  test('rests again with its parent after both were parked (S8)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const next = deferred();
+    define(two, 'helper', async (session) => {
+      if (session.turnNumber < 1) await session.turn(async () => {});
+      await next.promise;
+      return session.turn(async () => 'second');
+    });
+    parentOf(both);
+    const { id } = agents.get(one)!.get('alpha')!.start('x');
+    await settle(one.clock);
+    const child = two.runtime.sessions().find((session) => session.agent === 'helper')!.id;
+    await two.runtime.stop({ session: child, action: 'pause', reason: 'a look', by: 'ann' });
+    one.source.engage('killswitch.global', undefined, { reason: 'r', by: 'ann' });
+    next.resolve();
+    await settle(one.clock, 60_000);
+    expect([one.runtime.session(id)?.state, two.runtime.session(child)?.state]).toEqual(['parked', 'parked']);
+    one.source.release('killswitch.global');
+    await settle(one.clock);
+    expect([one.runtime.session(id)?.state, two.runtime.session(child)?.state]).toEqual(['paused', 'parked']);
+    await two.runtime.resume(child);
+    await settle(one.clock);
+    expect(one.runtime.session(id)).toBeUndefined();
+  });
+
   test('held alone keeps its parent waiting in place, however long (S8)', async () => {
     const both = await twoProcesses();
     const { one, two } = both;

@@ -26,15 +26,25 @@ async function process(): Promise<StateStore> {
 }
 
 describe('a session that came from another process of the folder', () => {
-  test('is told of there when it begins to rest, so that its parent rests with it (S8)', async () => {
+  test('is told of there in the order of what became of it, and of each rest, so that its parent rests with it (S8)', async () => {
     const [one, two] = [await process(), await process()];
-    const heard = new Promise<readonly ChildNews[]>((resolve) => {
-      one.watch(({ children }) => children && resolve(children));
+    const heard: ChildNews[] = [];
+    const thrice = new Promise<void>((resolve) => {
+      one.watch(({ children = [] }) => {
+        heard.push(...children);
+        if (heard.length === 3) resolve();
+      });
     });
     const base = { agent: 'a', workflow: 'alpha', isLocalRoot: true };
     await one.lineage.register({ ...base, session: 's-root', path: ['s-root'] });
     await two.lineage.register({ ...base, session: 's-child', path: ['s-root', 's-child'], call: '1/ask' });
-    two.lineage.note('s-child', 's-root', 'resting');
-    expect(await heard).toEqual([{ parent: 's-root', call: '1/ask', child: 's-child', state: 'resting' }]);
+    for (const state of ['resting', 'resting', 'running'] as const) two.lineage.note('s-child', 's-root', state);
+    await thrice;
+    const news = { parent: 's-root', call: '1/ask', child: 's-child' };
+    expect(heard).toEqual([
+      { ...news, state: 'resting' },
+      { ...news, state: 'resting' },
+      { ...news, state: 'running' },
+    ]);
   });
 });

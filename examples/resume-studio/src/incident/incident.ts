@@ -12,6 +12,7 @@ import { openPost } from './post.ts';
 import { documentsAtFirst, Scene } from './scene.ts';
 import { engageFeature } from './step-1-feature.ts';
 import { engageUser } from './step-2-user.ts';
+import { killWorkerInStop } from './step-2-worker.ts';
 import { engageEverybodysInstance, engageInstance } from './step-3-instance.ts';
 import { engageGlobal } from './step-4-global.ts';
 import { restartWithoutFlags } from './step-5-restart.ts';
@@ -29,13 +30,24 @@ export async function runIncident(options: Options): Promise<number> {
   const model = await watchModel(options.seed, options.speed);
   const post = await openPost(model.brake);
   const title = (text: string): void => checks.say(`\n# ${((Date.now() - began) / 1_000).toFixed(0)} s: ${text}`);
-  const { source, seed } = options;
-  checks.say(`# an incident, seed ${seed}, switches in ${source}, in ${folder}`);
+  const { source, seed, processes } = options;
+  const many = processes > 1 ? `, in ${processes} processes` : '';
+  checks.say(`# an incident, seed ${seed}, switches in ${source}${many}, in ${folder}`);
   let scene: Scene | undefined;
   try {
     const switches =
       source === 'file' ? fileSwitches(join(folder, 'studio', 'switches.flagd.json')) : await vendorSwitches(source);
-    scene = new Scene({ checks, seed, folder, documents, adverts, model, postUrl: post.url, switches });
+    scene = new Scene({
+      checks,
+      seed,
+      folder,
+      documents,
+      adverts,
+      model,
+      postUrl: post.url,
+      switches,
+      processes: options.processes,
+    });
     const letters = holdLetters(scene);
     const inDelivery = letters.map(({ conversation }) => conversation);
     scene.startFleet(documentsAtFirst);
@@ -45,6 +57,10 @@ export async function runIncident(options: Options): Promise<number> {
     await engageFeature(scene);
     title('2. engage user u-ann');
     await engageUser(scene);
+    if (processes > 1) {
+      title('a worker dies in the middle of a stop');
+      await killWorkerInStop(scene);
+    }
     title('3. engage instance for one session');
     const terminated = await engageInstance(scene, inDelivery);
     title('3, a slip of the hand: the whole instance flag on');

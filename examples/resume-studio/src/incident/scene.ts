@@ -22,6 +22,8 @@ export interface SceneOptions {
   readonly model: WatchedModel;
   readonly postUrl: string;
   readonly switches: IncidentSwitches;
+  /** How many the fleet runs in. */
+  readonly processes: number;
 }
 
 /** Where the switches of the incident live, and how they are lost. */
@@ -62,6 +64,15 @@ const command = join(dirname(createRequire(import.meta.url).resolve('offswitch')
 const endStates: readonly SessionView['state'][] = ['completed', 'failed', 'terminated'];
 export const restStates: readonly SessionView['state'][] = ['paused', 'parked'];
 
+interface Told<T> {
+  readonly process: string;
+  readonly pid: number;
+  readonly result: T;
+}
+
+/** A session, and the process that has it. */
+export type PlacedSession = SessionView & Pick<Told<unknown>, 'process' | 'pid'>;
+
 export class Scene {
   readonly checks: Checks;
   readonly seed: number;
@@ -72,6 +83,9 @@ export class Scene {
   readonly adverts: readonly Advert[];
   readonly model: WatchedModel;
   fleet!: FleetProcess;
+  readonly processes: number;
+  /** One that is halted, by its id in the store: it is not asked. */
+  halted: string | undefined;
   private readonly postUrl: string;
 
   constructor(options: SceneOptions) {
@@ -84,6 +98,7 @@ export class Scene {
     this.adverts = options.adverts;
     this.model = options.model;
     this.postUrl = options.postUrl;
+    this.processes = options.processes;
   }
 
   /** Starts the fleet's process over the first so many documents; what the last one left goes on from the folders. */
@@ -96,6 +111,7 @@ export class Scene {
   /** A fleet in that folder, with a flag file of its own unless `more` says otherwise. */
   spawn(folder: string, documents: number, env: Readonly<Record<string, string>>, more: readonly string[] = []): FleetProcess {
     const args = ['--state', join(folder, 'state'), '--seed', String(this.seed), '--concurrency', '12', '--park-after', '1500'];
+    if (this.processes > 1) args.push('--processes', String(this.processes));
     return startFleetProcess([...args, ...more, '--speed', '4', '--documents', String(documents)], folder, env);
   }
 
@@ -149,24 +165,30 @@ export class Scene {
     }
   }
 
-  /** Undefined while no process answers. */
-  private async ask<T>(method: string): Promise<T | undefined> {
-    const [answer] = await requestControl(this.state, method);
-    return answer && 'result' in answer ? (answer.result as T) : undefined;
+  /** What every process says, the first one's word first. */
+  private ask<T>(method: string): Promise<readonly Told<T>[]> {
+    return this.until('each process of the fleet answers', async () => {
+      const answers = await requestControl(this.state, method, {}, this.halted === undefined ? {} : { except: this.halted });
+      const told = answers.flatMap((one) => ('result' in one ? [{ ...one, result: one.result as T }] : []));
+      const expected = this.processes - (this.halted === undefined ? 0 : 1);
+      return told.length >= expected && told.sort((a, b) => Number(b.pid === this.fleet.pid) - Number(a.pid === this.fleet.pid));
+    });
   }
 
   /** Sessions that have not ended. */
-  async open(): Promise<readonly SessionView[]> {
-    const views = await this.until('the fleet answers', () => this.ask<readonly SessionView[]>('sessions'));
-    return views.filter((view) => !endStates.includes(view.state));
+  async open(): Promise<readonly PlacedSession[]> {
+    const views = new Map<string, PlacedSession>();
+    for (const { process, pid, result } of await this.ask<readonly SessionView[]>('sessions'))
+      for (const view of result) if (view.state !== 'elsewhere') views.set(view.id, { ...view, process, pid });
+    return [...views.values()].filter((view) => !endStates.includes(view.state));
   }
 
-  status(): Promise<RuntimeStatus> {
-    return this.until('the fleet answers', () => this.ask<RuntimeStatus>('status'));
+  async statuses(): Promise<readonly RuntimeStatus[]> {
+    return (await this.ask<RuntimeStatus>('status')).map(({ result }) => result);
   }
 
   async receipts(): Promise<readonly Receipt[]> {
-    return this.until('the fleet answers', () => this.ask<readonly Receipt[]>('receipts'));
+    return (await this.ask<readonly Receipt[]>('receipts'))[0]!.result;
   }
 
   /** The newest receipt of a stop of this tier and subject, once the stage is true. */

@@ -98,8 +98,10 @@ export async function engageEverybodysInstance(scene: Scene, inDelivery: readonl
   let goOn = scene.standStill();
   await scene.switches.everybodysInstance(true);
   const status = await scene.until('the fleet says that the instance switch is on for everybody', async () => {
-    const { switches } = await scene.status();
-    return switches.find(({ flag, cause }) => flag.tier === 'instance' && cause === 'untargeted');
+    const found = (await scene.statuses()).map(({ switches }) =>
+      switches.find(({ flag, cause }) => flag.tier === 'instance' && cause === 'untargeted'),
+    );
+    return found.every((one) => one !== undefined) && found[0];
   });
   goOn();
   await scene.until('everybody is held', async () => {

@@ -51,6 +51,8 @@ export interface FolderLineageOptions {
 export class FolderLineage implements LineageStore {
   readonly registersAll = false;
   private readonly options: FolderLineageOptions;
+  /** What is on its way to the disk and to the parent's process, by session. */
+  private readonly noting = new Map<string, Promise<void>>();
 
   constructor(options: FolderLineageOptions) {
     this.options = options;
@@ -82,9 +84,22 @@ export class FolderLineage implements LineageStore {
   }
 
   note(session: string, _root: string, state: RegisteredState): void {
+    // One after the other: a parent that hears of the rest last would wait for ever.
+    const before = this.noting.get(session) ?? Promise.resolve();
+    const noted = before.then(() => this.noted(session, state));
+    this.noting.set(session, noted);
+    void noted.then(() => {
+      if (this.noting.get(session) === noted) this.noting.delete(session);
+    });
+  }
+
+  private async noted(session: string, state: RegisteredState): Promise<void> {
     const known = this.read(session);
-    if (!known || (known.state === state && known.process === this.options.processId)) return;
-    void this.write({ ...known, state, process: this.options.processId });
+    if (!known) return;
+    const { processId } = this.options;
+    // A rest is told each time: whoever waits for it may have begun to since.
+    if (known.state === state && known.process === processId && state !== 'resting') return;
+    await this.write({ ...known, state, process: processId });
   }
 
   private async write(one: RegisteredSession): Promise<void> {
