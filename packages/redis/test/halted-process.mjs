@@ -14,7 +14,6 @@ store.watch((change) => {
 await store.lineage.register({ session: 'r-1', path: ['r-1'], agent: 'writer', workflow: 'drafts', isLocalRoot: true });
 store.append('r-1', { t: 'session', s: 'r-1', e: 1, at: 1, root: 'r-1', path: ['r-1'], agent: 'writer', workflow: 'drafts' });
 await store.flush();
-process.send({ what: 'runs' });
 
 // A gap this long between two looks is the halt (it is at least the lease less a third: it was renewed so often); what is asked next, before anything else can run, is the first check after it.
 let lookedAt = performance.now();
@@ -31,3 +30,5 @@ const looking = setInterval(() => {
     process.send({ what: 'back', takenOver, heard, claims: store.claim('r-1', 3) });
   }
 }, 1);
+// Only now: whoever hears it may halt us in the middle of saying it.
+process.send({ what: 'runs' });
