@@ -1,7 +1,7 @@
 // credit.ts: what this process holds of the caps that one account spends of: calls reserve from it in memory, and it is made more
 // before it runs out, so that the store is asked for one call in many.
 //
-// What it holds is at most what is in use, or its share in half of what is left: near the cap it shrinks by itself.
+// What it holds is at most what is in use, or its share of what is left, as if one more came: near the cap it shrinks by itself.
 
 import type { BudgetGrant, BudgetStore } from './budget-store.ts';
 import { turnOfLoop } from './slices.ts';
@@ -26,8 +26,11 @@ export interface CreditOptions {
   opened(): void;
 }
 
-/** Of how many one expects to be before it knows: the first lease is 1/16 of the smallest cap. */
-const firstHolders = 8;
+/** Of how many one expects to be before it knows: the first lease is 1/64 of the smallest cap. */
+const firstHolders = 32;
+
+/** How often others, who hold enough, are given the time to use it or give it back, before a cap counts as reached. */
+const waits = 2;
 
 export class Credit {
   /** Since the lease was opened; what calls that reserved nothing cost may be above `granted`. */
@@ -112,7 +115,11 @@ export class Credit {
 
   /** Gives back what no call has a claim on: all of it, or nothing while one is under way. */
   giveBack(): Promise<void> {
-    if (this.reserved > 0 || this.waiting > 0 || !this.holdsAny) return this.returning ?? Promise.resolve();
+    return this.waiting > 0 ? (this.returning ?? Promise.resolve()) : this.giveUp();
+  }
+
+  private giveUp(): Promise<void> {
+    if (this.reserved > 0 || !this.holdsAny) return this.returning ?? Promise.resolve();
     const { budgets, account, keys } = this.options;
     const { spent } = this;
     this.granted = 0;
@@ -151,25 +158,27 @@ export class Credit {
 
   private async more(micros: number): Promise<boolean> {
     await this.options.ready();
-    for (let hasWaited = false; ; hasWaited = true) {
+    for (let waited = 0; ; waited++) {
       const missing = micros - (this.granted - this.spent - this.reserved);
       if (missing <= 0) return true;
       const answer = await this.lease(missing);
       this.granted += answer.grantedMicros;
-      this.share = Math.max(0, Math.floor(answer.remainingMicros / (2 * answer.holders)));
+      this.share = Math.max(0, Math.floor(answer.remainingMicros / (answer.holders + 1)));
       if (answer.grantedMicros > 0) {
         this.isUsed = true;
         this.options.opened();
         return true;
       }
       if (this.isOver) return false;
-      if (hasWaited || answer.heldElsewhereMicros === 0) {
+      if (waited === waits || answer.remainingMicros + answer.heldElsewhereMicros < missing) {
         // Calls that were just given what they need are made before the pause.
         await turnOfLoop();
         if (this.isOver) return false;
         this.options.reached(answer.tightest, missing - answer.remainingMicros);
         return false;
       }
+      // What is too little for us is not for others.
+      await this.giveUp();
       await this.options.wait();
       if (this.isOver || this.options.isHeld()) return false;
     }

@@ -191,7 +191,7 @@ describe('processes that spend of one cap', () => {
         return answer;
       },
     });
-    expect((await fc.check(property(broken), { numRuns: 200, endOnFailure: true })).failed).toBe(true);
+    expect((await fc.check(property(broken), { numRuns: 3_000, endOnFailure: true })).failed).toBe(true);
   });
 
   test('would forget spending, if a dead process lost its lease without a word: the check fails as it must', async () => {
@@ -204,6 +204,6 @@ describe('processes that spend of one cap', () => {
         return answer;
       },
     });
-    expect((await fc.check(property(broken), { numRuns: 200, endOnFailure: true })).failed).toBe(true);
+    expect((await fc.check(property(broken), { numRuns: 3_000, endOnFailure: true })).failed).toBe(true);
   });
 });

@@ -2,6 +2,7 @@
 
 import type { Case } from '../case.ts';
 import { block } from './block.ts';
+import { budget } from './budget.ts';
 import { call, durable } from './call.ts';
 import { fence } from './fence.ts';
 import { fileChange } from './file-change.ts';
@@ -29,6 +30,7 @@ export const cases: Readonly<Record<string, Case>> = {
   block,
   latch,
   redis,
+  budget,
   'vendor-launchdarkly': vendorLaunchDarkly,
   'vendor-growthbook': vendorGrowthBook,
   'vendor-unleash': vendorUnleash,
