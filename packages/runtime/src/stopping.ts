@@ -128,6 +128,13 @@ export class Stopping {
     for (const order of this.orders.values()) if (order.covered.has(session.id)) this.writeSoon(order);
   }
 
+  /** Sessions are being ended, and not all are marked yet. */
+  get isEnding(): boolean {
+    for (const { isDone, stop, waiting } of this.orders.values())
+      if (!isDone && stop.action === 'terminate' && waiting.size > 0) return true;
+    return false;
+  }
+
   /** The bundle of a session is written, or is known not to be. */
   bundled({ node }: Member): void {
     for (const order of this.orders.values()) if (order.covered.has(node.id)) this.writeSoon(order);
@@ -142,6 +149,7 @@ export class Stopping {
       if (order.waiting.delete(member)) this.look(order);
       else if (order.covered.has(member.node.id)) this.writeSoon(order);
     }
+    if (!this.isEnding) this.world.forensics.go();
   }
 
   private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>, before?: Receipt): void {

@@ -87,7 +87,7 @@ function show(command: Command, bundle: Fields): void {
   command.say(
     table(
       switches.map((one) => [
-        text(fields(one.flag).key) ?? '?',
+        text(one.key) ?? '?',
         text(one.state) ?? '?',
         `${text(fields(one.position).series) ?? ''} ${number(fields(one.position).n) ?? ''}`.trim(),
       ]),

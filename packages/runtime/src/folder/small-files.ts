@@ -98,8 +98,9 @@ export class SmallFiles implements ForensicsStore {
     return found;
   }
 
+  /** Not flushed: a stop may end a hundred thousand sessions, and the flushes would hold up those of the next stop. */
   writeBundle(session: string, text: string): Promise<void> {
-    return this.atomic.writePieces(this.bundlePath(session), [text]);
+    return this.atomic.writeUnflushed(this.bundlePath(session), text);
   }
 
   async readBundle(session: string): Promise<string | undefined> {

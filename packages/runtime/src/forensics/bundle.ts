@@ -1,6 +1,6 @@
 // bundle.ts: what is known of a terminated session, in one document that stands for itself.
 
-import type { Decision, Stop } from '@offswitch/core';
+import type { Decision, Stop, SwitchFlag } from '@offswitch/core';
 import { canonical, sha256 } from '../audit/canonical.ts';
 import { type Versions, versions } from '../audit/versions.ts';
 import type { GrantRecord } from '../grants/grant-record.ts';
@@ -10,7 +10,8 @@ import type { RuntimeStatus } from '../view.ts';
 import type { Redact } from './redact.ts';
 
 /** What the switches said, and how well they could be read. */
-export interface ReadingsThen extends Pick<RuntimeStatus, 'switches' | 'source' | 'store'> {
+export interface ReadingsThen extends Pick<RuntimeStatus, 'source' | 'store'> {
+  readonly switches: readonly (Omit<RuntimeStatus['switches'][number], 'flag'> & Pick<SwitchFlag, 'key' | 'tier'>)[];
   /** Epoch milliseconds: when the first session of this stop was marked. */
   readonly at: number;
 }

@@ -22,6 +22,8 @@ export interface ForensicsOptions {
 
 type Kept = NonNullable<ReceiptSession['forensics']>;
 
+/** Bundles are begun at the latest so long after the first mark, and before when all sessions are marked. Milliseconds. */
+const patienceMs = 2_000;
 /** Bundles that are still written when the runtime is closed. */
 const writtenAtClose = 1_000;
 
@@ -33,6 +35,7 @@ export class Forensics {
   private readonly queue = new Map<Member, Marked>();
   private running: Promise<void> | undefined;
   private last: { readonly stop: string | undefined; readonly at: number; readonly readings: ReadingsThen } | undefined;
+  private timer: unknown;
   private hasFailed = false;
 
   constructor(world: World, options: ForensicsOptions | false) {
@@ -67,7 +70,15 @@ export class Forensics {
       this.missing(member, error);
       return;
     }
-    this.run();
+    if (!this.world.stopping.isEnding) this.go();
+    else this.timer ??= this.world.clock.setTimeout(() => this.go(), patienceMs);
+  }
+
+  /** Nobody is being ended any more: now there is time to write. */
+  go(): void {
+    this.world.clock.clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.queue.size > 0) this.run();
   }
 
   /** Writes what is left, up to a number; of the rest the receipts say that it is missing. */
@@ -76,6 +87,7 @@ export class Forensics {
       this.queue.delete(member);
       this.kept.set(member, { missing: 'the process ended before it was written' });
     }
+    this.go();
     await this.running;
   }
 
@@ -134,7 +146,8 @@ export class Forensics {
     const at = this.world.clock.now();
     if (!this.last || this.last.stop !== stop || at - this.last.at > 1_000) {
       const { switches, source, store } = statusOf(this.world.kernel, {}, []);
-      this.last = { stop, at, readings: { at, switches, source, store } };
+      const then = switches.map(({ flag: { key, tier }, ...reading }) => ({ key, tier, ...reading }));
+      this.last = { stop, at, readings: { at, switches: then, source, store } };
     }
     return this.last.readings;
   }
