@@ -26,6 +26,7 @@ import {
 } from '@offswitch/runtime';
 import { Anchor } from './anchor.ts';
 import { answerTo } from './asking.ts';
+import { RedisAudit } from './audit.ts';
 import { RedisBudgets } from './budgets.ts';
 import { linksTo, type Reply } from './connection/link.ts';
 import { textOf, Wire } from './connection/wire.ts';
@@ -59,6 +60,8 @@ class RedisStore implements StateStore {
   readonly lineage: RedisLineage;
   readonly grants: GrantStore;
   readonly budgets: BudgetStore;
+  readonly audit: RedisAudit;
+  readonly forensics: RedisAudit;
   private readonly settings: Settings;
   private readonly control: Wire;
   private readonly bulk: Wire;
@@ -133,6 +136,8 @@ class RedisStore implements StateStore {
       },
     });
     this.receiptStore = new Receipts(this.bulk, prefix, this.processId);
+    this.audit = new RedisAudit(this.bulk, prefix, settings.retentionMs);
+    this.forensics = this.audit;
     this.grants = new RedisGrants({
       wire: this.bulk,
       prefix,
