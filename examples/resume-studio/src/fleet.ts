@@ -8,6 +8,7 @@ import type { Advert } from './documents-schema.ts';
 import type { Job, JobNote, Plan } from './plan.ts';
 import { verdictOn } from './plan.ts';
 import { type OrchestratorTask, orchestratorTask, type Workflow } from './planner-roles.ts';
+import { takenUp } from './taken-up.ts';
 
 export interface FleetOptions {
   readonly runtime: Runtime<Workflow>;
@@ -55,6 +56,27 @@ export async function startFleet({
   orchestrate,
   onEnd,
 }: FleetOptions): Promise<Fleet> {
+  const agents = new Map<Workflow, Agent<OrchestratorTask, string>>();
+  const define = (): void => {
+    for (const workflow of runtime.switches.workflows) {
+      const agent = runtime.agent(workflow, async (session, task: OrchestratorTask) => {
+        const key = session.conversationId ?? `${workflow}/${task.documentId}`;
+        const at = new Date().toISOString();
+        // Its birth is in the journal before its note is, so that a note without a session means that the state is gone.
+        await runtime.store.flush();
+        await plan.write(key, { session: session.id, status: 'started', at });
+        const report = await orchestrate(workflow, task, session);
+        await plan.write(key, { session: session.id, status: 'completed', at: new Date().toISOString(), text: report });
+        return report;
+      });
+      agents.set(workflow, agent);
+    }
+  };
+  const { registersAll } = runtime.store.lineage;
+  if (registersAll) {
+    define();
+    await takenUp(runtime, jobs, plan);
+  }
   // Read before the agents are defined: from then on sessions end.
   const roots = runtime.sessions().filter((view) => view.parent === undefined);
   // Asked for at once: a tree that was terminated where it lay is forgotten a moment later.
@@ -114,20 +136,7 @@ export async function startFleet({
       .catch(breakDown);
   };
 
-  const agents = new Map<Workflow, Agent<OrchestratorTask, string>>();
-  for (const workflow of runtime.switches.workflows) {
-    const agent = runtime.agent(workflow, async (session, task: OrchestratorTask) => {
-      const key = session.conversationId ?? `${workflow}/${task.documentId}`;
-      const at = new Date().toISOString();
-      // Its birth is in the journal before its note is, so that a note without a session means that the state is gone.
-      await runtime.store.flush();
-      await plan.write(key, { session: session.id, status: 'started', at });
-      const report = await orchestrate(workflow, task, session);
-      await plan.write(key, { session: session.id, status: 'completed', at: new Date().toISOString(), text: report });
-      return report;
-    });
-    agents.set(workflow, agent);
-  }
+  if (!registersAll) define();
 
   const waiting: Job[] = [];
   for (const job of jobs) {

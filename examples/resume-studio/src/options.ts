@@ -135,7 +135,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
 
 /** True once a runtime has declared its switches in the state folder: from then on a flag file that is gone was removed by somebody. */
 export function hasRunBefore(options: Pick<Options, 'state'>): boolean {
-  return existsSync(join(options.state, 'switches.json'));
+  return existsSync(join(options.state, 'switches.json')) || existsSync(join(options.state, 'redis.json'));
 }
 
 /** How to name the state folder to the command, where it would not find it by itself. */

@@ -1,7 +1,7 @@
 // run.ts: `npm start`: the fleet from its first session to its last, or to Ctrl-C.
 
 import { writeFile } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { newPathKey, type SessionView } from 'offswitch';
 import { crewFor } from './agents.ts';
 import { openEndpoint } from './endpoint.ts';
@@ -11,6 +11,7 @@ import { openOutput } from './output.ts';
 import { paceFrom } from './pace.ts';
 import { jobsOf, openPlan } from './plan.ts';
 import { delegateTo } from './processes/delegate.ts';
+import { startOwnRedis } from './processes/own-redis.ts';
 import { type PlacedView, startWorkers, type WorkersOptions } from './processes/workers.ts';
 import { openScreen, type Screen } from './screen.ts';
 import { standing } from './standing.ts';
@@ -36,6 +37,10 @@ export async function runFleet(options: Options): Promise<number> {
     options.jobs,
     jobs.map((job) => job.key),
   );
+  // Like the keys of paths, for the workers as well.
+  const redis =
+    options.store === 'redis' && !process.env.REDIS_URL ? await startOwnRedis(join(options.state, 'redis')) : undefined;
+  if (redis) process.env.REDIS_URL = redis.url;
   if (options.isLocal) say(`bringing up ${options.source} on this machine`);
   const wiring = await wire({ ...options, env: process.env });
   if (wiring.local) await writeEnvFile(options.envFile, wiring.local);
@@ -72,7 +77,8 @@ export async function runFleet(options: Options): Promise<number> {
 
   const footer = howToStop(options, command, runtime.status().source.location);
   say(`${jobs.length} jobs over ${documents.length} documents, model: ${endpoint.description}`);
-  if (workers) say(`${options.processes} processes: orchestrators in this one, sub-agents in ${options.processes - 1} others`);
+  if (workers)
+    say(`${options.processes} processes: orchestrators in this one (1, pid ${process.pid}), sub-agents in ${workers.pids()}`);
   if (fleet.resumed > 0) say(`${fleet.resumed} go on from where the last process left them`);
   if (fleet.ended() > 0) say(`${fleet.ended()} had ended before`);
   for (const line of footer) say(line);
@@ -125,6 +131,7 @@ export async function runFleet(options: Options): Promise<number> {
     await runtime.close();
     await endpoint.close();
     await wiring.close();
+    await redis?.close();
   }
 }
 

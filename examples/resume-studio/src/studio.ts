@@ -101,7 +101,7 @@ export async function openRuntime(options: Options, wiring: Wiring): Promise<Run
   return createRuntime({
     switches,
     source: await wiring.open(),
-    store: openStore(options),
+    store: openStore(options, process.env),
     ...(options.parkAfterMs === undefined ? {} : { parkAfterMs: options.parkAfterMs, holdForMs: options.parkAfterMs }),
     // The largest of these trees takes some eighty turns, its sub-agents' included, and costs a cent.
     breakers: { '*': { costMicros: 1_000_000, turns: 400, toolFailures: 5 } },

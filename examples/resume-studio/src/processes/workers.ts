@@ -32,6 +32,8 @@ export interface PlacedView extends SessionView {
 export interface Workers {
   /** Where sub-agents may be started now. */
   doors(): readonly string[];
+  /** For people: `2 (pid 4711), 3 (pid 4712)`. */
+  pids(): string;
   /** As they were told last; asks for news at the same time. */
   views(): readonly PlacedView[];
   /** Resolves with what did not come to rest. They go on answering. */
@@ -107,6 +109,7 @@ export async function startWorkers({ count, env, say, ...rest }: WorkersOptions)
 
   const workersNow: Workers = {
     doors,
+    pids: () => [...workers.values()].map(({ number, child }) => `${number} (pid ${child.pid})`).join(', '),
     views() {
       toAll({ type: 'views' });
       return [...workers.values()].flatMap(({ number, views }) => views.map((view) => ({ ...view, process: number })));
