@@ -1,8 +1,19 @@
 // budgets.test.ts: caps that several processes and graphs spend of: here two runtimes on one memory, everything by hand.
 
-import { type Agent, newPathKey, type Outcome, pathKeysFromEnv, type RuntimeOptions, type Session } from '@offswitch/runtime';
+import type { KillSwitches } from '@offswitch/core';
+import {
+  type Agent,
+  createRuntime,
+  memoryStore,
+  newPathKey,
+  type Outcome,
+  pathKeysFromEnv,
+  type RuntimeOptions,
+  type Session,
+} from '@offswitch/runtime';
+import { memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
-import { settle, type TestWorld, type Workflows, world } from './world.ts';
+import { settle, switches, type TestWorld, type Workflows, world } from './world.ts';
 
 const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
 type Options = Partial<RuntimeOptions<Workflows>>;
@@ -289,5 +300,26 @@ describe('a table of caps', () => {
     [{ workflow: { '*': '5' } }, /positive integer/],
   ])('that makes no sense is refused at the start: %j', async (caps, message) => {
     await expect(world({ caps: caps as never })).rejects.toThrow(message);
+  });
+});
+
+describe('the page about budgets', () => {
+  test('shows caps that a runtime takes', async () => {
+    const store = memoryStore();
+    const source = memorySource(switches as KillSwitches);
+    // #region caps
+    const runtime = await createRuntime({
+      switches,
+      source,
+      store,
+      breakers: { alpha: { costMicros: 5_000_000 } }, // one graph: the root and every sub-agent, in every process
+      caps: {
+        user: { '*': 20_000_000, 'u-1': 100_000_000 }, // everything of one user
+        workflow: { alpha: 500_000_000 }, // everything of one workflow
+      },
+    });
+    // #endregion
+    expect(runtime.stops()).toEqual([]);
+    await runtime.close();
   });
 });
