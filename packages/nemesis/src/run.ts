@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { flagFileControl } from '@offswitch/flag-file';
 import { newPathKey } from '@offswitch/runtime';
-import { type FaultProxy, openFaultProxy } from '@offswitch/testing';
+import { type FaultProxy, type LocalRedis, openFaultProxy, startLocalRedis } from '@offswitch/testing';
+import { createClient } from 'redis';
 import { Fleet, type Worker } from './fleet.ts';
 import { type Arrival, openOracle } from './oracle.ts';
 import { type Random, randomOf } from './random.ts';
-import { RedisServer } from './redis-server.ts';
 import { switches } from './switches.ts';
 
 /** A stop that somebody was told is fenced. */
@@ -32,7 +32,7 @@ const healWithinMs = 20_000;
 
 /** The store of a run: its server, and the way to it, which can be cut. */
 interface Redis {
-  readonly server: RedisServer;
+  readonly server: LocalRedis;
   readonly proxy: FaultProxy;
   /** Its data was taken away: everything must hold, and nothing can be expected to end. */
   isEmptied: boolean;
@@ -152,9 +152,9 @@ const atRedis: Readonly<Record<string, (scene: Scene) => Promise<string>>> = {
     return `kill -9 Redis; ${await stopping}`;
   },
   'freeze Redis': async (scene) => {
-    scene.redis!.server.freeze();
+    scene.redis!.server.halt();
     await wait(scene.random.next() * 2 * leaseMs);
-    scene.redis!.server.thaw();
+    scene.redis!.server.goOn();
     return 'freeze Redis';
   },
   'cut the connection': async ({ random, redis }) => {
@@ -175,20 +175,20 @@ const atRedis: Readonly<Record<string, (scene: Scene) => Promise<string>>> = {
     return `freeze ${worker.name} past its lease; ${await stopping}`;
   },
   'say everything again, and in another order': async ({ random, redis }) => {
-    const entries = (await redis!.server.ask(['XRANGE', 'os1:{ctl}:ev', '-', '+'])) as readonly (readonly [
-      string,
-      readonly string[],
-    ])[];
-    for (let i = 0; i < Math.min(20, entries.length); i++)
-      await redis!.server.ask(['XADD', 'os1:{ctl}:ev', '*', ...random.pick(entries)[1]]);
-    return `repeat ${Math.min(20, entries.length)} of ${entries.length} messages`;
+    const client = createClient({ url: redis!.server.url });
+    client.on('error', () => {});
+    await client.connect();
+    const entries = (await client.xRange('os1:{ctl}:ev', '-', '+')) ?? [];
+    if (entries.length > 0) for (let i = 0; i < 20; i++) await client.xAdd('os1:{ctl}:ev', '*', random.pick(entries).message);
+    client.destroy();
+    return `repeat 20 of ${entries.length} messages`;
   },
 };
 
 /** The end of a run now and then: what was stopped stays stopped, and everybody holds until a person says otherwise. */
 async function empty({ random, fleet, redis, fenced }: Scene): Promise<string> {
   redis!.isEmptied = true;
-  await redis!.server.ask(['FLUSHALL']);
+  await redis!.server.command('FLUSHALL');
   await wait(2 * leaseMs);
   if (random.below(2) === 0) await fleet.start().catch(() => {});
   await wait(leaseMs);
@@ -208,7 +208,7 @@ export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verd
   const control = flagFileControl(flags);
   await control.provision(switches, { apply: true });
   const oracle = await openOracle(() => chance.next());
-  const redis = store === 'redis' ? await openRedis(folder) : undefined;
+  const redis = store === 'redis' ? await openRedis() : undefined;
   const where = redis ? { redis: `redis://127.0.0.1:${redis.proxy.port}` } : {};
   const fleet = new Fleet(
     { oracle: oracle.url, flags, folder: join(folder, 'state'), seed, leaseMs, ...where },
@@ -252,15 +252,15 @@ export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verd
   } finally {
     await fleet.close();
     await redis?.proxy.close();
-    await redis?.server.kill();
+    await redis?.server.close();
     await oracle.close();
     await rm(folder, { recursive: true, force: true });
   }
   return { seed, steps, faults, arrivals: oracle.arrivals.length, jobs: fleet.jobs.size };
 }
 
-async function openRedis(folder: string): Promise<Redis> {
-  const server = await RedisServer.open(folder);
+async function openRedis(): Promise<Redis> {
+  const server = await startLocalRedis();
   return { server, proxy: await openFaultProxy({ port: server.port }), isEmptied: false };
 }
 

@@ -5,7 +5,10 @@ import type { StateStore } from './store.ts';
 
 /** `offswitch`, with `--state` where the command would not find the folder by itself from here. */
 export function commandFor({ location }: Pick<StateStore, 'location'>): string {
+  const isInRedis = /^rediss?:/.test(process.env.OFFSWITCH_STATE ?? '');
   const found = resolve(process.env.OFFSWITCH_STATE || '.offswitch');
+  // Its address may hold credentials, and is not repeated.
+  if (location !== undefined && /^redis[s ]?/.test(location)) return isInRedis ? 'offswitch' : 'offswitch --state "$REDIS_URL"';
   if (location === undefined || resolve(location) === found) return 'offswitch';
   return `offswitch --state ${/^[\w./@:+-]+$/.test(location) ? location : `'${location.replaceAll("'", "'\\''")}'`}`;
 }

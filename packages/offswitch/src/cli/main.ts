@@ -20,6 +20,7 @@ import { folderPlace, type Place } from './place.ts';
 import { clean } from './print.ts';
 import { provision } from './provision.ts';
 import { receipts } from './receipts.ts';
+import { isRedisUrl, redisPlace } from './redis-place.ts';
 import { release, releaseBreaker, releaseStop } from './release.ts';
 import { resolve, type Verdict } from './resolve.ts';
 import { resume } from './resume.ts';
@@ -54,9 +55,11 @@ interface Options extends Verdict {
 /** Runs one command line and resolves with its exit code (failure.ts). `place` makes the ports; tests pass their own. */
 export async function main(argv: readonly string[], io: Io, place: (folder: string) => Place = folderPlace): Promise<number> {
   let code: number = exit.ok;
+  const placeOf = (state: string): Place =>
+    isRedisUrl(state) ? redisPlace(state, place('.offswitch')) : place(resolvePath(state));
   const program = new Program('offswitch')
     .description('Stops AI agents, and lets them go on.')
-    .option('--state <folder>', 'state folder of the application (default: $OFFSWITCH_STATE, else .offswitch)')
+    .option('--state <place>', 'state folder of the application, or redis://... (default: $OFFSWITCH_STATE, else .offswitch)')
     .option('--json', 'one JSON object on stdout, for machines')
     .option('--env-file <file>', "the vendor's credentials, as NAME=value lines; what is set in the environment wins")
     .exitOverride()
@@ -72,7 +75,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
       const options = self.optsWithGlobals<Options>();
       const command = commandOf(
         withEnvFile(io, options.envFile),
-        place(resolvePath(options.state ?? (io.env.OFFSWITCH_STATE || '.offswitch'))),
+        placeOf(options.state ?? (io.env.OFFSWITCH_STATE || '.offswitch')),
         options.json === true,
       );
       const args = given.slice(0, -2).map((one) => (typeof one === 'string' ? one : undefined));

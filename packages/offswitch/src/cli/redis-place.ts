@@ -1,0 +1,128 @@
+// redis-place.ts: the same for an application whose state is in Redis: `--state redis://...`. What the folder has on disk, Redis has in
+// keys; what the folder reaches by sockets, Redis reaches by the processes' inboxes.
+
+import type { KillSwitches } from '@offswitch/core';
+import { Auditor, type ControlAnswer, type ControlRequestOptions, resolvedFact, type StateStore } from '@offswitch/runtime';
+import { CommandError } from './failure.ts';
+import { folderPlace, type Place } from './place.ts';
+
+/** What is used of `@offswitch/redis`, which the application has installed. */
+interface RedisModule {
+  redisStore(options: { readonly url: string; readonly anchor: false }): StateStore;
+  requestRedisControl(
+    place: { readonly url: string },
+    method: string,
+    params?: Readonly<Record<string, unknown>>,
+    options?: ControlRequestOptions,
+  ): Promise<readonly ControlAnswer[]>;
+}
+
+/** How long one process may take to answer. Milliseconds, as for a folder. */
+const answerWithinMs = 3_000;
+
+export function isRedisUrl(state: string): boolean {
+  return /^rediss?:\/\//.test(state);
+}
+
+/** `folder` is what of the others has nothing to do with state: files, modules. */
+export function redisPlace(url: string, folder: Place = folderPlace('.offswitch')): Place {
+  let loaded: Promise<RedisModule> | undefined;
+  const redis = (): Promise<RedisModule> => {
+    loaded ??= folder.load('@offswitch/redis').catch((cause) => {
+      throw new CommandError(
+        'not_installed',
+        `the state is in Redis, and @offswitch/redis is not installed here: npm install @offswitch/redis redis (${cause instanceof Error ? cause.message : String(cause)})`,
+      );
+    }) as Promise<RedisModule>;
+    return loaded;
+  };
+  // Opened for each command's work and closed after it: what is open counts as a process that must confirm.
+  const using = async <T>(work: (store: StateStore) => Promise<T> | T): Promise<T> => {
+    const store = (await redis()).redisStore({ url, anchor: false });
+    try {
+      await store.open();
+      if (store.health.state === 'failed')
+        throw new CommandError('store_failed', store.health.why ?? 'the store in Redis cannot be used');
+      return await work(store);
+    } finally {
+      await store.close();
+    }
+  };
+  let audited: Promise<string | undefined> = Promise.resolve(undefined);
+  const note: Place['note'] = (fact) => {
+    audited = audited.then(async (trouble) => {
+      try {
+        return await using(async (store) => {
+          const auditor = new Auditor({
+            log: () => store.audit,
+            process: store.processId,
+            now: () => Date.now(),
+            onTrouble: () => {},
+          });
+          auditor.note(fact);
+          return (await auditor.close()) ?? trouble;
+        });
+      } catch (error) {
+        return String(error);
+      }
+    });
+  };
+  return {
+    ...folder,
+    folder: withoutCredentials(url),
+    // Whether it is there is found out by asking it.
+    exists: () => true,
+    ask: async (method, params = {}, process) =>
+      (await redis()).requestRedisControl({ url }, method, params, {
+        timeoutMs: answerWithinMs,
+        ...(process === undefined ? {} : { process }),
+      }),
+    stops: () => using((store) => store.stops()),
+    mark: async (key, side, n, details) => {
+      await using((store) => store.mark(key, side, n, details));
+      const { reason, by, subject } = details;
+      note({
+        type: 'mark',
+        stop: key,
+        side,
+        n,
+        reason,
+        ...(by === undefined ? {} : { by }),
+        ...(subject === undefined ? {} : { subject }),
+      });
+    },
+    receipts: () => using((store) => store.receipts()),
+    resolve: async (resolution) => {
+      const isFirst = await using((store) => store.resolve(resolution));
+      if (isFirst) note(resolvedFact(resolution));
+      return isFirst;
+    },
+    note,
+    closeAudit: () => audited,
+    auditChains: () => using(async (store) => (await store.audit?.chains()) ?? []),
+    bundle: (session) => using((store) => store.forensics?.readBundle(session)),
+    grants: () => using(async (store) => (await store.grants?.list()) ?? []),
+    // What no process runs is taken up by the next that has its agent; it is not listed before.
+    journals: () =>
+      using(async (store) => {
+        const gone = (await store.lineage.processes()).filter((one) => !one.isAlive);
+        return {
+          journals: [],
+          ...(gone.length > 0
+            ? { damage: `${gone.length} processes that are gone left sessions, which are not listed until another takes them up` }
+            : {}),
+        };
+      }),
+    document: () => using((store) => store.readDocument('switches')),
+    lint: (path, switches: KillSwitches | undefined) => folder.lint(path, switches),
+  };
+}
+
+function withoutCredentials(text: string): string {
+  try {
+    const url = new URL(text);
+    return `${url.protocol}//${url.host}${url.pathname}`;
+  } catch {
+    throw new CommandError('bad_state', '--state is no URL of a Redis: redis[s]://[[username][:password]@]host[:port][/db]');
+  }
+}

@@ -1,0 +1,79 @@
+// redis.process.test.ts: the command over state in a real Redis: the same words, and no folder.
+
+import { redisStore } from '@offswitch/redis';
+import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
+import { createRuntime, flagFile, type Runtime } from 'offswitch';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { redisPlace } from '../src/cli/redis-place.ts';
+import { Bench, switches } from './bench.ts';
+
+const why = whyNoRedis();
+if (why !== undefined && process.env.OFFSWITCH_REQUIRE_REDIS === '1')
+  test('runs here, as OFFSWITCH_REQUIRE_REDIS=1 asks', () => expect(why).toBe(undefined));
+
+describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
+  let bench: Bench;
+  let server: LocalRedis;
+  const runtimes: Runtime[] = [];
+  beforeEach(async () => {
+    bench = new Bench();
+    await bench.provision();
+    server = await startLocalRedis();
+    bench.installed.set('@offswitch/redis', await import('@offswitch/redis'));
+  });
+  afterEach(async () => {
+    bench.isOver = true;
+    for (const runtime of runtimes.splice(0)) await runtime.close();
+    await bench.close();
+    await server.close();
+  });
+  const start = async () => {
+    const runtime = await createRuntime({
+      switches,
+      source: flagFile(bench.file),
+      store: redisStore({ url: server.url, anchor: false }),
+    });
+    runtimes.push(runtime as Runtime);
+    return runtime;
+  };
+  const cli = (args: readonly string[]) => bench.cli(['--state', server.url, ...args, '--json']);
+
+  test('sees, stops, ends and tells of what runs in every process, and leaves no process of its own behind', async () => {
+    const [one, two] = [await start(), await start()];
+    const a = bench.agentOn(one, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    const b = bench.agentOn(two, 'batch-scoring').start(undefined, { userId: 'u-2' });
+    const seen = await cli(['sessions']);
+    expect((seen.json.sessions as { id: string }[]).map((one) => one.id).sort()).toEqual([a.id, b.id].sort());
+    const stopped = await cli(['stop', a.id, '--reason', 'runaway', '--yes']);
+    expect(stopped).toMatchObject({ code: 0, json: { confirmed: true, processes: 2 } });
+    expect((await a.outcome).status).toBe('terminated');
+    expect((await cli(['terminate', '--user', 'u-2', '--reason', 'r', '--yes'])).code).toBe(0);
+    expect((await b.outcome).status).toBe('terminated');
+    const receipts = await cli(['receipts']);
+    expect(receipts.code).toBe(0);
+    expect(JSON.stringify(receipts.json)).toContain(a.id);
+    expect(await cli(['ghosts'])).toMatchObject({ code: 0, json: { ghosts: [] } });
+    expect((await cli(['audit', 'verify'])).code).toBe(0);
+    expect((await cli(['status'])).code).toBe(0);
+  });
+
+  test('records a stop with no process running, under which the next is born (S4, I2)', async () => {
+    const first = await start();
+    await first.close();
+    const engaged = await cli(['engage', 'global', '--reason', 'r', '--yes']);
+    expect(engaged.code).toBe(0);
+    const next = await start();
+    expect(next.stops()).toHaveLength(1);
+    expect((await cli(['release', 'global', '--reason', 'well again', '--yes'])).code).toBe(0);
+  });
+
+  test('says what is missing where nothing answers, or the package is not there, without repeating a password', async () => {
+    const nowhere = await bench.cli(['--state', 'redis://ann:secret@127.0.0.1:1', 'status']);
+    expect(nowhere.code).toBe(1);
+    expect(nowhere.err + nowhere.out).not.toContain('secret');
+    bench.installed.clear();
+    const missing = await bench.cli(['--state', server.url, 'status']);
+    expect(missing.err).toContain('npm install @offswitch/redis redis');
+    expect(redisPlace('redis://ann:secret@localhost:6379').folder).toBe('redis://localhost:6379');
+  });
+});
