@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ForensicBundle, folderStore, memoryStore, type Receipt, type RuntimeOptions } from '@offswitch/runtime';
+import {
+  type ForensicBundle,
+  type ForensicsOptions,
+  folderStore,
+  memoryStore,
+  type Receipt,
+  type RuntimeOptions,
+} from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, switches, type TestWorld, type Workflows, world } from './world.ts';
 
@@ -84,9 +91,13 @@ describe('the bundle of a terminated session', () => {
     expect(bundle!.journal.turns[1]!.calls[0]!.value).toEqual({ sha256: digest('"her address"'), bytes: 13 });
   });
   test('shows what the redaction hook gives', async () => {
-    const { bundle } = await terminated({
-      forensics: { redact: (value, { field, call }) => (field === 'state' ? value : field === 'value' ? call!.name : undefined) },
-    });
+    // #region redact
+    const forensics: ForensicsOptions = {
+      // The checkpoint as it is; of a call's result its name alone; of everything else nothing.
+      redact: (value, { field, call }) => (field === 'state' ? value : field === 'value' ? call!.name : undefined),
+    };
+    // #endregion
+    const { bundle } = await terminated({ forensics });
     expect(bundle!.checkpoint.state).toEqual({ draft: 'Dear Ann' });
     expect(bundle!.journal.turns[1]!.calls[0]!.value).toBe('lookup');
     expect(bundle!.journal).not.toHaveProperty('input');
