@@ -41,18 +41,24 @@ export class Auditor {
     this.options = options;
   }
 
-  /** Never throws and never waits. */
-  note(fact: AuditFact): void {
+  /** Never throws and never waits. `at`: when it happened, epoch milliseconds; default now. */
+  note(fact: AuditFact, at: number = this.options.now()): void {
     if (this.isClosed) return;
     if (this.facts.length >= keptFacts) this.dropped++;
-    else this.facts.push({ fact, at: this.options.now() });
+    else this.facts.push({ fact, at });
     this.run();
+  }
+
+  now(): number {
+    return this.options.now();
   }
 
   /** Resolves when what was noted so far is written, or could not be; with the trouble in words. */
   async settled(): Promise<string | undefined> {
-    this.run();
-    await this.running;
+    do {
+      this.run();
+      await this.running;
+    } while (this.facts.length > 0 && this.trouble === undefined);
     return this.trouble;
   }
 
@@ -69,6 +75,8 @@ export class Auditor {
       .catch((error) => this.failed(error))
       .finally(() => {
         this.running = undefined;
+        // Noted in the moment in which the last round had ended.
+        if (this.facts.length > 0 && this.trouble === undefined) this.run();
       });
   }
 

@@ -30,7 +30,8 @@ export class AuditNotes {
     const { id, cause, tier, action, subject, reason, by } = describeStop(entry);
     const words = engaged ? { reason, by } : { reason: entry.releasedDetails?.reason ?? '', by: entry.releasedDetails?.by };
     const series = (engaged ? entry.details : entry.releasedDetails)?.series;
-    this.auditor.note({
+    const at = this.auditor.now();
+    const fact: AuditFact = {
       type: engaged ? 'stop-engaged' : 'stop-released',
       stop: id,
       cause,
@@ -41,7 +42,9 @@ export class AuditNotes {
       ...(words.by === undefined ? {} : { by: words.by }),
       position: { ...(series === undefined ? {} : { series }), n: engaged ? entry.marks.engaged : entry.marks.released },
       ...(change.isLearned ? { isLearned: true as const } : {}),
-    });
+    };
+    // The latch has the disk to itself.
+    void change.latched.then(() => this.auditor.note(fact, at));
   }
 
   event(event: RuntimeEvent): void {
