@@ -58,6 +58,9 @@ async function effect(turn: Turn, session: Session): Promise<void> {
   );
 }
 
+/** What each session that asks another worker was answered last. */
+const answers = new Map<string, string>();
+
 /** Asks another worker for a sub-agent, and one after the other until somebody has an answer. */
 async function elsewhere(session: Session, depth: number, signal: AbortSignal): Promise<string> {
   const fetchThere = carryingFetch(() => session.carry(), { to: (url) => url.hostname === '127.0.0.1' });
@@ -77,8 +80,7 @@ async function elsewhere(session: Session, depth: number, signal: AbortSignal): 
       if (signal.aborted) throw error;
       last = String(error);
     }
-    if (attempt === 60 && process.env.NEMESIS_LOUD)
-      console.error(`${setup.name}: nobody takes up what ${session.id} asks for: ${last}`);
+    answers.set(session.id, last);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -165,6 +167,7 @@ process.on('message', (order: Order) => {
             ...calls.map((call) => call.name),
             ...unknownCalls.map((call) => `unknown ${call.name}`),
             decision.action,
+            answers.get(id) ?? '',
           ].join(' '),
         })),
       });

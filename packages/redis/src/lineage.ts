@@ -36,6 +36,8 @@ export interface LineageOptions {
   readonly mustBeOpen: () => void;
   /** Why this process may not go on, while it may not. */
   readonly whyCutOff: () => string | undefined;
+  /** It was found out by asking: whoever is told of health must be told of this, or would not be told of its end. */
+  readonly onCutOff: () => void;
 }
 
 export class RedisLineage implements LineageStore {
@@ -55,7 +57,9 @@ export class RedisLineage implements LineageStore {
   readonly registersAll = true;
 
   isCutOff(): boolean {
-    return this.options.whyCutOff() !== undefined;
+    if (this.options.whyCutOff() === undefined) return false;
+    this.options.onCutOff();
+    return true;
   }
 
   async register(registration: Registration): Promise<Registered> {

@@ -163,6 +163,7 @@ class RedisStore implements StateStore {
       outbox: this.outbox,
       mustBeOpen: () => this.mustBeOpen(),
       whyCutOff: () => this.whyCutOff(),
+      onCutOff: () => this.announce(),
     });
   }
 

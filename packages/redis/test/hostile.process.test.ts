@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RedisStoreOptions, redisStore } from '@offswitch/redis';
-import { formatStopKey, type StateStore, subjectKey } from '@offswitch/runtime';
+import { formatStopKey, type StateStore, subjectKey, systemClock } from '@offswitch/runtime';
 import { type LocalRedis, type LocalRedisOptions, startLocalRedis } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Fleet, fleet, leaseMs } from './fleet.ts';
@@ -235,6 +235,24 @@ describeRedis('a store in Redis, in trouble', () => {
       }
       await until('everything is heard', () => heard.length >= keys.length);
       expect([...heard].sort()).toEqual([...keys].sort());
+    });
+
+    test('a lease that was found out by asking is told of, and so is its end: nobody is held for ever by it (I14)', async () => {
+      let jumpedMs = 0;
+      const clock = { ...systemClock, now: () => Date.now() + jumpedMs };
+      const one = direct(await server(), { clock });
+      await one.open();
+      await one.serve?.(async () => ({}), { keepsAlive: false });
+      await until('it may go on', () => !one.lineage.isCutOff());
+      const told: string[] = [];
+      one.watch(({ health }) => {
+        if (health) told.push(health.state);
+      });
+      // In one stretch of the event loop: no timer has run when the guard asks.
+      jumpedMs = 3_600_000;
+      expect(one.lineage.isCutOff()).toBe(true);
+      expect(told).toEqual(['failed']);
+      await until('its end is told', () => told.at(-1) === 'ok');
     });
 
     test('opened while Redis is away, it holds with what the machine remembers and goes on when Redis is there (S4)', async () => {

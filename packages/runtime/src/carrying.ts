@@ -128,16 +128,12 @@ export class Carrying {
   wentElsewhere(session: string): void {
     const waiting = this.waitingHere.get(session);
     this.waitingHere.delete(session);
-    for (const reject of waiting ?? [])
-      reject(
-        new RuntimeError(
-          'session_elsewhere',
-          `${session} was taken up by another process; ask there, or again when that is gone`,
-        ),
-      );
+    for (const reject of waiting ?? []) reject(takenUp(session));
   }
 
   private endHere(session: string): Promise<Outcome> {
+    // Taken over before anybody waited for it: nobody would be told.
+    if (!this.isHere(session)) return Promise.reject(takenUp(session));
     return new Promise((resolve, reject) => {
       const waiting = this.waitingHere.get(session) ?? new Set();
       this.waitingHere.set(session, waiting.add(reject));
@@ -245,4 +241,11 @@ function registrationOf(record: SessionRecord, isLocalRoot: boolean): Registrati
 
 function waitingKey(session: string, call: string): string {
   return `${session}\n${call}`;
+}
+
+function takenUp(session: string): RuntimeError {
+  return new RuntimeError(
+    'session_elsewhere',
+    `${session} was taken up by another process; ask there, or again when that is gone`,
+  );
 }
