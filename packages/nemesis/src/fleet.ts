@@ -20,7 +20,7 @@ export type Seen = Extract<News, { type: 'seen' }>['sessions'];
 export class Fleet {
   readonly workers: Worker[] = [];
   /** Roots that began, and what they came to. */
-  readonly jobs: Map<string, string | undefined> = new Map();
+  readonly jobs: Map<string, { readonly status: string; readonly at: number } | undefined> = new Map();
   private readonly setup: Omit<WorkerSetup, 'name'>;
   private readonly env: Readonly<Record<string, string>>;
   private readonly waiting = new Map<number, (news: News) => void>();
@@ -136,7 +136,7 @@ export class Fleet {
         if (!this.jobs.has(news.session)) this.jobs.set(news.session, undefined);
         return;
       case 'ended':
-        this.jobs.set(news.session, news.status);
+        if (this.jobs.get(news.session) === undefined) this.jobs.set(news.session, { status: news.status, at: machineMs() });
         return;
       case 'stopped':
       case 'seen':

@@ -27,6 +27,8 @@ export interface Verdict {
   readonly jobs: number;
 }
 
+/** An end is told within so long. Milliseconds. */
+const toldWithinMs = 2_000;
 /** How long everything gets to end once the nemesis has left. Milliseconds. */
 const healWithinMs = 20_000;
 
@@ -298,10 +300,13 @@ function judge({ fenced, doomed, fleet }: Scene, arrivals: readonly Arrival[]): 
           `I1: ${one.path.at(-1)} at ${one.worker} began a call ${(one.startedAt - stop.at).toFixed(1)} ms after ${stop.by} was told that ${stop.session} is fenced`,
         );
   for (const [session, status] of fleet.jobs) {
-    if (doomed.has(session) && status === 'completed' && fenced.some((stop) => stop.session === session))
+    // It may have completed in the moment before, and somebody else be told first.
+    const stop = fenced.find((one) => one.session === session);
+    if (stop && status?.status === 'completed' && status.at > stop.at + toldWithinMs)
       faults.push(`S6: ${session} was terminated, and completed`);
-    if (!doomed.has(session) && status === 'terminated') faults.push(`I7: ${session} was terminated, and nobody asked for that`);
-    if (status === 'failed') faults.push(`${session} failed`);
+    if (!doomed.has(session) && status?.status === 'terminated')
+      faults.push(`I7: ${session} was terminated, and nobody asked for that`);
+    if (status?.status === 'failed') faults.push(`${session} failed`);
   }
   return faults;
 }

@@ -106,3 +106,9 @@ export interface LineageStore {
   /** Takes over what processes that are gone ran, where its local root is one of these agents. Each goes to one process alone. */
   adopt(agents: readonly string[]): Promise<Adoption>;
 }
+
+/** The end among the records of one session. What a process wrote that had lost it to a higher epoch counts for nothing (I6). */
+export function settledIn(records: readonly JournalRecord[]): SettledRecord | undefined {
+  const epoch = records.reduce((highest, record) => Math.max(highest, record.e), 0);
+  return records.findLast((record): record is SettledRecord => record.t === 'settled' && record.e === epoch);
+}

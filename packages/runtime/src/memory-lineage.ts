@@ -1,7 +1,7 @@
 // memory-lineage.ts: who is known and who runs it, for processes (in tests) that share one memory.
 
 import type { JournalRecord } from './journal.ts';
-import type { Adoption, LineageStore, RegisteredSession, Registration, SettledRecord } from './lineage-store.ts';
+import { type Adoption, type LineageStore, type RegisteredSession, type Registration, settledIn } from './lineage-store.ts';
 import type { StoreChange } from './store.ts';
 
 /** What the processes of one memory share. */
@@ -60,9 +60,7 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
     },
     find: async (session) => sessions.get(session),
     ended: async (session) =>
-      options.journals
-        .flatMap(({ records }) => records)
-        .findLast((record): record is SettledRecord => record.t === 'settled' && record.s === session),
+      settledIn(options.journals.flatMap(({ records }) => records).filter((record) => record.s === session)),
     hasBegun: async (session) => options.journals.some(({ records }) => records.some((record) => record.s === session)),
     async subtree(session, _root, { after, limit = defaultLimit } = {}) {
       const ids = [...sessions.values()]

@@ -26,6 +26,8 @@ export interface Order {
   /** The latch is neither durable nor known to have failed. */
   isLatching: boolean;
   isEnumerated: boolean;
+  /** Of those that another process had when this one looked last, it is known whether they have ended since. */
+  isElsewhereKnown: boolean;
   isDone: boolean;
   released: number | undefined;
   confirmTimer: unknown;

@@ -146,6 +146,8 @@ export class Stopping {
 
   private memberOver(member: Member): void {
     for (const order of this.orders.values()) {
+      // Its own guard was faster than the walk, which will not find it any more.
+      if (!order.isEnumerated && this.covers(order, member.node)) this.include(order, member);
       if (order.waiting.delete(member)) this.look(order);
       else if (order.covered.has(member.node.id)) this.writeSoon(order);
     }
@@ -166,6 +168,7 @@ export class Stopping {
       grants: new Map((before?.grants ?? []).map((one) => [one.id, one])),
       isLatching: true,
       isEnumerated: false,
+      isElsewhereKnown: false,
       isDone: false,
       released: undefined,
       confirmTimer: undefined,
@@ -255,6 +258,10 @@ export class Stopping {
       this.writeSoon(order);
       return;
     }
+    if (!order.isElsewhereKnown) {
+      void this.learnElsewhere(order);
+      return;
+    }
     this.reach(order, 'drained');
     if (this.world.grants.isAnyOpen(order)) {
       this.writeSoon(order);
@@ -265,6 +272,28 @@ export class Stopping {
     order.isDone = true;
     this.write(order);
     if (order.stop.action === 'terminate') this.keepFinished(order);
+  }
+
+  /**
+   * What another process had when it was last heard of may have ended long since, and then nobody else has a word to say of it. Told
+   * here, so that it is not called unconfirmed for ever.
+   */
+  private async learnElsewhere(order: Order): Promise<void> {
+    const { graphOf, store } = this.world;
+    const there = [...order.covered.values()].filter(
+      ({ node, saved }) => !saved.settled && graphOf.get(node.id)?.isElsewhere === true,
+    );
+    // Before anything is waited for: it is looked for once.
+    order.isElsewhereKnown = true;
+    await Promise.all(
+      there.map(async (member) => {
+        const { record } = member.saved;
+        const ended = await store.lineage.ended(record.s, record.root).catch(() => undefined);
+        // What this stop ended, its own process tells of.
+        if (ended && (ended.status !== 'terminated' || ended.stopId !== order.stop.id)) order.ended.add(member);
+      }),
+    );
+    if (!this.world.isClosed) this.look(order);
   }
 
   /** A terminate is never released; the last ones are kept for results that come late, the rest are in the store. */

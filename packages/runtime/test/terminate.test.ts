@@ -243,3 +243,22 @@ describe('the whole instance flag turned on', () => {
     expect((await outcome).status).toBe('completed');
   });
 });
+
+describe('a session that ends before the walk over all sessions comes to it', () => {
+  test('is in the receipt all the same, as stopped by it (S10)', async () => {
+    const { runtime, source, clock } = await world();
+    const agent = runtime.agent('alpha', async (session) => {
+      for (;;)
+        await session.turn((turn) =>
+          turn.tool('look', {}, () => new Promise<void>((resolve) => setImmediate(resolve)), { effect: false }),
+        );
+    });
+    const runs = Array.from({ length: 20 }, () => agent.start(undefined, { conversationId: 'c-1' }));
+    await settle(clock);
+    for (const { id } of runs) source.engage('killswitch.instance', id, { reason: 'all of them' });
+    await settle(clock);
+    const receipts = await runtime.receipts();
+    const told = receipts.flatMap((one) => one.sessions).map(({ session, state }) => [session, state]);
+    expect(told.sort()).toEqual(runs.map(({ id }) => [id, 'stopped']).sort());
+  });
+});

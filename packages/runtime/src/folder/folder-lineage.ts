@@ -8,17 +8,18 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError } from '../error.ts';
 import type { JournalRecord } from '../journal.ts';
-import type {
-  Adoption,
-  ChildNews,
-  Confirmation,
-  LineageStore,
-  Registered,
-  RegisteredSession,
-  RegisteredState,
-  Registration,
-  SettledRecord,
-  StoreProcess,
+import {
+  type Adoption,
+  type ChildNews,
+  type Confirmation,
+  type LineageStore,
+  type Registered,
+  type RegisteredSession,
+  type RegisteredState,
+  type Registration,
+  type SettledRecord,
+  type StoreProcess,
+  settledIn,
 } from '../lineage-store.ts';
 import { foldJournals } from '../saved.ts';
 import { subjectKey } from '../stop-key.ts';
@@ -132,15 +133,23 @@ export class FolderLineage implements LineageStore {
   }
 
   async ended(session: string): Promise<SettledRecord | undefined> {
-    const records = await this.journaled();
-    return records.findLast((record): record is SettledRecord => record.t === 'settled' && record.s === session);
+    return settledIn((await this.journaled()).filter((record) => record.s === session));
   }
 
   async hasBegun(session: string): Promise<boolean> {
     return (await this.journaled()).some((record) => record.s === session);
   }
 
-  private async journaled(): Promise<readonly JournalRecord[]> {
+  /** One reading serves all who ask at the same time. */
+  private journaled(): Promise<readonly JournalRecord[]> {
+    this.reading ??= this.readJournals().finally(() => {
+      this.reading = undefined;
+    });
+    return this.reading;
+  }
+  private reading: Promise<readonly JournalRecord[]> | undefined;
+
+  private async readJournals(): Promise<readonly JournalRecord[]> {
     const { journals, damage } = await readFolderJournals(this.options.folder);
     // What cannot be read is not nothing.
     if (damage !== undefined) throw new RuntimeError('store_failed', damage);
