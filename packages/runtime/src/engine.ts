@@ -26,6 +26,8 @@ export interface Engine {
   readonly holdsCalls: boolean;
   /** Is a breaker tripped on this path, or has the store failed? Then calls wait too, and not only turns. */
   mustHold(node: Node): boolean;
+  /** The same for a call that has its reserve: what it costs is within the cap, whichever call was the one to reach it. */
+  mustHoldReserved(node: Node): boolean;
   /** Appends; a store that fails has already alarmed and holds everything, so the caller goes on to its next gate. Throws `not_serialisable`. */
   append(graph: Graph, record: JournalRecord): boolean;
   thresholds(workflow: string): Thresholds;

@@ -122,7 +122,7 @@ async function enterSlowly<R>(
       continue;
     }
     const decision = engine.decide(session.node);
-    if (isIntended && isFlushed && !session.isOver && decision.action !== 'terminate' && !engine.mustHold(session.node)) break;
+    if (isIntended && isFlushed && !session.isOver && decision.action !== 'terminate' && !mustHold(call)) break;
     if (decision.action === 'terminate' || session.isOver) {
       if (decision.action === 'terminate') engine.terminate(session, decision);
       return never();
@@ -134,6 +134,12 @@ async function enterSlowly<R>(
     return undefined as R;
   }
   return session.invoke(call, body, usageOf);
+}
+
+/** A cap that another call has reached holds those that have no reserve yet. */
+function mustHold({ session, reservedMicros }: Call): boolean {
+  const { engine } = session;
+  return reservedMicros > 0 ? engine.mustHoldReserved(session.node) : engine.mustHold(session.node);
 }
 
 async function reserved(call: Call, micros: number): Promise<boolean> {

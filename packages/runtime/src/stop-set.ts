@@ -133,6 +133,13 @@ export class StopSet {
     return false;
   }
 
+  /** Caps are what is reached here, and nothing else. */
+  isTrippedByCostAlone(subject: string): boolean {
+    return (this.bySubject.get(`instance.${subject}`) ?? []).every(
+      ({ key, marks }) => key.kind !== 'act' || key.cause !== 'breaker' || key.breaker === 'cost' || !isEngaged(marks),
+    );
+  }
+
   /** Every time one breaker tripped for one session (or a cap for one user or workflow), released or not. */
   trips(subject: string, breaker: Breaker, tier: Tier = 'instance'): StopEntry[] {
     return (this.bySubject.get(`${tier}.${subject}`) ?? []).filter(({ key }) => key.kind === 'act' && key.breaker === breaker);

@@ -152,6 +152,14 @@ export class World implements Engine {
     return this.kernel.stops.isTrippedAbove(node);
   }
 
+  mustHoldReserved(node: Node): boolean {
+    if (this.isClosed || this.kernel.holdOnAll !== run) return true;
+    const { stops } = this.kernel;
+    for (let at: Node | undefined = node; at; at = at.parent)
+      if (stops.tripped.has(at.key) && !stops.isTrippedByCostAlone(at.key)) return true;
+    return false;
+  }
+
   addGraph(graph: Graph): void {
     this.graphs.set(graph.id, graph);
     this.graphOf.set(graph.id, graph);
