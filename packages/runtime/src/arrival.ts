@@ -1,7 +1,7 @@
 // arrival.ts: a path that came from another process, verified; and the path of one of ours, signed to go to another.
 
 import { RuntimeError } from './error.ts';
-import type { LineageStore } from './lineage-store.ts';
+import { hasEnded, type LineageStore } from './lineage-store.ts';
 import type { Node } from './node.ts';
 import { tokenIn } from './path/carrier.ts';
 import type { PathKeys } from './path/path-keys.ts';
@@ -33,7 +33,7 @@ export async function openArrival(keys: PathKeys, token: string, now: number, li
   const root = path.segments[0]!.session;
   const known = await lineage.find(root, root);
   if (!known) throw refused('root_unknown', root);
-  if (known.state !== 'running' && known.state !== 'resting') throw refused('root_settled', root);
+  if (hasEnded(known.state)) throw refused('root_settled', root);
   const last = path.segments.at(-1)!;
   if (last.workflow === undefined) throw new RuntimeError('path_malformed', `the path of ${last.session} names no workflow`);
   const arrival: Arrival = {

@@ -9,7 +9,14 @@ import { type Call, never } from './call.ts';
 import { currentContext } from './context.ts';
 import { RuntimeError } from './error.ts';
 import type { SessionRecord } from './journal.ts';
-import type { ChildNews, Registered, RegisteredSession, RegisteredState, Registration } from './lineage-store.ts';
+import {
+  type ChildNews,
+  hasEnded,
+  type Registered,
+  type RegisteredSession,
+  type RegisteredState,
+  type Registration,
+} from './lineage-store.ts';
 import type { Node } from './node.ts';
 import type { Outcome } from './outcome.ts';
 import { type Carrier, carrierOf } from './path/carrier.ts';
@@ -192,7 +199,7 @@ export class Carrying {
   note(node: Node, state: RegisteredState): void {
     if (this.world.store.lineage.registersAll || this.known.has(node.id)) {
       this.world.store.lineage.note(node.id, rootOf(node).id, state);
-      if (state !== 'running' && state !== 'resting') this.known.delete(node.id);
+      if (hasEnded(state)) this.known.delete(node.id);
     }
   }
 

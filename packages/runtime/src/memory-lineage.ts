@@ -1,7 +1,14 @@
 // memory-lineage.ts: who is known and who runs it, for processes (in tests) that share one memory.
 
 import type { JournalRecord } from './journal.ts';
-import { type Adoption, type LineageStore, type RegisteredSession, type Registration, settledIn } from './lineage-store.ts';
+import {
+  type Adoption,
+  hasEnded,
+  type LineageStore,
+  type RegisteredSession,
+  type Registration,
+  settledIn,
+} from './lineage-store.ts';
 import type { StoreChange } from './store.ts';
 
 /** What the processes of one memory share. */
@@ -37,7 +44,7 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
       const { session, path, call } = registration;
       const root = sessions.get(path[0]!);
       if (session !== path[0] && !root) return { status: 'refused', code: 'root_unknown' };
-      if (root && hasEnded(root)) return { status: 'refused', code: 'root_settled' };
+      if (root && hasEnded(root.state)) return { status: 'refused', code: 'root_settled' };
       const first = call === undefined ? undefined : children.get(callOf(registration));
       if (first !== undefined && first !== session) return { status: 'exists', session: sessions.get(first)! };
       sessions.set(session, { ...registration, process: options.process, state: sessions.get(session)?.state ?? 'running' });
@@ -79,8 +86,4 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
     },
     adopt: async () => options.adopt(),
   };
-}
-
-function hasEnded({ state }: RegisteredSession): boolean {
-  return state === 'completed' || state === 'terminated' || state === 'failed';
 }

@@ -97,7 +97,7 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
   // Where nobody runs, nothing is alive: what was left is marked by whoever starts next.
   if (seen.processes.length > 0 && !seen.isPartial)
     for (const { id, saved, isElsewhere } of journaled) {
-      if (isElsewhere || saved.settled || live.has(id) || isKnownTo(seen, id)) continue;
+      if (isElsewhere || ended.has(id) || live.has(id)) continue;
       const hold = holdOf(saved.record);
       if (hold?.action !== 'terminate' || fencedAt(hold) === undefined) continue;
       ghosts.push({
@@ -120,10 +120,6 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
       });
   }
   return ghosts;
-}
-
-function isKnownTo({ processes }: Seen, id: string): boolean {
-  return processes.some(({ sessions }) => sessions.some((line) => line.id === id && line.state !== 'elsewhere'));
 }
 
 /** Seen in both looks: what was on its way out at the first is gone at the second (I12). */

@@ -12,6 +12,7 @@ import {
   type Adoption,
   type ChildNews,
   type Confirmation,
+  hasEnded,
   type LineageStore,
   type Registered,
   type RegisteredSession,
@@ -224,10 +225,6 @@ function callName(parent: string, call: string): string {
     .update(JSON.stringify([parent, call]))
     .digest('hex')
     .slice(0, 40)}`;
-}
-
-function hasEnded(state: RegisteredState): boolean {
-  return state === 'completed' || state === 'terminated' || state === 'failed';
 }
 
 function isRegistered(value: unknown): value is RegisteredSession {
