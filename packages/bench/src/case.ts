@@ -1,6 +1,6 @@
 // case.ts: what a benchmark is here: a name, the figures it promises, and a way to measure them in a process of its own.
 
-export type Unit = 'ns' | 'us' | 'ms' | 'bytes' | 'micros' | 'a call';
+export type Unit = 'ns' | 'us' | 'ms' | 'bytes' | 'micros' | 'a call' | 'a second';
 
 /** One measured figure: a median, unless its name says otherwise. */
 export interface Figure {

@@ -71,3 +71,8 @@ export async function timeEach(times: number, call: (i: number) => Promise<unkno
   }
   return samples;
 }
+
+/** The machine's monotonic clock, the same in all its processes. Milliseconds. */
+export function machineMs(): number {
+  return Number(process.hrtime.bigint() / 1_000n) / 1_000;
+}

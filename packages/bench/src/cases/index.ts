@@ -6,6 +6,7 @@ import { budget } from './budget.ts';
 import { call, durable } from './call.ts';
 import { fence } from './fence.ts';
 import { fileChange } from './file-change.ts';
+import { graph } from './graph.ts';
 import { guard } from './guard.ts';
 import { latch } from './latch.ts';
 import { path } from './path.ts';
@@ -30,6 +31,7 @@ export const cases: Readonly<Record<string, Case>> = {
   block,
   latch,
   redis,
+  graph,
   budget,
   'vendor-launchdarkly': vendorLaunchDarkly,
   'vendor-growthbook': vendorGrowthBook,
