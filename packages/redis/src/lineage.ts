@@ -184,6 +184,8 @@ export class RedisLineage implements LineageStore {
         if (root !== localRoot) this.roots.set(localRoot, root);
       }
       for (const [session, localRoot] of left.localRoots) this.mine.set(session, localRoot);
+      // Its process died before the first word of it: it did nothing, nothing is under it, and nobody knows it who could ask for it again.
+      for (const root of roots) if (localRoots.has(root) && !left.localRoots.has(root)) this.note(root, root, 'failed');
       for (const [session, epoch] of left.epochs) this.epochs.set(session, epoch);
       for (const one of left.journals) {
         const records = [...(journals.get(one.process)?.records ?? []), ...one.records];

@@ -89,7 +89,7 @@ export interface LineageStore {
    * Idempotent. Rejects with `store_failed` while the store cannot be reached.
    */
   register(registration: Registration): Promise<Registered>;
-  /** Says what became of a session; a session that came from another process is told of there. Durable with the next flush. */
+  /** Says what became of a session; a session that came from another process is told of there. Durable with the next flush. An end is the last word. */
   note(session: string, root: string, state: RegisteredState): void;
   find(session: string, root: string): Promise<RegisteredSession | undefined>;
   /** How a session ended, whoever ran it; for a caller who asks again. `undefined` where it has not, or its records were cleared away. */

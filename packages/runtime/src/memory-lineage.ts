@@ -53,7 +53,7 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
     },
     note(session, _root, state) {
       const known = sessions.get(session);
-      if (!known) return;
+      if (!known || hasEnded(known.state)) return;
       sessions.set(session, { ...known, state, process: options.process });
       const parent = known.path.at(-2);
       if (known.call === undefined || parent === undefined) return;

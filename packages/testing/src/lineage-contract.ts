@@ -127,6 +127,15 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect(states).toEqual(['resting', 'running', 'terminated']);
       });
 
+      test('that has ended stays ended, whatever is noted of it later (S6)', async () => {
+        const { inA, inB, a } = await two();
+        await inA.register(registration(['r-1']));
+        await inA.register(registration(['r-1', 's-2']));
+        for (const state of ['terminated', 'running', 'completed'] as const) inA.note('s-2', 'r-1', state);
+        await a.flush();
+        expect((await inB.find('s-2', 'r-1'))?.state).toBe('terminated');
+      });
+
       test('knows every stop that was durable before it began: it is born stopped (I2)', async () => {
         const { inB, a, b, inA } = await two();
         await inA.register(registration(['r-1']));
@@ -368,6 +377,19 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         await a.flush();
         await harness.kill(a);
         expect(await inB.adopt(['writer'])).toEqual({ claims: [], journals: [] });
+      });
+
+      test('is over where it is a root of which no word was written: it did nothing, and nobody can ask for it again', async ({
+        skip,
+      }) => {
+        const { harness, a, b, inA, inB } = await leave();
+        if (!inB.registersAll) return skip(sharedJournals);
+        await inA.register(registration(['r-new']));
+        await harness.kill(a);
+        await inB.adopt(['writer']);
+        await b.flush();
+        expect((await inB.find('r-new', 'r-new'))?.state).toBe('failed');
+        expect((await inB.find('r-0', 'r-0'))?.state).toBe('running');
       });
 
       test('is found when nobody was there to see it go', async ({ skip }) => {

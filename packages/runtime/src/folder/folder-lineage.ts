@@ -41,6 +41,8 @@ export interface FolderLineageOptions {
   readonly folder: string;
   readonly processId: string;
   readonly atomic: AtomicFiles;
+  /** The names in a folder of it. */
+  names(folder: string): readonly string[];
   /** Reads the stops that are new, and tells of them. */
   look(): void;
   /** Journals and claims of processes that died since they were last asked for. */
@@ -53,8 +55,10 @@ export interface FolderLineageOptions {
 export class FolderLineage implements LineageStore {
   readonly registersAll = false;
   private readonly options: FolderLineageOptions;
-  /** What is on its way to the disk and to the parent's process, by session. */
-  private readonly noting = new Map<string, Promise<void>>();
+  /** What is on its way to the disk, by session. */
+  private readonly noting = new Map<string, Promise<RegisteredSession | undefined>>();
+  /** And from there to the parent's process. */
+  private readonly telling = new Map<string, Promise<void>>();
 
   constructor(options: FolderLineageOptions) {
     this.options = options;
@@ -87,30 +91,32 @@ export class FolderLineage implements LineageStore {
 
   note(session: string, _root: string, state: RegisteredState): void {
     // One after the other: a parent that hears of the rest last would wait for ever.
-    const before = this.noting.get(session) ?? Promise.resolve();
-    const noted = before.then(() => this.noted(session, state));
-    this.noting.set(session, noted);
-    void noted.then(() => {
-      if (this.noting.get(session) === noted) this.noting.delete(session);
+    const noted = inTurn(this.noting, session, () => this.noted(session, state));
+    inTurn(this.telling, session, async () => {
+      const one = await noted;
+      if (one) await this.tellParent(one);
     });
   }
 
-  private async noted(session: string, state: RegisteredState): Promise<void> {
-    const known = this.read(session);
-    if (!known) return;
-    const { processId } = this.options;
-    // A rest is told each time: whoever waits for it may have begun to since.
-    if (known.state === state && known.process === processId && state !== 'resting') return;
-    await this.write({ ...known, state, process: processId });
+  /** Resolves when everything noted so far is on the disk; whoever is to hear of it may be slow, and is not waited for. */
+  async flush(): Promise<void> {
+    await Promise.all(this.noting.values());
   }
 
-  private async write(one: RegisteredSession): Promise<void> {
-    const { atomic, failed } = this.options;
+  /** Answers what is to be told of. */
+  private async noted(session: string, state: RegisteredState): Promise<RegisteredSession | undefined> {
+    const known = this.read(session);
+    if (!known || hasEnded(known.state)) return undefined;
+    const { processId, atomic, failed } = this.options;
+    // A rest is told each time: whoever waits for it may have begun to since.
+    if (known.state === state && known.process === processId && state !== 'resting') return undefined;
+    const one = { ...known, state, process: processId };
     try {
-      await atomic.write(this.file(one.session), one);
-      await this.tellParent(one);
+      await atomic.write(this.file(session), one);
+      return one;
     } catch (error) {
-      failed(`what became of ${one.session} could not be written down for other processes: ${String(error)}`);
+      failed(notNoted(session, error));
+      return undefined;
     }
   }
 
@@ -119,13 +125,19 @@ export class FolderLineage implements LineageStore {
     if (call === undefined || path.length < 2) return;
     const parent = path.at(-2)!;
     const news: ChildNews[] = [{ parent, call, child: session, state }];
-    const { folder, processId, tell } = this.options;
-    for (const above of path.slice(0, -1).reverse()) {
-      const owner = this.read(above)?.process;
-      if (owner === undefined) continue;
-      if (owner === processId) tell(news);
-      else await requestControl(folder, childNewsMethod, { news }, { process: owner, timeoutMs: confirmWithinMs });
-      return;
+    const { folder, processId, tell, failed } = this.options;
+    const owner = path
+      .slice(0, -1)
+      .reverse()
+      .map((above) => this.read(above)?.process)
+      .find((process) => process !== undefined);
+    if (owner === processId) tell(news);
+    else if (owner !== undefined) {
+      try {
+        await requestControl(folder, childNewsMethod, { news }, { process: owner, timeoutMs: confirmWithinMs });
+      } catch (error) {
+        failed(notNoted(session, error));
+      }
     }
   }
 
@@ -165,10 +177,10 @@ export class FolderLineage implements LineageStore {
     const { journals } = await readFolderJournals(this.options.folder);
     const writer = new Map<string, string>();
     for (const { process, records } of journals) for (const { s } of records) writer.set(s, process);
-    const found = [...foldJournals(journals).values()]
-      .filter(({ saved }) => saved.record.path.includes(session) && (after === undefined || saved.record.s > after))
-      .sort((a, b) => (a.saved.record.s < b.saved.record.s ? -1 : 1));
-    const sessions = found.slice(0, limit).map(({ saved }): RegisteredSession => {
+    const folded = foldJournals(journals);
+    const isAsked = (one: { readonly session: string; readonly path: readonly string[] }): boolean =>
+      one.path.includes(session) && (after === undefined || one.session > after);
+    const written = [...folded.values()].map(({ saved }): RegisteredSession => {
       const { s, path, agent, workflow, user, conversation } = saved.record;
       const known = this.read(s);
       return {
@@ -184,6 +196,11 @@ export class FolderLineage implements LineageStore {
         state: saved.settled?.status ?? known?.state ?? 'running',
       };
     });
+    // Registered, and no word of it written yet, or any more.
+    const keys = new Set([...folded.keys()].map(subjectKey));
+    const only = this.registered((key) => !keys.has(key));
+    const found = [...written, ...only].filter(isAsked).sort((a, b) => (a.session < b.session ? -1 : 1));
+    const sessions = found.slice(0, limit);
     return { sessions, ...(found.length > limit ? { next: sessions.at(-1)!.session } : {}) };
   }
 
@@ -211,10 +228,34 @@ export class FolderLineage implements LineageStore {
     return join(this.options.folder, 'graphs', `${subjectKey(session)}.json`);
   }
 
+  /** Those whose names are wanted. */
+  private registered(isWanted: (key: string) => boolean): RegisteredSession[] {
+    const folder = join(this.options.folder, 'graphs');
+    return this.options.names(folder).flatMap((name) => {
+      if (!name.endsWith('.json') || !isWanted(name.slice(0, -'.json'.length))) return [];
+      const one = this.options.atomic.read(join(folder, name));
+      return isRegistered(one) ? [one] : [];
+    });
+  }
+
   private read(session: string): RegisteredSession | undefined {
     const value = this.options.atomic.read(this.file(session));
     return isRegistered(value) ? value : undefined;
   }
+}
+
+function notNoted(session: string, error: unknown): string {
+  return `what became of ${session} could not be told to other processes: ${String(error)}`;
+}
+
+/** After what was asked for the same name before. */
+function inTurn<T>(running: Map<string, Promise<T>>, name: string, work: () => Promise<T>): Promise<T> {
+  const turn = (running.get(name) ?? Promise.resolve()).then(work);
+  running.set(name, turn);
+  void turn.then(() => {
+    if (running.get(name) === turn) running.delete(name);
+  });
+  return turn;
 }
 
 /** Whose child a call has, and who made it. */

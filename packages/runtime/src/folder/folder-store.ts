@@ -46,7 +46,7 @@ import type { FolderStoreOptions } from './folder-options.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { GrantFiles } from './grant-files.ts';
 import { JournalWriter } from './journal-writer.ts';
-import { readJournals } from './journals.ts';
+import { journalProcesses, readJournals } from './journals.ts';
 import { LostStops } from './lost-stops.ts';
 import { isProcessAlive } from './processes.ts';
 import { type Look, SeenStops } from './seen-stops.ts';
@@ -94,7 +94,8 @@ class FolderStore implements StateStore {
   private readonly folderBudgets: FolderBudgets;
   /** Processes whose journals this one was given as a dead one's. */
   private readonly taken = new Set<string>();
-  private living = new Set<string>();
+  /** Processes that were told to be gone. */
+  private readonly gone = new Set<string>();
   private lookedForDeadAt = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, options: FolderStoreOptions) {
@@ -146,6 +147,7 @@ class FolderStore implements StateStore {
       folder: this.location,
       processId: this.processId,
       atomic: this.small.atomic,
+      names: (folder) => disk.readdirSync(folder),
       look: () => this.look(),
       adopt: async () => ({ claims: await this.readClaims(), journals: leftBehind(await this.readJournals(), this.taken) }),
       tell: (children) => this.tell({ children }),
@@ -242,7 +244,7 @@ class FolderStore implements StateStore {
 
   async flush(): Promise<void> {
     this.mustBeOpen();
-    if (!this.memory) await this.journal.flush();
+    if (!this.memory) await Promise.all([this.journal.flush(), this.folderLineage.flush()]);
   }
 
   claim(session: string, epoch: number): boolean {
@@ -362,15 +364,28 @@ class FolderStore implements StateStore {
     if (claimed.length > 0) this.tell({ claimed });
   }
 
-  /** A process that was there and is not any more has left what it ran. */
+  /** A process that has written and is not there any more has left what it ran. */
   private async lookForDead(): Promise<void> {
     const now = this.clock.monotonic();
     if (this.memory || now - this.lookedForDeadAt < lookForDeadMs) return;
     this.lookedForDeadAt = now;
+    // First: who has written anything was alive before. It may have come and died between two looks, so that nobody saw it alive.
+    const wrote = this.whoWrote();
     const living = new Set((await this.lineage.processes()).map(({ id }) => id));
-    const isOrphaned = [...this.living].some((process) => !living.has(process));
-    this.living = living;
-    if (isOrphaned && this.phase === 'open') this.tell({ isOrphaned });
+    const fresh = wrote.filter(
+      (one) => one !== this.processId && !living.has(one) && !this.taken.has(one) && !this.gone.has(one),
+    );
+    for (const one of fresh) this.gone.add(one);
+    if (fresh.length > 0 && this.phase === 'open') this.tell({ isOrphaned: true });
+  }
+
+  private whoWrote(): readonly string[] {
+    try {
+      return journalProcesses(this.disk, this.location);
+    } catch {
+      // Looked at again soon; that the folder is gone or cannot be read, health tells.
+      return [];
+    }
   }
 
   private async readClaims(): Promise<StoreOpening['claims']> {

@@ -99,6 +99,12 @@ async function listSegments({ disk, folder, isAlive }: JournalsOptions) {
   }
 }
 
+/** Who has written a journal that is still there. Throws what the disk says. */
+export function journalProcesses(disk: FolderFs, folder: string): string[] {
+  const names = disk.readdirSync(join(folder, 'journal'));
+  return [...new Set(names.flatMap((name) => segmentName.exec(name)?.[1] ?? []))];
+}
+
 function clearAway(found: readonly Found[], { disk, folder, retentionMs, now }: JournalsOptions): readonly Found[] {
   const isSettled = settledRoots(found);
   const rootOf = rootsOf(found);
