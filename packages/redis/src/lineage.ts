@@ -47,6 +47,8 @@ export class RedisLineage implements LineageStore {
   private readonly epochs = new Map<string, number>();
   /** Of local roots that are no roots. */
   private readonly roots = new Map<string, string>();
+  /** Local roots whose registration was sent and not answered: ours, if it came about. */
+  private readonly unanswered = new Set<string>();
   private adopting: Promise<unknown> = Promise.resolve();
 
   constructor(options: LineageOptions) {
@@ -77,15 +79,27 @@ export class RedisLineage implements LineageStore {
       isLocalRoot ? '1' : '0',
       ...path,
     ];
-    const [status, detail] = (await control.fn('register', args).catch(refused)) as readonly [string, Reply];
+    const [status, detail] = (await control.fn('register', args).catch((error) => {
+      if (isLocalRoot && !(error instanceof ServerRefusal)) this.unanswered.add(session);
+      return refused(error);
+    })) as readonly [string, Reply];
     if (status === 'root_unknown' || status === 'root_settled') return { status: 'refused', code: status };
-    if (status === 'exists') return { status: 'exists', session: describedIn(detail)! };
-    const localRoot = isLocalRoot ? session : this.localRootOf(path.at(-2) ?? session);
-    this.mine.set(session, localRoot);
-    if (localRoot === session && path[0] !== session) this.roots.set(session, path[0]!);
+    if (status === 'exists') {
+      const first = describedIn(detail)!;
+      if (first.process === process && this.unanswered.has(first.session)) this.own(first);
+      return { status: 'exists', session: first };
+    }
+    this.own(registration);
     if (!(await hearing().reached(String(detail), settings.leaseMs)))
       throw new RuntimeError('store_failed', `the stops there are when ${session} began could not be read in time`);
     return { status: 'registered' };
+  }
+
+  private own({ session, path, isLocalRoot }: Registration): void {
+    this.unanswered.delete(session);
+    const localRoot = isLocalRoot ? session : this.localRootOf(path.at(-2) ?? session);
+    this.mine.set(session, localRoot);
+    if (localRoot === session && path[0] !== session) this.roots.set(session, path[0]!);
   }
 
   note(session: string, root: string, state: RegisteredState): void {

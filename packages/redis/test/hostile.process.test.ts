@@ -60,6 +60,24 @@ describeRedis('a store in Redis, in trouble', () => {
     return { a, b, share, ...rest };
   };
 
+  describe('when an answer of Redis is lost', () => {
+    test('what was registered all the same is this process’s to begin, when its call is made again (I14)', async () => {
+      const redis = await server();
+      const { a, b } = await two(redis, { timeoutMs: 200, leaseMs: 60_000 });
+      await a.lineage.register(root('r-1'));
+      const child = (session: string) => ({ ...root(session), path: ['r-1', session], call: 'k' });
+      redis.halt();
+      await expect(b.lineage.register(child('first'))).rejects.toMatchObject({ code: 'store_failed' });
+      redis.goOn();
+      await until('it came about', async () => (await a.lineage.find('first', 'r-1').catch(() => undefined)) !== undefined);
+      await until(
+        'it is told so',
+        async () => (await b.lineage.register(child('again')).catch(() => undefined))?.status === 'exists',
+      );
+      expect([a.claim('first', 2), b.claim('first', 2)]).toEqual([false, true]);
+    });
+  });
+
   describe('when Redis is killed', () => {
     test('no stop that was acknowledged is lost, and everybody goes on when it is back (I5)', async () => {
       const redis = await server();
