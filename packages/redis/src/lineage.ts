@@ -12,7 +12,7 @@ import {
   type SettledRecord,
   type StoreProcess,
 } from '@offswitch/runtime';
-import { confirm, processesIn } from './confirm.ts';
+import { Confirming, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import type { Hearing } from './hearing.ts';
@@ -50,9 +50,12 @@ export class RedisLineage implements LineageStore {
   /** Local roots whose registration was sent and not answered: ours, if it came about. */
   private readonly unanswered = new Set<string>();
   private adopting: Promise<unknown> = Promise.resolve();
+  private readonly confirming: Confirming;
 
   constructor(options: LineageOptions) {
     this.options = options;
+    const { control: wire, process, settings } = options;
+    this.confirming = new Confirming({ wire, process, leaseMs: settings.leaseMs });
   }
 
   /** Who may carry or take over is known from here alone: nobody else sees this process's memory or disk. */
@@ -170,8 +173,12 @@ export class RedisLineage implements LineageStore {
 
   async confirm(key: string, engaged: number): Promise<Confirmation> {
     this.options.mustBeOpen();
-    const { control, process, settings } = this.options;
-    return confirm(control, process, key, engaged, settings.leaseMs).catch(refused);
+    return this.confirming.confirm(key, engaged).catch(refused);
+  }
+
+  /** Every live process has taken in what somebody here waits for. */
+  haveAll(): void {
+    this.confirming.haveAll();
   }
 
   adopt(agents: readonly string[]): Promise<Adoption> {

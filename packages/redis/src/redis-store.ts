@@ -436,7 +436,8 @@ class RedisStore implements StateStore {
   private heardAlone(fields: Fields): void {
     if (fields.get('t') === 'ask' && this.handler) {
       void answerTo(this.control, fields, this.handler, { process: this.processId, pid: process.pid });
-    } else if (fields.get('t') === 'child') {
+    } else if (fields.get('t') === 'all') this.lineage.haveAll();
+    else if (fields.get('t') === 'child') {
       const { parent, call, child, state } = JSON.parse(fields.get('d') ?? '{}') as Readonly<Record<string, string>>;
       this.tell({ children: [{ parent: parent!, call: call!, child: child!, state: stateOf(state!) }] });
     }

@@ -128,10 +128,10 @@ export class Stopping {
     for (const order of this.orders.values()) if (order.covered.has(session.id)) this.writeSoon(order);
   }
 
-  /** Sessions are being ended, and not all are marked yet. */
+  /** Sessions are being ended, and not all are marked yet, or not every process is known to have heard of it: what can wait does. */
   get isEnding(): boolean {
-    for (const { isDone, stop, waiting } of this.orders.values())
-      if (!isDone && stop.action === 'terminate' && waiting.size > 0) return true;
+    for (const { isDone, stop, stages, waiting } of this.orders.values())
+      if (!isDone && stop.action === 'terminate' && (waiting.size > 0 || stages.fenced === undefined)) return true;
     return false;
   }
 
@@ -202,8 +202,10 @@ export class Stopping {
     } catch (error) {
       missing = [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];
     }
-    if (missing.length === 0) this.reach(order, 'fenced');
-    else {
+    if (missing.length === 0) {
+      this.reach(order, 'fenced');
+      if (!this.isEnding) this.world.forensics.go();
+    } else {
       order.missing.fenced = missing;
       if (!this.world.isClosed && order.released === undefined)
         order.confirmTimer = clock.setTimeout(() => void this.confirmOthers(order), confirmAgainMs);

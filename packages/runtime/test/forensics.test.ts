@@ -133,6 +133,32 @@ describe('the bundle of a terminated session', () => {
     await settle(one.clock, 30_000);
     await closed;
   });
+  test('is begun when the stop is fenced, so that it delays no confirmation, and when that takes long, all the same', async () => {
+    const store = memoryStore();
+    const confirmed = deferred();
+    const { confirm } = store.lineage;
+    store.lineage.confirm = async (...of) => confirmed.promise.then(() => confirm.apply(store.lineage, of));
+    const one = await world({ store });
+    const agent = one.runtime.agent('alpha', (session) => session.turn(() => new Promise(() => {})));
+    const ids: string[] = [];
+    const terminate = async (): Promise<void> => {
+      const { id } = agent.start({});
+      ids.push(id);
+      await settle(one.clock);
+      one.source.engage(switches.instance!.key, id);
+      await settle(one.clock, 500);
+    };
+    const written = (id: string): Promise<string | undefined> => store.forensics!.readBundle(id);
+    await terminate();
+    expect(await written(ids[0]!)).toBeUndefined();
+    await settle(one.clock, 2_000);
+    expect(await written(ids[0]!)).toBeDefined();
+    await terminate();
+    expect(await written(ids[1]!)).toBeUndefined();
+    confirmed.resolve();
+    await settle(one.clock);
+    expect(await written(ids[1]!)).toBeDefined();
+  });
   test('is not made where it is switched off, and the receipt says so', async () => {
     const { receipt, bundle } = await terminated({ forensics: false });
     expect(receipt.sessions[0]!.forensics).toEqual({ missing: 'switched off in this process' });

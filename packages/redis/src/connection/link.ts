@@ -58,6 +58,8 @@ export function linksTo(place: { readonly url?: string; readonly client?: RedisC
       disableOfflineQueue: true,
       disableClientInfo: true,
       maintNotifications: 'disabled',
+      // Every answer is bounded below; a bound of the library's own would cost an AbortSignal each.
+      commandOptions: { timeout: 0 },
       name: 'offswitch',
     } as const;
     const socket = { reconnectStrategy: false, connectTimeout: options.connectTimeoutMs, keepAlive: true } as const;

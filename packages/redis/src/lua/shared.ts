@@ -65,6 +65,7 @@ local function removeProcess(p, process)
   redis.call('HDEL', ctl(p, 'proc'), process)
   redis.call('HDEL', ctl(p, 'seen'), process)
   redis.call('HDEL', ctl(p, 'sent'), process)
+  redis.call('SREM', ctl(p, 'awaits'), process)
   redis.call('DEL', ctl(p, 'in:' .. process), ctl(p, 'agents:' .. process), ctl(p, 'adopted:' .. process))
 end
 

@@ -35,9 +35,33 @@ local function sawUpTo(p, process, id)
   if not had or reaches(id, had) then redis.call('HSET', ctl(p, 'seen'), process, id) end
 end
 
+-- Whether every live process has taken in what there was at this id.
+local function haveAllSeen(p, id)
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(nowMs()), '+inf')) do
+    local at = redis.call('HGET', ctl(p, 'seen'), one)
+    if not (at and reaches(at, id)) then return false end
+  end
+  return true
+end
+
+-- Whoever waits for all is told by the last, to ask again; it asks by itself all the same.
 local function seen(keys, a)
-  sawUpTo(a[1], a[2], a[3])
+  local p = a[1]
+  sawUpTo(p, a[2], a[3])
+  local awaited = redis.call('HGET', ctl(p, 'meta'), 'awaited')
+  if not awaited or not haveAllSeen(p, awaited) then return 1 end
+  redis.call('HDEL', ctl(p, 'meta'), 'awaited')
+  for _, one in ipairs(redis.call('SMEMBERS', ctl(p, 'awaits'))) do
+    if isAlive(p, one, nowMs()) then tellOne(p, one, 't', 'all') end
+  end
+  redis.call('DEL', ctl(p, 'awaits'))
   return 1
+end
+
+local function await(p, process, id)
+  redis.call('SADD', ctl(p, 'awaits'), process)
+  local had = redis.call('HGET', ctl(p, 'meta'), 'awaited')
+  if not had or not reaches(id, had) then redis.call('HSET', ctl(p, 'meta'), 'awaited', id) end
 end
 
 -- Who has taken the mark in: the id of its event, then per process: id, state, what is left of its lease, what is known of it.
@@ -50,15 +74,18 @@ local function confirm(keys, a)
   local now = nowMs()
   local all = redis.call('ZRANGE', ctl(p, 'lease'), 0, -1, 'WITHSCORES')
   local out = { id }
+  local isWaiting = false
   for i = 1, #all, 2 do
     local one, left = all[i], tonumber(all[i + 1]) - now
     if one ~= process then
       local at = redis.call('HGET', ctl(p, 'seen'), one)
       local state = 'waits'
       if left <= 0 then state = 'lapsed' elseif at and reaches(at, id) then state = 'took' end
+      if state == 'waits' then isWaiting = true end
       out[#out + 1] = { one, state, whole(left), redis.call('HGET', ctl(p, 'proc'), one) or '{}' }
     end
   end
+  if isWaiting then await(p, process, id) end
   return out
 end
 `;

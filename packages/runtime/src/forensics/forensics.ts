@@ -22,7 +22,7 @@ export interface ForensicsOptions {
 
 type Kept = NonNullable<ReceiptSession['forensics']>;
 
-/** Bundles are begun at the latest so long after the first mark, and before when all sessions are marked. Milliseconds. */
+/** Bundles are begun at the latest so long after the first mark, and before when all sessions are marked and the stop is fenced. Milliseconds. */
 const patienceMs = 2_000;
 /** Bundles that are still written when the runtime is closed. */
 const writtenAtClose = 1_000;
