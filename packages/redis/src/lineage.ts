@@ -3,6 +3,7 @@
 import {
   type Adoption,
   type Confirmation,
+  hasEnded,
   type LineageStore,
   type Registered,
   type RegisteredSession,
@@ -20,7 +21,7 @@ import { hasRecord, readLeft, readSettled } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
 import type { Outbox } from './outbox.ts';
-import { checkRegistration, describedIn, isSettled, letterOf, pageIn, wordsOf } from './registry.ts';
+import { checkRegistration, describedIn, letterOf, pageIn, wordsOf } from './registry.ts';
 
 /** Local roots taken over in one step of the server, and read before the next. */
 const adoptedTogether = 200;
@@ -108,7 +109,7 @@ export class RedisLineage implements LineageStore {
   note(session: string, root: string, state: RegisteredState): void {
     this.options.mustBeOpen();
     this.options.outbox.push({ fn: 'note', root, localRoot: this.localRootOf(session), args: [session, letterOf(state)] });
-    if (!isSettled(state)) return;
+    if (!hasEnded(state)) return;
     this.mine.delete(session);
     this.epochs.delete(session);
   }
@@ -141,7 +142,7 @@ export class RedisLineage implements LineageStore {
 
   async ended(session: string, root: string): Promise<SettledRecord | undefined> {
     const found = await this.find(session, root);
-    if (found && !isSettled(found.state)) return undefined;
+    if (found && !hasEnded(found.state)) return undefined;
     return readSettled(this.options.bulk, this.options.settings.prefix, session, root).catch(refused);
   }
 

@@ -21,10 +21,6 @@ export function stateOf(letter: string): RegisteredState {
   return states[letter] ?? 'running';
 }
 
-export function isSettled(state: RegisteredState): boolean {
-  return state === 'completed' || state === 'terminated' || state === 'failed';
-}
-
 /** What many sessions of a graph have in common. */
 export function wordsOf({ agent, workflow, user, conversation }: Registration): string {
   return JSON.stringify([agent, workflow, user ?? null, conversation ?? null]);

@@ -22,7 +22,7 @@ export interface Engine {
   /** The credentials lent to sessions. */
   readonly grants: Grants;
   decide(node: Node): Decision;
-  /** True while anything at all holds calls and not only turns: the quick look before `mustHold`. */
+  /** True while anything at all holds calls and not only turns: the quick look before `mustHold`, and after `decide`. */
   readonly holdsCalls: boolean;
   /** Is a breaker tripped on this path, or has the store failed? Then calls wait too, and not only turns. */
   mustHold(node: Node): boolean;

@@ -32,10 +32,11 @@ export function enter<R>(
     options.isOpen !== true &&
     options.maxCostMicros === undefined &&
     (call.class !== 'effect' || engine.store.volatile === true) &&
-    !engine.holdsCalls &&
     session.limiter === undefined;
   if (!isPlain) return enterSlowly(call, options, body, usageOf);
   const decision = engine.decide(session.node);
+  // After the guard, which looks whether the store was lost.
+  if (engine.holdsCalls) return enterSlowly(call, options, body, usageOf);
   if (decision.action === 'terminate') {
     engine.terminate(session, decision);
     return never();

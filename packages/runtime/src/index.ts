@@ -43,17 +43,18 @@ export type { ReceiptGrant } from './grants/receipt-grant.ts';
 export { mintId } from './id.ts';
 export type { CallClass, CallKind, CallOutcome, JournalRecord, Resolution, SessionRecord } from './journal.ts';
 export type { Alarm } from './kernel.ts';
-export type {
-  Adoption,
-  ChildNews,
-  Confirmation,
-  LineageStore,
-  Registered,
-  RegisteredSession,
-  RegisteredState,
-  Registration,
-  SettledRecord,
-  StoreProcess,
+export {
+  type Adoption,
+  type ChildNews,
+  type Confirmation,
+  hasEnded,
+  type LineageStore,
+  type Registered,
+  type RegisteredSession,
+  type RegisteredState,
+  type Registration,
+  type SettledRecord,
+  type StoreProcess,
 } from './lineage-store.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';
 export type { Outcome, PausedChild } from './outcome.ts';

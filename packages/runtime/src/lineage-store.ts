@@ -25,7 +25,7 @@ export interface Registration {
 /** `resting`: at rest under a pause or a hold, with everything below it in its process. */
 export type RegisteredState = 'running' | 'resting' | 'completed' | 'terminated' | 'failed';
 
-/** Nothing begins or goes on in it any more. */
+/** Whether it is the last word of a session: nothing begins or goes on in it any more. */
 export function hasEnded(state: RegisteredState): boolean {
   return state === 'completed' || state === 'terminated' || state === 'failed';
 }

@@ -142,7 +142,7 @@ export class World implements Engine {
   }
 
   get holdsCalls(): boolean {
-    return this.kernel.stops.isAnyTripped || this.kernel.holdOnAll !== run || this.isClosed || this.lineage.isCutOff();
+    return this.kernel.stops.isAnyTripped || this.kernel.holdOnAll !== run || this.isClosed;
   }
 
   mustHold(node: Node): boolean {
