@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { machineMs, type News, type Order, type WorkerSetup } from './switches.ts';
+import { type Moment, machineMs, type News, type Order, type SaidReceipt, type WorkerSetup } from './switches.ts';
 
 export interface Worker {
   readonly name: string;
@@ -15,12 +15,33 @@ export interface Worker {
   readonly freezes: number[];
 }
 
+/** An end, as one process told it. */
+export interface End {
+  readonly status: string;
+  readonly path: readonly string[];
+  readonly worker: string;
+  /** When it was told, by the machine's monotonic clock. */
+  readonly at: number;
+}
+
+export interface StageSaid extends Omit<Extract<News, { type: 'stage' }>, 'type'> {
+  readonly by: string;
+}
+
 export type Seen = Extract<News, { type: 'seen' }>['sessions'];
 
 export class Fleet {
   readonly workers: Worker[] = [];
-  /** Roots that began, and what they came to. */
-  readonly jobs: Map<string, { readonly status: string; readonly at: number } | undefined> = new Map();
+  /** Roots that began. */
+  readonly jobs: Set<string> = new Set();
+  /** What each session came to, as it was told. */
+  readonly ends: Map<string, End[]> = new Map();
+  /** What processes warned of, newest last. */
+  readonly alarms: string[] = [];
+  /** Why jobs failed. */
+  readonly failures: Map<string, string> = new Map();
+  /** Stages of stops, as any process told them. */
+  readonly stages: StageSaid[] = [];
   private readonly setup: Omit<WorkerSetup, 'name'>;
   private readonly env: Readonly<Record<string, string>>;
   private readonly waiting = new Map<number, (news: News) => void>();
@@ -55,7 +76,7 @@ export class Fleet {
         if (news.type === 'ready') {
           worker.url = news.url;
           resolve();
-        } else this.hear(news);
+        } else this.hear(name, news);
       });
       child.on('exit', (code) => reject(new Error(`worker ${name} ended with ${code} before it was ready`)));
     });
@@ -86,28 +107,34 @@ export class Fleet {
   }
 
   /** Resolves when it is told to be fenced; `undefined` when the one that was asked did not live to tell. */
-  async stop(
-    worker: Worker,
-    session: string,
-    action: 'terminate' | 'pause',
-  ): Promise<Extract<News, { type: 'stopped' }> | undefined> {
+  async stop(worker: Worker, session: string, dieAt?: Moment): Promise<Extract<News, { type: 'stopped' }> | undefined> {
     const id = ++this.asked;
     const answer = new Promise<News>((resolve) => this.waiting.set(id, resolve));
-    this.tell(worker, { type: 'stop', id, session, action });
+    this.tell(worker, { type: 'stop', id, session, ...(dieAt === undefined ? {} : { dieAt }) });
     const news = await Promise.race([answer, worker.isDead ? undefined : once(worker.child, 'exit').then(() => undefined)]);
     return news?.type === 'stopped' ? news : undefined;
   }
 
   async look(worker: Worker, withinMs = 2_000): Promise<Seen | undefined> {
+    const news = await this.ask(worker, 'look', withinMs);
+    return news?.type === 'seen' ? news.sessions : undefined;
+  }
+
+  async receipts(worker: Worker, withinMs = 5_000): Promise<readonly SaidReceipt[] | undefined> {
+    const news = await this.ask(worker, 'receipts', withinMs);
+    return news?.type === 'receipts' ? news.receipts : undefined;
+  }
+
+  private async ask(worker: Worker, type: 'look' | 'receipts', withinMs: number): Promise<News | undefined> {
     const id = ++this.asked;
     const answer = new Promise<News>((resolve) => this.waiting.set(id, resolve));
-    this.tell(worker, { type: 'look', id });
+    this.tell(worker, { type, id });
     const news = await Promise.race([
       answer,
       new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), withinMs)),
     ]);
     this.waiting.delete(id);
-    return news?.type === 'seen' ? news.sessions : undefined;
+    return news;
   }
 
   async close(): Promise<void> {
@@ -130,16 +157,30 @@ export class Fleet {
     }
   }
 
-  private hear(news: News): void {
+  private hear(by: string, news: News): void {
     switch (news.type) {
       case 'began':
-        if (!this.jobs.has(news.session)) this.jobs.set(news.session, undefined);
+        this.jobs.add(news.session);
         return;
-      case 'ended':
-        if (this.jobs.get(news.session) === undefined) this.jobs.set(news.session, { status: news.status, at: machineMs() });
+      case 'ended': {
+        const { session, status, path } = news;
+        const ends = this.ends.get(session) ?? [];
+        this.ends.set(session, ends);
+        ends.push({ status, path, worker: by, at: machineMs() });
+        return;
+      }
+      case 'alarm':
+        this.alarms.push(`${machineMs().toFixed(0)} ${by}: ${news.message}`);
+        return;
+      case 'failed':
+        this.failures.set(news.session, news.why);
+        return;
+      case 'stage':
+        this.stages.push({ stop: news.stop, stage: news.stage, at: news.at, by });
         return;
       case 'stopped':
       case 'seen':
+      case 'receipts':
         this.waiting.get(news.id)?.(news);
         return;
       case 'ready':

@@ -1,7 +1,7 @@
 // main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--store folder|redis] [--at-once 2]`: random runs, each by its seed. A red one says how to run it again.
 
 import { parseArgs } from 'node:util';
-import { run } from './run.ts';
+import { run, storeOf } from './run.ts';
 
 const { values } = parseArgs({
   options: {
@@ -19,14 +19,20 @@ const atOnce = numberOf('at-once', values['at-once']);
 let next = 0;
 let red = 0;
 let arrivals = 0;
+const none = { folder: 0, redis: 0 };
+const ran = { ...none };
+/** In how many runs each act was, by store. */
+const did = new Map<string, { folder: number; redis: number }>();
 async function lane(): Promise<void> {
   while (next < runs) {
     const seed = first + next++;
     const started = Date.now();
-    // Two in three over Redis: there is more that can fail.
-    const store = values.store === 'folder' || values.store === 'redis' ? values.store : seed % 3 === 0 ? 'folder' : 'redis';
+    const store = values.store === 'folder' || values.store === 'redis' ? values.store : storeOf(seed);
     const verdict = await run(seed, store);
     arrivals += verdict.arrivals;
+    ran[store]++;
+    for (const act of new Set(verdict.acts))
+      did.set(act, { ...none, ...did.get(act), [store]: (did.get(act)?.[store] ?? 0) + 1 });
     const isRed = verdict.faults.length > 0;
     if (isRed) red++;
     console.log(
@@ -35,10 +41,14 @@ async function lane(): Promise<void> {
     if (!isRed) continue;
     for (const step of verdict.steps) console.log(`    ${step}`);
     for (const fault of verdict.faults.slice(0, 20)) console.log(`  ! ${fault}`);
+    for (const alarm of verdict.alarms) console.log(`  ~ ${alarm}`);
     console.log(`    again: npm run nemesis -- --seed ${seed} --store ${store}`);
   }
 }
 await Promise.all(Array.from({ length: Math.min(atOnce, runs) }, lane));
+console.log(`\nwhat was done, in how many runs:   folder (of ${ran.folder})   redis (of ${ran.redis})`);
+for (const [act, { folder, redis }] of [...did].sort(([a], [b]) => (a < b ? -1 : 1)))
+  console.log(`  ${act.padEnd(46)} ${String(folder).padStart(5)} ${String(redis).padStart(8)}`);
 console.log(`${runs - red} of ${runs} runs held; ${arrivals} calls reached the oracle`);
 process.exitCode = red > 0 ? 1 : 0;
 

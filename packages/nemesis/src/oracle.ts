@@ -7,8 +7,11 @@ import { machineMs } from './switches.ts';
 export interface Arrival {
   readonly key: string;
   readonly path: readonly string[];
+  readonly user: string;
   /** When the call's body was entered, by the machine's monotonic clock. Milliseconds. */
   readonly startedAt: number;
+  /** When the turn was begun that the call is in. */
+  readonly turnAt: number;
   readonly worker: string;
   /** When it arrived, by the same clock. */
   readonly at: number;
@@ -44,6 +47,8 @@ export async function openOracle(chance: () => number): Promise<Oracle> {
       setTimeout(() => response.end('{}'), chance() * slowestMs);
     });
   });
+  // A caller that is held for long finds its connection as it was: the world has no faults of its own here.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -13,12 +13,14 @@ import {
   systemClock,
   type Turn,
 } from '@offswitch/runtime';
+import { mortal } from './mortal.ts';
 import { openStore } from './store.ts';
-import { machineMs, type News, type Order, switches, type WorkerSetup } from './switches.ts';
+import { machineMs, type News, type Order, type SaidStop, switches, type WorkerSetup } from './switches.ts';
 
 const setup = JSON.parse(process.env.NEMESIS ?? '{}') as WorkerSetup;
-const tell = (news: News): void => {
-  if (process.connected) process.send?.(news);
+const tell = (news: News, then: () => void = () => {}): void => {
+  if (process.connected) process.send?.(news, then);
+  else then();
 };
 // What nobody asks for any more does not go on.
 process.on('disconnect', () => process.exit(0));
@@ -27,25 +29,49 @@ let jumpedMs = 0;
 const clock: Clock = { ...systemClock, now: () => Date.now() + jumpedMs };
 let peers: readonly string[] = [];
 
+const fate = mortal(openStore(setup, clock), tell);
 const runtime = await createRuntime({
   switches,
   source: flagFile(setup.flags),
-  store: openStore(setup, clock),
+  store: fate.store,
   clock,
   parkAfterMs: 300,
   effectDeadlineMs: 500,
 });
+const ends: ReadonlySet<string> = new Set(['completed', 'terminated', 'failed']);
 runtime.subscribe((event) => {
-  if (event.type === 'alarm' && process.env.NEMESIS_LOUD) console.error(`${setup.name}: ${event.message}`);
+  if (event.type === 'alarm') tell({ type: 'alarm', message: event.message });
+  if (event.type === 'session') {
+    const seen = runtime.session(event.session);
+    if (seen && ends.has(seen.state)) tell({ type: 'ended', session: seen.id, path: seen.path, status: seen.state });
+  }
+  if (event.type !== 'stage' || (event.stage !== 'fenced' && event.stage !== 'drained')) return;
+  const stop = runtime.stops().find(({ id }) => id === event.stop);
+  if (!stop) return;
+  const said: SaidStop = {
+    action: stop.action,
+    ...(stop.subject.sessionId === undefined ? {} : { session: stop.subject.sessionId }),
+    ...(stop.subject.userId === undefined ? {} : { user: stop.subject.userId }),
+  };
+  if (event.stage === 'fenced')
+    tell({ type: 'stage', stop: said, stage: 'fenced', at: machineMs() }, () => fate.come('confirmed', said.session));
+  else fate.come('walked', said.session);
 });
 
 /** One effect in the world, that can be asked about. */
-async function effect(turn: Turn, session: Session): Promise<void> {
+async function effect(turn: Turn, session: Session, turnAt: number): Promise<void> {
   await turn.tool(
     'effect',
     {},
     async (_, { signal, idempotencyKey }) => {
-      const arrival = { key: idempotencyKey, path: session.path, startedAt: machineMs(), worker: setup.name };
+      const arrival = {
+        key: idempotencyKey,
+        path: session.path,
+        user: session.userId ?? '',
+        startedAt: machineMs(),
+        turnAt,
+        worker: setup.name,
+      };
       const response = await fetch(setup.oracle, { method: 'POST', body: JSON.stringify(arrival), signal });
       await response.text();
     },
@@ -90,7 +116,7 @@ async function body(session: Session, input: { readonly depth: number }): Promis
   let { state, turnNumber } = session;
   while (turnNumber < turns) {
     await session.turn(async (turn) => {
-      await effect(turn, session);
+      await effect(turn, session, machineMs());
       if (input.depth > 0 && turn.number === 2) await turn.spawn(job, { depth: input.depth - 1 });
       if (input.depth > 0 && turn.number === 3)
         await turn.tool('delegate', {}, (_, { signal }) => elsewhere(session, input.depth - 1, signal), { delegates: true });
@@ -123,21 +149,47 @@ async function answer(headers: object, text: string): Promise<readonly [number, 
     return [code === 'root_settled' ? 410 : 503, { code, why: String(error) }];
   }
 }
+// What is idle for long under a stop is not cut off by that.
+server.keepAliveTimeout = 0;
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
 function begin(): void {
   const { id } = job.start({ depth: 2 }, { userId: `u-${setup.name}` });
   tell({ type: 'began', session: id });
-  void runtime.settled(id).then((outcome) => tell({ type: 'ended', session: id, status: outcome.status }));
+  void runtime.settled(id).then((outcome) => {
+    if (outcome.status === 'failed') tell({ type: 'failed', session: id, why: String(outcome.error) });
+  });
 }
 
-async function stop({ id, session, action }: Extract<Order, { type: 'stop' }>): Promise<void> {
+async function stop({ id, session, dieAt }: Extract<Order, { type: 'stop' }>): Promise<void> {
+  if (dieAt !== undefined) fate.dieAt(dieAt, session);
   try {
-    const receipt = await runtime.stop({ session, action, reason: 'nemesis', by: setup.name });
+    const receipt = await runtime.stop({ session, action: 'terminate', reason: 'nemesis', by: setup.name });
     tell({ type: 'stopped', id, fenced: receipt.stages.fenced !== undefined, at: machineMs() });
   } catch (error) {
     tell({ type: 'stopped', id, fenced: false, at: machineMs(), error: String(error) });
   }
+}
+
+async function receipts(id: number): Promise<void> {
+  const all = await runtime.receipts();
+  tell({
+    type: 'receipts',
+    id,
+    receipts: all.flatMap(({ stop, stages, sessions }) =>
+      stop.subject.sessionId === undefined
+        ? []
+        : [
+            {
+              session: stop.subject.sessionId,
+              stages: Object.keys(stages),
+              unconfirmed: sessions.flatMap((one) =>
+                one.state === 'unconfirmed' ? [`${one.session} (${one.why ?? 'no reason given'})`] : [],
+              ),
+            },
+          ],
+    ),
+  });
 }
 
 process.on('message', (order: Order) => {
@@ -153,6 +205,9 @@ process.on('message', (order: Order) => {
       return;
     case 'jump':
       jumpedMs += order.ms;
+      return;
+    case 'receipts':
+      receipts(order.id).catch((error) => console.error(`${setup.name}: no receipts: ${String(error)}`));
       return;
     case 'look':
       tell({

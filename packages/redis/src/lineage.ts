@@ -17,7 +17,7 @@ import { Confirming, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import type { Hearing } from './hearing.ts';
-import { hasRecord, readLeft, readSettled } from './journals.ts';
+import { hasRecord, type Left, readLeft, readSettled } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
 import type { Outbox } from './outbox.ts';
@@ -50,6 +50,8 @@ export class RedisLineage implements LineageStore {
   private readonly roots = new Map<string, string>();
   /** Local roots whose registration was sent and not answered: ours, if it came about. */
   private readonly unanswered = new Set<string>();
+  /** Taken over and not handed on yet. */
+  private readonly pages = new Set<Page>();
   private adopting: Promise<unknown> = Promise.resolve();
   private readonly confirming: Confirming;
 
@@ -192,35 +194,60 @@ export class RedisLineage implements LineageStore {
   private async adoptNow(agents: readonly string[]): Promise<Adoption> {
     this.mustHold();
     const { process, control, bulk, membership, settings } = this.options;
-    const journals = new Map<string, Adoption['journals'][number]>();
-    const claims: Adoption['claims'][number][] = [];
     for (let have = 0; ; ) {
       const args = [process, membership.gen, membership.storeId, adoptedTogether, have, ...agents];
       const given = (await control.fn('adopt', args).catch(refused)) as readonly string[];
-      if (given.length === 0 || agents.length === 0) return { journals: [...journals.values()], claims };
+      if (given.length === 0 || agents.length === 0) return this.handOn();
       const localRoots = new Map(given.map((one) => [one.slice(one.indexOf('\n') + 1), one.slice(0, one.indexOf('\n'))]));
-      const roots = [...new Set(localRoots.values())];
-      const left = await readLeft(bulk, settings.prefix, roots, (localRoot, root) => localRoots.get(localRoot) === root);
+      // Given before, and read; then an answer was lost.
+      for (const page of this.pages) for (const one of page.localRoots.keys()) localRoots.delete(one);
+      const page: Page = { localRoots, left: undefined };
+      this.pages.add(page);
+      membership.given(localRoots.keys());
+      try {
+        page.left = await readLeft(bulk, settings.prefix, [...new Set(localRoots.values())], isIn(localRoots));
+      } catch (error) {
+        // Not acknowledged, so it is given again.
+        this.pages.delete(page);
+        throw error;
+      }
+      have = given.length;
+    }
+  }
+
+  /** All that was read and not lost again meanwhile. */
+  private handOn(): Adoption {
+    const journals = new Map<string, Adoption['journals'][number]>();
+    const claims: Adoption['claims'][number][] = [];
+    for (const { localRoots, left } of this.pages) {
+      if (!left) continue;
       for (const [localRoot, root] of localRoots) {
         this.mine.set(localRoot, localRoot);
         if (root !== localRoot) this.roots.set(localRoot, root);
       }
-      for (const [session, localRoot] of left.localRoots) this.mine.set(session, localRoot);
+      const written = new Set<string>();
+      for (const [session, localRoot] of left.localRoots) {
+        written.add(localRoot);
+        if (localRoots.has(localRoot)) this.mine.set(session, localRoot);
+      }
       // Its process died before the first word of it: it did nothing, nothing is under it, and nobody knows it who could ask for it again.
-      for (const root of roots) if (localRoots.has(root) && !left.localRoots.has(root)) this.note(root, root, 'failed');
+      for (const [one, root] of localRoots) if (one === root && !written.has(one)) this.note(one, root, 'failed');
       for (const [session, epoch] of left.epochs) this.epochs.set(session, epoch);
-      for (const one of left.journals) {
-        const records = [...(journals.get(one.process)?.records ?? []), ...one.records];
-        journals.set(one.process, { ...one, records });
+      for (const { process, alive, records } of left.journals) {
+        const ours = records.filter(({ s }) => localRoots.has(left.localRoots.get(s) ?? ''));
+        const before = journals.get(process)?.records ?? [];
+        if (ours.length > 0) journals.set(process, { process, alive, records: [...before, ...ours] });
       }
       claims.push(...left.claims);
-      have = given.length;
     }
+    this.pages.clear();
+    return { journals: [...journals.values()], claims };
   }
 
   /** Sessions under these are another process's now. */
   lose(localRoots: readonly string[]): void {
     const lost = new Set(localRoots);
+    for (const page of this.pages) for (const one of lost) page.localRoots.delete(one);
     for (const [session, localRoot] of this.mine)
       if (lost.has(localRoot)) {
         this.mine.delete(session);
@@ -235,6 +262,16 @@ export class RedisLineage implements LineageStore {
     const why = this.options.whyCutOff();
     if (why !== undefined) throw new RuntimeError('store_failed', why);
   }
+}
+
+/** Local roots with their roots, and what was read of them. */
+interface Page {
+  readonly localRoots: Map<string, string>;
+  left: Left | undefined;
+}
+
+function isIn(localRoots: ReadonlyMap<string, string>): (localRoot: string, root: string) => boolean {
+  return (localRoot, root) => localRoots.get(localRoot) === root;
 }
 
 /** What the server refuses is a failure of the store, whatever it is. */

@@ -67,6 +67,11 @@ export class Membership {
     this.options.settings.clock.clearTimeout(this.endTimer);
   }
 
+  /** These are this process's to go on with: when they are lost again, that is news. */
+  given(localRoots: Iterable<string>): void {
+    for (const one of localRoots) this.told.delete(one);
+  }
+
   /** Never rejects. */
   async renew(): Promise<void> {
     if (!this.isStarted || this.isClosed || this.storeId === '') return;

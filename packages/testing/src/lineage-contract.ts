@@ -474,6 +474,36 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect(after.filter((one) => one.t === 'turn')).toEqual([]);
         expect(after.filter((one) => one.t === 'claim')).toHaveLength(1);
       });
+
+      test('is told of it each time, also of what it had lost before and was given again (S7)', async ({ skip }) => {
+        const { harness, a, b, inA } = await two();
+        const { lease } = harness;
+        if (!lease) return skip('processes of this store have no lease');
+        const c = await harness.share();
+        await begin(c);
+        await inA.register(registration(['r-1']));
+        a.append('r-1', record('r-1', ['r-1']));
+        await a.flush();
+        const lost: string[] = [];
+        a.watch((change) => lost.push(...(change.takenOver ?? [])));
+        const loseTo = async (other: StateStore): Promise<void> => {
+          await lease.cut(a);
+          await lease.runOut(a);
+          expect((await lineageOf(other).adopt(['writer'])).journals).toHaveLength(1);
+          await lease.mend(a);
+          await until(() => !inA.isCutOff());
+        };
+        await loseTo(b);
+        expect(lost).toEqual(['r-1']);
+        await harness.kill(b);
+        // One of its connections may have to be found dead first.
+        await until(async () => (await inA.adopt(['writer']).catch(() => undefined))?.journals.length === 1);
+        expect(a.claim('r-1', 2)).toBe(true);
+        await a.flush();
+        await loseTo(c);
+        expect(lost).toEqual(['r-1', 'r-1']);
+        expect(a.claim('r-1', 3)).toBe(false);
+      });
     });
   });
 }
@@ -506,9 +536,9 @@ async function wholeSubtree(lineage: LineageStore, session: string, root: string
 }
 
 /** What a store says of itself by a plain method has no notice to wait for. */
-async function until(holds: () => boolean): Promise<void> {
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const endsAt = performance.now() + withinMs;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > endsAt) throw new Error(`did not come true within ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

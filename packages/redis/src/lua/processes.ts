@@ -101,6 +101,8 @@ local function adopt(keys, a)
           redis.call('SADD', ctl(p, 'agents:' .. process), agent)
           redis.call('SADD', ctl(p, 'taken:' .. gone), session)
           redis.call('PEXPIRE', ctl(p, 'taken:' .. gone), weekMs)
+          redis.call('SREM', ctl(p, 'taken:' .. process), session)
+          redis.call('LREM', ctl(p, 'adopted:' .. gone), 0, one)
           redis.call('RPUSH', mine, one)
           left = left - 1
         end

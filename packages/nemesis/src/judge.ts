@@ -1,0 +1,136 @@
+// judge.ts: what must hold of a run, whatever was done to it. It believes the oracle, and what processes told only where that could convict them.
+
+import type { Fleet } from './fleet.ts';
+import type { Arrival } from './oracle.ts';
+import { type Fenced, leaseMs, type Scene, wait } from './scene.ts';
+
+/** An end is told within so long. Milliseconds. */
+const toldWithinMs = 2_000;
+
+export function judge(scene: Scene, arrivals: readonly Arrival[]): string[] {
+  return [
+    ...repeated(scene.fleet, arrivals),
+    ...begunUnderStop(scene, arrivals),
+    ...begunUnderPause(scene, arrivals),
+    ...begunWithoutData(scene, arrivals),
+    ...wrongEnds(scene),
+  ];
+}
+
+/** I9: no effect arrives twice. */
+function repeated(fleet: Fleet, arrivals: readonly Arrival[]): string[] {
+  const seen = new Map<string, Arrival[]>();
+  for (const one of arrivals) seen.set(one.key, [...(seen.get(one.key) ?? []), one]);
+  return [...seen].flatMap(([key, all]) => {
+    // Frozen with the call on its way, taken for dead, and thawed: what it sends then nobody can take back (docs/nemesis.md).
+    const counted = all.filter((one) => !wasFrozenOnTheWay(fleet, one));
+    return counted.length > 1
+      ? [`I9: the effect ${key} arrived ${counted.length} times, from ${counted.map((one) => one.worker).join(', ')}`]
+      : [];
+  });
+}
+
+/** I1: once anybody says that a stop is fenced, no call begins under it in any process. */
+function begunUnderStop({ fenced, fleet }: Scene, arrivals: readonly Arrival[]): string[] {
+  const said: Fenced[] = [...fenced];
+  for (const { stop, stage, at, by } of fleet.stages)
+    if (stage === 'fenced' && stop.action === 'terminate' && stop.session !== undefined)
+      said.push({ session: stop.session, at, by });
+  return said.flatMap((stop) =>
+    arrivals
+      .filter((one) => one.path.includes(stop.session) && one.startedAt > stop.at)
+      .map(
+        (one) =>
+          `I1: ${one.path.at(-1)} at ${one.worker} began a call ${(one.startedAt - stop.at).toFixed(1)} ms after ${stop.by} was told that ${stop.session} is fenced`,
+      ),
+  );
+}
+
+/**
+ * I1: once anybody says that a pause is fenced, no turn begins under it until it is released. Only the first pause of each subject is
+ * judged: what a process says of one that is over already cannot be told from what it says of the next.
+ */
+function begunUnderPause({ pauses, fleet }: Scene, arrivals: readonly Arrival[]): string[] {
+  const faults: string[] = [];
+  for (const [index, { user, from, to }] of pauses.entries()) {
+    if (pauses.findIndex((one) => one.user === user) !== index) continue;
+    const said = fleet.stages.filter(
+      ({ stop, stage, at }) =>
+        stage === 'fenced' && stop.action === 'pause' && stop.session === undefined && stop.user === user && at > from && at < to,
+    );
+    const first = said.toSorted((a, b) => a.at - b.at)[0];
+    if (!first) continue;
+    for (const one of arrivals)
+      if ((user === undefined || one.user === user) && one.turnAt > first.at && one.turnAt < to)
+        faults.push(
+          `I1: ${one.path.at(-1)} at ${one.worker} began a turn ${(one.turnAt - first.at).toFixed(1)} ms after ${first.by} said that the pause of ${user ?? 'everything'} is fenced`,
+        );
+  }
+  return faults;
+}
+
+/** I13: a store that has lost its data lets nobody go on for longer than a lease. */
+function begunWithoutData({ redis }: Scene, arrivals: readonly Arrival[]): string[] {
+  const emptiedAt = redis?.emptiedAt;
+  if (emptiedAt === undefined) return [];
+  return arrivals
+    .filter((one) => one.startedAt > emptiedAt + leaseMs)
+    .map(
+      (one) =>
+        `I13: ${one.path.at(-1)} at ${one.worker} began a call ${(one.startedAt - emptiedAt).toFixed(0)} ms after the store had lost its data`,
+    );
+}
+
+/** S6, I7: who was terminated does not complete, and nobody else is terminated; nothing fails. */
+function wrongEnds({ fenced, doomed, fleet }: Scene): string[] {
+  const faults: string[] = [];
+  const inForce = [...fenced];
+  for (const { stop, at, by } of fleet.stages)
+    if (stop.action === 'terminate' && stop.session !== undefined) inForce.push({ session: stop.session, at, by });
+  for (const [session, ends] of fleet.ends)
+    for (const { status, path, worker, at } of ends) {
+      // It may have completed in the moment before, and somebody else be told first.
+      const stop = inForce.find((one) => path.includes(one.session) && at > one.at + toldWithinMs);
+      if (status === 'completed' && stop)
+        faults.push(
+          `S6: ${session} completed at ${worker} ${(at - stop.at).toFixed(0)} ms after the stop of ${stop.session} was in force at ${stop.by}`,
+        );
+      if (status === 'terminated' && !path.some((id) => doomed.has(id)))
+        faults.push(`I7: ${session} was terminated at ${worker}, and nobody asked for that`);
+      if (status === 'failed') faults.push(`${session} failed at ${worker}: ${fleet.failures.get(session) ?? 'a sub-agent'}`);
+    }
+  return faults;
+}
+
+/** How long a stop that was left half-done gets to be carried on once everything has healed. Milliseconds. */
+const carriedOnWithinMs = 10_000;
+
+/** I5, S10: a stop that was durable when its process died is carried on by another, to its end, and the receipt says so. */
+export async function judgeReceipts({ fleet, fenced }: Scene): Promise<string[]> {
+  const latched = new Set([
+    ...fenced.map(({ session }) => session),
+    ...fleet.stages.flatMap(({ stop }) => (stop.action === 'terminate' && stop.session !== undefined ? [stop.session] : [])),
+  ]);
+  const until = Date.now() + carriedOnWithinMs;
+  for (;;) {
+    const worker = fleet.living[0];
+    const receipts = worker === undefined ? undefined : await fleet.receipts(worker);
+    const open = [...latched].flatMap((session) => {
+      const own = receipts?.filter((one) => one.session === session) ?? [];
+      if (own.length === 0) return [`I5: nobody has a receipt of the stop of ${session}, which was durable`];
+      return own.flatMap(({ stages, unconfirmed }) => {
+        if (!stages.includes('done')) return [`I5: the stop of ${session} was never carried on beyond: ${stages.join(', ')}`];
+        return unconfirmed.map(
+          (one) => `S10: the stop of ${session} is done, and its receipt does not know what became of ${one}`,
+        );
+      });
+    });
+    if (open.length === 0 || Date.now() > until) return open;
+    await wait(100);
+  }
+}
+
+function wasFrozenOnTheWay(fleet: Fleet, { worker, startedAt, at }: Arrival): boolean {
+  const freezes = fleet.workers.find((one) => one.name === worker)?.freezes ?? [];
+  return freezes.some((froze) => startedAt <= froze && froze <= at);
+}

@@ -1,0 +1,47 @@
+// scene.ts: what a run consists of, and what is written down of what was done to it, for the judge.
+
+import type { FaultProxy, LocalRedis } from '@offswitch/testing';
+import type { Fleet, Worker } from './fleet.ts';
+import type { Random } from './random.ts';
+
+/** A stop that somebody was told is fenced. */
+export interface Fenced {
+  readonly session: string;
+  readonly at: number;
+  readonly by: string;
+}
+
+/** From when a pause was asked for to when its release was. By the machine's monotonic clock. */
+export interface Pause {
+  readonly user: string | undefined;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The store of a run: its server, and the way to it, which can be cut. */
+export interface Redis {
+  readonly server: LocalRedis;
+  readonly proxy: FaultProxy;
+  /** When its data was taken away: everything must hold from then on, and nothing can be expected to end. */
+  emptiedAt: number | undefined;
+}
+
+export interface Scene {
+  readonly redis: Redis | undefined;
+  /** Where the state is when there is no Redis. */
+  readonly folder: string;
+  readonly random: Random;
+  readonly fleet: Fleet;
+  readonly fenced: Fenced[];
+  /** Sessions that were to be terminated, whether or not anybody was told. */
+  readonly doomed: Set<string>;
+  readonly pauses: Pause[];
+  /** Wrong clocks, by worker: put right when the nemesis leaves. */
+  readonly jumped: Map<Worker, number>;
+  readonly flip: (kind: 'engage' | 'release', tier: 'global' | 'user', subject?: string) => Promise<void>;
+}
+
+/** Short, so that a run has many. Milliseconds. */
+export const leaseMs = 600;
+
+export const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
