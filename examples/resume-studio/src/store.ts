@@ -8,12 +8,15 @@ import type { Options } from './options.ts';
 export type StoreName = 'folder' | 'redis';
 export const storeNames: readonly StoreName[] = ['folder', 'redis'];
 
+/** How long a process of the studio may go on without Redis, and so how long what a killed one ran waits to be taken up. Milliseconds. */
+export const leaseMs = 5_000;
+
 /** With `redis`, `env` says where it is. */
 export function openStore(options: Options, env: Readonly<Record<string, string | undefined>>): StateStore {
   switch (options.store) {
     case 'folder':
       return folderStore(options.state);
     case 'redis':
-      return redisStore({ url: env.REDIS_URL ?? '', anchor: join(options.state, 'redis.json') });
+      return redisStore({ url: env.REDIS_URL ?? '', leaseMs, anchor: join(options.state, 'redis.json') });
   }
 }

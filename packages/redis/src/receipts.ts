@@ -36,15 +36,12 @@ export class Receipts {
   /** Newest first. One that cannot be read is left out. */
   async all(isAlive: (process: string) => boolean): Promise<readonly Receipt[]> {
     const ids = (await this.wire.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
-    const found: Receipt[] = [];
+    const found: ReceiptPart[] = [];
     for (let i = 0; i < ids.length; i += 50) {
       const some = await Promise.all(ids.slice(i, i + 50).map((id) => this.wire.call(['HGETALL', this.key(id)], 30_000)));
-      for (const parts of some) {
-        const joined = joinReceipts(partsIn(parts), isAlive);
-        if (joined) found.push(joined);
-      }
+      for (const parts of some) found.push(...partsIn(parts));
     }
-    return found.sort((a, b) => b.stop.since - a.stop.since || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+    return joinReceipts(found, isAlive);
   }
 
   private async writeNow(receipt: Receipt, text: string): Promise<void> {

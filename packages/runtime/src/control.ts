@@ -2,6 +2,7 @@
 
 import { type Tier, tiers } from '@offswitch/core';
 import { RuntimeError } from './error.ts';
+import { isReceiptOf } from './receipt.ts';
 import type { ReleaseOrder } from './release.ts';
 import type { Runtime } from './runtime.ts';
 import type { ControlHandler } from './store.ts';
@@ -20,7 +21,7 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
       case 'receipts': {
         const all = await runtime.receipts();
         const id = optional('id');
-        return id === undefined ? all.slice(0, 100) : all.filter((one) => one.id === id || one.stop.id === id);
+        return id === undefined ? all.slice(0, 100) : all.filter((one) => isReceiptOf(one, id));
       }
       case 'preview':
         return runtime.preview(tierOf(text('tier')), optional('subject'));

@@ -76,6 +76,7 @@ export {
   signRoot,
 } from './path/signed-path.ts';
 export {
+  isReceiptOf,
   type Receipt,
   type ReceiptCall,
   type ReceiptPart,

@@ -6,7 +6,6 @@ import { join, unmarked } from '@offswitch/core';
 import { type AuditMemory, memoryAudit } from './audit/audit-log.ts';
 import type { ScopeLedger } from './budget-ledger.ts';
 import { RuntimeError } from './error.ts';
-import { newestFirst } from './folder/small-files.ts';
 import { type GrantParts, memoryGrants } from './grants/memory-grants.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
@@ -184,10 +183,11 @@ function open(memory: Memory, name: string): MemoryStore {
       if (journal.alive && n >= (parts.get(receipt.process)?.n ?? 0)) parts.set(receipt.process, { n, pieces });
     },
     async receipts() {
-      return [...memory.receipts.values()]
-        .map((parts) => [...parts.values()].map(({ pieces }) => JSON.parse(pieces.join('')) as ReceiptPart))
-        .flatMap((parts) => joinReceipts(parts, isAlive) ?? [])
-        .sort(newestFirst);
+      const parts = [...memory.receipts.values()].flatMap((one) => [...one.values()]);
+      return joinReceipts(
+        parts.map(({ pieces }) => JSON.parse(pieces.join('')) as ReceiptPart),
+        isAlive,
+      );
     },
     async keepReadings(readings: readonly KeptReading[]) {
       living();

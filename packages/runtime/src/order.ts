@@ -3,7 +3,7 @@
 import type { Stop } from '@offswitch/core';
 import type { ReceiptGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
-import type { Receipt, Stage } from './receipt.ts';
+import { type Receipt, type Stage, stopOfReceipt } from './receipt.ts';
 import type { StopEntry } from './stop-entry.ts';
 
 /** What is known of one stop on its way. */
@@ -12,6 +12,11 @@ export interface Order {
   readonly entry: StopEntry;
   readonly stop: Stop;
   readonly stages: Partial<Record<Stage, number>>;
+  /**
+   * Receipts that go on in this one: a flip that was latched before anybody had read it, and the reading that it was taken over by, are
+   * one stop.
+   */
+  readonly formerly: Set<string>;
   /** Everybody it covers, live or not. */
   readonly covered: Map<string, Member>;
   /** Live ones that are not yet at rest, or not yet marked. */
@@ -43,6 +48,11 @@ export interface Order {
 /** Residue of a stop whose latch has failed so far. */
 export const unlatched =
   'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.';
+
+/** Did this stop, or what it goes on from, end a session that `stopId` ended? */
+export function isOwn({ stop, formerly }: Order, stopId: string | undefined): boolean {
+  return stopId !== undefined && (stopId === stop.id || [...formerly].some((id) => stopOfReceipt(id) === stopId));
+}
 
 /** The same switch engaged again is another stop with a receipt of its own. */
 export function receiptId(entry: StopEntry): string {

@@ -340,6 +340,7 @@ export class Parking {
       world.admit(node);
     }
     if (graph.isElsewhere) return;
+    world.stopping.takenOver(graph);
     // What held it is not known here: whatever lets its root run lets it go on, and what rests rests again by itself.
     graph.parked = { blocked: [] };
     this.parked.add(graph);

@@ -26,6 +26,19 @@ export function isSuccession(entry: StopEntry, siblings: readonly StopEntry[]): 
   );
 }
 
+/** One that was pending, and the reading's stop that takes over from it. */
+export interface Succession {
+  readonly from: StopEntry;
+  readonly to: StopEntry;
+}
+
+/** Those between stops of one tier and subject, both in force: what is told of the first goes on in the second. */
+export function successionsIn(siblings: readonly StopEntry[]): readonly Succession[] {
+  if (siblings.length < 2) return [];
+  const inForce = siblings.filter(({ marks }) => isEngaged(marks));
+  return inForce.flatMap((to) => pendingFor(to, inForce, to.marks.engaged).map((from) => ({ from, to })));
+}
+
 /** Two that await the same reading: one flip, that was made twice or put anew. */
 function awaitSame({ key }: StopEntry, { key: other }: StopEntry): boolean {
   if (key.kind !== 'switch' || other.kind !== 'switch') return false;

@@ -8,11 +8,49 @@ const ofOne = ['recorded', 'fenced'] as const satisfies Stage[];
 /** True when each process says so of its own sessions. */
 const ofAll = ['drained', 'revoked', 'done'] as const satisfies Stage[];
 
-/** `undefined` without parts. `isAlive`: a process that is gone has nothing more to say, and what it left unsaid is named. */
-export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: string) => boolean): Receipt | undefined {
+/**
+ * The receipts that these parts make, newest first. `isAlive`: a process that is gone has nothing more to say, and what it left unsaid
+ * is named. What goes on in another receipt is part of that one.
+ */
+export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: string) => boolean): Receipt[] {
+  const goesOnIn = new Map(parts.flatMap(({ id, formerly = [] }) => formerly.map((one) => [one, id] as const)));
+  const byId = new Map<string, { readonly own: ReceiptPart[]; readonly former: ReceiptPart[] }>();
+  for (const part of parts) {
+    const id = goesOnIn.get(part.id) ?? part.id;
+    const group = byId.get(id) ?? { own: [], former: [] };
+    byId.set(id, group);
+    (id === part.id ? group.own : group.former).push(part);
+  }
+  return [...byId.values()]
+    .map(({ own, former }) => joinParts(former.length === 0 ? own : continued(own, former), isAlive))
+    .sort(newestFirst);
+}
+
+/**
+ * A process that goes on with a receipt says all of it again, and is believed, but for what it could not know any more: whom the stop had
+ * ended before. One that was gone by then has said its last word in the former.
+ */
+function continued(own: readonly ReceiptPart[], former: readonly ReceiptPart[]): ReceiptPart[] {
+  const { id, stop } = own.toSorted((a, b) => a.at - b.at).at(-1)!;
+  const parts = new Map<string, ReceiptPart>();
+  for (const { released: _, ...part } of former.toSorted((a, b) => a.at - b.at)) parts.set(part.process, { ...part, id, stop });
+  for (const part of own) {
+    const sessions = new Map((parts.get(part.process)?.sessions ?? []).map((one) => [one.session, one]));
+    for (const one of part.sessions)
+      if (one.state !== 'already-ended' || sessions.get(one.session)?.state !== 'stopped') sessions.set(one.session, one);
+    parts.set(part.process, { ...part, sessions: [...sessions.values()] });
+  }
+  return [...parts.values()];
+}
+
+/** By when the stop was made; ties by id, so that a list looks the same twice. */
+function newestFirst(a: Receipt, b: Receipt): number {
+  return b.stop.since - a.stop.since || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}
+
+function joinParts(parts: readonly ReceiptPart[], isAlive: (process: string) => boolean): Receipt {
   const newest = parts.toSorted((a, b) => a.at - b.at);
-  const last = newest.at(-1);
-  if (!last) return undefined;
+  const last = newest.at(-1)!;
   const stages: Partial<Record<Stage, number>> = {};
   for (const stage of ofOne) {
     const times = parts.flatMap((part) => part.stages[stage] ?? []);
@@ -46,9 +84,11 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
     stages[stage] === undefined ? newest.flatMap((part) => part.missing[stage] ?? []) : [];
   const released = parts.flatMap((part) => part.released ?? []);
   const heads = newest.flatMap((part) => part.audit ?? []);
+  const formerly = [...new Set(parts.flatMap((part) => part.formerly ?? []))];
   return {
     id: last.id,
     stop: last.stop,
+    ...(formerly.length > 0 ? { formerly } : {}),
     stages,
     sessions: [...sessions.values()].map(({ one, process }) => ({
       ...one,

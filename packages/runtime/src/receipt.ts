@@ -55,6 +55,11 @@ export interface Receipt {
   /** The stop's id, and `.n` when the same switch was engaged again. */
   readonly id: string;
   readonly stop: Stop;
+  /**
+   * Receipts that go on in this one, and are not listed beside it: a flip is latched before anybody has read it, and its stop is
+   * another one from the first reading on (docs/semantics.md), with the same receipt.
+   */
+  readonly formerly?: readonly string[];
   /** Epoch milliseconds at which each stage became true; absent: not yet. */
   readonly stages: Partial<Readonly<Record<Stage, number>>>;
   readonly sessions: readonly ReceiptSession[];
@@ -66,6 +71,16 @@ export interface Receipt {
   readonly released?: number;
   /** The last entry of each process's audit chain when it wrote its part: what stands before it cannot be cut off unnoticed. */
   readonly audit?: readonly AuditHead[];
+}
+
+/** Is this the receipt that somebody means who names a receipt or a stop? */
+export function isReceiptOf({ id, stop, formerly = [] }: Pick<Receipt, 'id' | 'stop' | 'formerly'>, name: string): boolean {
+  return id === name || stop.id === name || formerly.some((one) => one === name || stopOfReceipt(one) === name);
+}
+
+/** The stop of a switch's receipt: its id goes without the `.n`. */
+export function stopOfReceipt(id: string): string {
+  return id.slice(0, id.lastIndexOf('.'));
 }
 
 /** What one process knows of a stop: its own sessions, its own stages. The receipt is all parts joined (receipt-join.ts). */

@@ -297,7 +297,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
         w.alarm(`the receipts in the store could not be read: ${String(error)}`);
         return [];
       });
-      const ids = new Set(stored.map((one) => one.id));
+      const ids = new Set(stored.flatMap((one) => [one.id, ...(one.formerly ?? [])]));
       return [...(await w.stopping.current()).filter((one) => !ids.has(one.id)), ...stored];
     },
     preview(tier, subject) {

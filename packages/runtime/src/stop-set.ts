@@ -22,7 +22,7 @@ import {
 } from '@offswitch/core';
 import { Latches, type LatchesOptions } from './latches.ts';
 import type { Node, RootCell, TierCell } from './node.ts';
-import { isSuccession, pendingFor } from './pending-stops.ts';
+import { isSuccession, pendingFor, type Succession, successionsIn } from './pending-stops.ts';
 import { decisionOf, describeStop, type StopEntry } from './stop-entry.ts';
 import {
   conversationKey,
@@ -42,6 +42,8 @@ export interface StopChange {
   readonly wasEngaged: boolean;
   /** Nothing begins or ends by it: a flip that was latched before anybody had read it now goes by its reading (stop-key.ts). */
   readonly isSuccession: boolean;
+  /** Of its tier and subject, those under way now. */
+  readonly successions: readonly Succession[];
   /** It was in the store already: this process takes in what another one did. */
   readonly isLearned?: true;
   /** Resolves when the mark is durable, with false when it could not be made so yet. */
@@ -106,6 +108,11 @@ export class StopSet {
 
   all(): Iterable<StopEntry> {
     return this.entries.values();
+  }
+
+  /** What is pending beside the reading's stop that takes over from it. */
+  successions(): readonly Succession[] {
+    return [...this.bySubject.values()].flatMap(successionsIn);
   }
 
   find(id: string): StopEntry | undefined {
@@ -256,7 +263,9 @@ export class StopSet {
   /** What the store holds, at start or because another process wrote it. True when a switch is engaged that was not, or at a higher n. */
   learn(stored: readonly StoredStop[]): boolean {
     let isNew = false;
-    for (const one of stored) {
+    // What begins comes first: a stop that was let go for another is not told of as released.
+    const begun = stored.filter(({ marks }) => isEngaged(marks));
+    for (const one of begun.length === stored.length ? stored : [...begun, ...stored.filter(({ marks }) => !isEngaged(marks))]) {
       const key = parseStopKey(one.key);
       if (!key) continue;
       const entry = this.add(one.key, key);
@@ -277,6 +286,7 @@ export class StopSet {
         engaged: isEngaged(marks),
         wasEngaged,
         isSuccession: isSuccession(entry, this.siblings(entry)),
+        successions: successionsIn(this.siblings(entry)),
         isLearned: true,
         latched: Promise.resolve(true),
       });
@@ -318,6 +328,7 @@ export class StopSet {
       engaged: isEngaged(marks),
       wasEngaged,
       isSuccession: isSuccession(entry, this.siblings(entry)),
+      successions: successionsIn(this.siblings(entry)),
       latched: this.latches.latch(entry),
     };
     this.options.onChange(change);

@@ -9,8 +9,9 @@ import type { GrantRecord } from './grants/grant-record.ts';
 import { isOf } from './grants/grants.ts';
 import type { Graph, Member } from './graph.ts';
 import type { Node } from './node.ts';
-import { type Order, receiptId, unlatched } from './order.ts';
-import type { Receipt, ReceiptPart, Stage } from './receipt.ts';
+import { isOwn, type Order, receiptId, unlatched } from './order.ts';
+import type { Succession } from './pending-stops.ts';
+import { type Receipt, type ReceiptPart, type Stage, stages } from './receipt.ts';
 import { joinReceipts } from './receipt-join.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, sliceMs, turnOfLoop } from './slices.ts';
@@ -56,6 +57,38 @@ export class Stopping {
         this.finish(order);
       }
     }
+    for (const one of change.successions) this.goesOn(one);
+  }
+
+  /**
+   * One flip is one receipt, whichever stop it goes by: what the pending one has come to is what its successor has come to. Whom it has
+   * ended meanwhile nobody could find any more.
+   */
+  private goesOn({ from, to }: Succession): void {
+    const id = receiptId(from);
+    for (const order of this.orders.values()) {
+      if (order.entry !== to || order.released !== undefined || order.formerly.has(id)) continue;
+      order.formerly.add(id);
+      for (const member of order.ended) if (isOwn(order, member.saved.settled?.stopId)) order.ended.delete(member);
+      const before = this.orders.get(id);
+      if (before) this.inherit(order, before);
+      this.look(order);
+    }
+  }
+
+  private inherit(order: Order, before: Order): void {
+    for (const member of before.covered.values()) {
+      this.include(order, member);
+      if (before.ended.has(member)) order.ended.add(member);
+    }
+    for (const stage of stages) if (order.stages[stage] === undefined) this.assume(order, stage, before.stages[stage]);
+    for (const [id, grant] of before.grants) if (!order.grants.has(id)) order.grants.set(id, grant);
+    order.others = [...new Set([...order.others, ...before.others])];
+  }
+
+  /** It was told of when it became true. */
+  private assume(order: Order, stage: Stage, at: number | undefined): void {
+    if (at !== undefined) order.stages[stage] = at;
   }
 
   /**
@@ -72,6 +105,7 @@ export class Stopping {
       if (stop.action === 'terminate' && before?.stages.done !== undefined) continue;
       this.begin(id, entry, stop, Promise.resolve(true), before);
     }
+    for (const one of this.world.kernel.stops.successions()) this.goesOn(one);
   }
 
   /** A latch that had failed was made up for. */
@@ -93,15 +127,24 @@ export class Stopping {
 
   /** Receipts of stops under way, newest first; the store has the rest. */
   async current(): Promise<Receipt[]> {
-    const receipts: Receipt[] = [];
-    for (const order of [...this.orders.values()].reverse()) receipts.push(await this.receiptSoon(order));
-    return receipts;
+    const parts: ReceiptPart[] = [];
+    for (const order of this.orders.values()) parts.push(await this.partSoon(order));
+    return joinReceipts(parts, () => true);
   }
 
   sessionBegan(session: LiveSession): void {
     for (const order of this.orders.values()) {
       if (order.isDone && order.stop.action === 'terminate') continue;
       if (this.covers(order, session.node)) this.include(order, session.member);
+    }
+  }
+
+  /** What a process that is gone ran lies here now, and what becomes of it is told here. */
+  takenOver(graph: Graph): void {
+    for (const order of this.orders.values()) {
+      if (order.isDone && order.stop.action === 'terminate') continue;
+      for (const member of graph.members()) if (this.covers(order, member.node)) this.include(order, member);
+      this.look(order);
     }
   }
 
@@ -146,8 +189,9 @@ export class Stopping {
 
   private memberOver(member: Member): void {
     for (const order of this.orders.values()) {
-      // Its own guard was faster than the walk, which will not find it any more.
-      if (!order.isEnumerated && this.covers(order, member.node)) this.include(order, member);
+      // Its own guard was faster than the walk, which will not find it any more; or it was taken over from a process that is gone.
+      const isNews = !order.isEnumerated || isOwn(order, member.saved.settled?.stopId);
+      if (isNews && this.covers(order, member.node)) this.include(order, member);
       if (order.waiting.delete(member)) this.look(order);
       else if (order.covered.has(member.node.id)) this.writeSoon(order);
     }
@@ -160,6 +204,7 @@ export class Stopping {
       entry,
       stop,
       stages: { ...before?.stages },
+      formerly: new Set(before?.formerly),
       covered: new Map(),
       waiting: new Set(),
       ended: new Set(),
@@ -240,14 +285,22 @@ export class Stopping {
   }
 
   private include(order: Order, member: Member): void {
-    if (order.covered.has(member.node.id)) return;
+    const before = order.covered.get(member.node.id);
+    if (before === member) return;
+    if (before) this.drop(order, before);
     order.covered.set(member.node.id, member);
     const { settled } = member.saved;
     // A session whose own guard was faster than this walk was ended by this very stop.
     if (settled) {
-      if (settled.status !== 'terminated' || settled.stopId !== order.stop.id) order.ended.add(member);
+      if (settled.status !== 'terminated' || !isOwn(order, settled.stopId)) order.ended.add(member);
     } else if (member.live ? !(order.stop.action === 'pause' && member.live.isAtRest) : this.isOursToMark(order, member))
       order.waiting.add(member);
+  }
+
+  /** It was known as another process had it. */
+  private drop(order: Order, member: Member): void {
+    order.waiting.delete(member);
+    order.ended.delete(member);
   }
 
   /** What lies parked here is still to be marked as terminated; what another process has is its to mark. */
@@ -292,7 +345,7 @@ export class Stopping {
         const { record } = member.saved;
         const ended = await store.lineage.ended(record.s, record.root).catch(() => undefined);
         // What this stop ended, its own process tells of.
-        if (ended && (ended.status !== 'terminated' || ended.stopId !== order.stop.id)) order.ended.add(member);
+        if (ended && (ended.status !== 'terminated' || !isOwn(order, ended.stopId))) order.ended.add(member);
       }),
     );
     if (!this.world.isClosed) this.look(order);
@@ -401,11 +454,7 @@ export class Stopping {
   /** Brings what is in the store up to what is known here. */
   async writeAll(): Promise<void> {
     for (const order of [...this.orders.values()]) {
-      const slice = new Slice(this.world.clock);
-      await this.stored(
-        order,
-        isLong(order) ? await receiptInSlices(this.world, order, slice) : receiptAtOnce(this.world, order),
-      );
+      await this.stored(order, await this.partSoon(order));
     }
   }
 
@@ -419,13 +468,15 @@ export class Stopping {
   }
 
   private async receiptSoon(order: Order): Promise<Receipt> {
-    return alone(
-      isLong(order) ? await receiptInSlices(this.world, order, new Slice(this.world.clock)) : receiptAtOnce(this.world, order),
-    );
+    return alone(await this.partSoon(order));
+  }
+
+  private async partSoon(order: Order): Promise<ReceiptPart> {
+    return isLong(order) ? receiptInSlices(this.world, order, new Slice(this.world.clock)) : receiptAtOnce(this.world, order);
   }
 }
 
 /** What this process knows, as the receipt of it: what others have to say of their sessions is not known. */
 function alone(part: ReceiptPart): Receipt {
-  return joinReceipts([part], () => true)!;
+  return joinReceipts([part], () => true)[0]!;
 }

@@ -59,6 +59,7 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
   return {
     id: order.id,
     stop: order.stop,
+    ...(order.formerly.size > 0 ? { formerly: [...order.formerly] } : {}),
     stages,
     sessions,
     grants,
@@ -77,15 +78,18 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   const isThere = isElsewhere(world, member);
   const { record } = member.saved;
   const isRunning = member.live !== undefined || isThere;
+  const hasEnded = order.ended.has(member);
   const calls: ReceiptCall[] = [];
-  for (const call of member.live?.open ? member.live.open.told() : toldCalls(member.saved)) {
+  // Of what has ended in another process only an older turn is known here.
+  const known = isThere && hasEnded ? [] : member.live?.open ? member.live.open.told() : toldCalls(member.saved);
+  for (const call of known) {
     const outcome = outcomeOf(call, isRunning);
     if (outcome === 'unknown') unknown.push(`${record.s} ${call.id} ${call.name}: outcome unknown`);
     calls.push({ id: call.id, kind: call.kind, name: call.name, outcome, idempotencyKey: call.idempotencyKey });
     if (calls.length % 16 === 0) yield;
   }
   const { saved, live } = member;
-  const state: ReceiptSession['state'] = order.ended.has(member)
+  const state: ReceiptSession['state'] = hasEnded
     ? 'already-ended'
     : saved.settled
       ? saved.settled.status === 'terminated'

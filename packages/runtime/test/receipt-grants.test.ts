@@ -41,7 +41,7 @@ const isAlive = (process: string): boolean => process !== 'dead';
 describe('the receipt of several processes', () => {
   test('is not revoked while a dead one’s credential is neither taken back nor given up (I4)', () => {
     const dead = part('dead', 5, [grant({ residualMs: 90 })], { recorded: 1, fenced: 2, drained: 3 });
-    const receipt = joinReceipts([dead, part('p-1', 6, [])], isAlive)!;
+    const receipt = joinReceipts([dead, part('p-1', 6, [])], isAlive)[0]!;
     expect(Object.keys(receipt.stages)).toEqual(['recorded', 'fenced', 'drained']);
     expect(receipt.residue.join()).toContain('Grant g-1 of s-1 at mail (revoking) may work until 1970-01-01T00:00:00.100Z');
   });
@@ -49,7 +49,7 @@ describe('the receipt of several processes', () => {
   test('says of a credential what is furthest, whoever wrote last, and nothing that is over any more (I10)', () => {
     const over = part('p-1', 6, [grant({ state: 'revoked', at: 20 })]);
     for (const at of [5, 7]) {
-      const receipt = joinReceipts([part('dead', at, [grant({ residualMs: 90 })]), over], isAlive)!;
+      const receipt = joinReceipts([part('dead', at, [grant({ residualMs: 90 })]), over], isAlive)[0]!;
       expect(receipt.grants).toEqual([grant({ state: 'revoked', at: 20 })]);
       expect(receipt.residue.filter((line) => line.startsWith('Grant'))).toEqual([]);
       expect(receipt.stages).toEqual(all);
@@ -58,7 +58,7 @@ describe('the receipt of several processes', () => {
 
   test('is revoked with the residual time of what cannot be had (I4)', () => {
     const lasting = grant({ state: 'irrevocable', residualMs: 90, evidence: 'it was lost' });
-    const receipt = joinReceipts([part('p-1', 6, [lasting])], isAlive)!;
+    const receipt = joinReceipts([part('p-1', 6, [lasting])], isAlive)[0]!;
     expect(receipt.stages).toEqual(all);
     expect(receipt.residue).toEqual([
       'Grant g-1 of s-1 at mail (irrevocable) may work until 1970-01-01T00:00:00.100Z: it was lost',

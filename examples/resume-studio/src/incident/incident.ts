@@ -10,6 +10,7 @@ import { checksTo } from './checks.ts';
 import { crashInDelivery, holdLetters } from './letters.ts';
 import { openPost } from './post.ts';
 import { documentsAtFirst, Scene } from './scene.ts';
+import { type IncidentState, openState } from './state.ts';
 import { engageFeature } from './step-1-feature.ts';
 import { engageUser } from './step-2-user.ts';
 import { killWorkerInStop } from './step-2-worker.ts';
@@ -30,11 +31,13 @@ export async function runIncident(options: Options): Promise<number> {
   const model = await watchModel(options.seed, options.speed);
   const post = await openPost(model.brake);
   const title = (text: string): void => checks.say(`\n# ${((Date.now() - began) / 1_000).toFixed(0)} s: ${text}`);
-  const { source, seed, processes } = options;
-  const many = processes > 1 ? `, in ${processes} processes` : '';
+  const { source, store, seed, processes } = options;
+  const many = `${processes > 1 ? `, in ${processes} processes` : ''}${store === 'folder' ? '' : `, state in ${store}`}`;
   checks.say(`# an incident, seed ${seed}, switches in ${source}${many}, in ${folder}`);
   let scene: Scene | undefined;
+  let state: IncidentState | undefined;
   try {
+    state = await openState(store, join(folder, 'state'));
     const switches =
       source === 'file' ? fileSwitches(join(folder, 'studio', 'switches.flagd.json')) : await vendorSwitches(source);
     scene = new Scene({
@@ -46,7 +49,9 @@ export async function runIncident(options: Options): Promise<number> {
       model,
       postUrl: post.url,
       switches,
-      processes: options.processes,
+      state,
+      store,
+      processes,
     });
     const letters = holdLetters(scene);
     const inDelivery = letters.map(({ conversation }) => conversation);
@@ -78,6 +83,7 @@ export async function runIncident(options: Options): Promise<number> {
   } finally {
     if (scene?.fleet && scene.fleet.ended() === undefined) await scene.fleet.kill('SIGKILL');
     await scene?.switches.close();
+    await state?.close();
     await post.close();
     await model.close();
   }

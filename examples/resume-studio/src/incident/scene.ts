@@ -1,16 +1,18 @@
 // scene.ts: what every step of the incident has in hand: folders, the fleet, its model, the command, and ways to look.
 
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type JournalRecord, type Receipt, type RuntimeStatus, requestControl, type SessionView } from 'offswitch';
+import type { JournalRecord, Receipt, RuntimeStatus, SessionView } from 'offswitch';
 import type { ResumeDocument } from '../documents.ts';
 import type { Advert } from '../documents-schema.ts';
+import type { StoreName } from '../store.ts';
 import { type OutboxLine, readOutbox } from '../tools-files.ts';
 import type { Checks } from './checks.ts';
 import { type FleetProcess, ownEnvironment, startFleetProcess } from './fleet-process.ts';
+import type { IncidentState } from './state.ts';
 import type { LoggedRequest, WatchedModel } from './watched-model.ts';
 
 export interface SceneOptions {
@@ -22,6 +24,8 @@ export interface SceneOptions {
   readonly model: WatchedModel;
   readonly postUrl: string;
   readonly switches: IncidentSwitches;
+  readonly state: IncidentState;
+  readonly store: StoreName;
   /** How many the fleet runs in. */
   readonly processes: number;
 }
@@ -77,7 +81,8 @@ export class Scene {
   readonly checks: Checks;
   readonly seed: number;
   readonly folder: string;
-  readonly state: string;
+  readonly state: IncidentState;
+  readonly store: StoreName;
   readonly switches: IncidentSwitches;
   readonly documents: readonly ResumeDocument[];
   readonly adverts: readonly Advert[];
@@ -92,7 +97,8 @@ export class Scene {
     this.checks = options.checks;
     this.seed = options.seed;
     this.folder = options.folder;
-    this.state = join(options.folder, 'state');
+    this.state = options.state;
+    this.store = options.store;
     this.switches = options.switches;
     this.documents = options.documents;
     this.adverts = options.adverts;
@@ -103,14 +109,14 @@ export class Scene {
 
   /** Starts the fleet's process over the first so many documents; what the last one left goes on from the folders. */
   startFleet(documents: number = this.documents.length): void {
-    const { fleetArgs, fleetEnv } = this.switches;
-    const env = { OPENAI_BASE_URL: this.model.url, STUDIO_PACE_URL: this.postUrl, ...fleetEnv };
-    this.fleet = this.spawn(this.folder, documents, env, fleetArgs);
+    const { switches, state } = this;
+    const env = { OPENAI_BASE_URL: this.model.url, STUDIO_PACE_URL: this.postUrl, ...switches.fleetEnv, ...state.fleetEnv };
+    this.fleet = this.spawn(this.folder, documents, env, [...state.fleetArgs, ...switches.fleetArgs]);
   }
 
-  /** A fleet in that folder, with a flag file of its own unless `more` says otherwise. */
-  spawn(folder: string, documents: number, env: Readonly<Record<string, string>>, more: readonly string[] = []): FleetProcess {
-    const args = ['--state', join(folder, 'state'), '--seed', String(this.seed), '--concurrency', '12', '--park-after', '1500'];
+  /** A fleet in that folder, with a flag file of its own unless `more` says otherwise, and its state where `more` says. */
+  spawn(folder: string, documents: number, env: Readonly<Record<string, string>>, more: readonly string[]): FleetProcess {
+    const args = ['--seed', String(this.seed), '--concurrency', '12', '--park-after', '1500'];
     if (this.processes > 1) args.push('--processes', String(this.processes));
     return startFleetProcess([...args, ...more, '--speed', '4', '--documents', String(documents)], folder, env);
   }
@@ -121,7 +127,7 @@ export class Scene {
   async offswitch(
     ...args: readonly string[]
   ): Promise<{ readonly code: number; readonly json: Readonly<Record<string, unknown>> }> {
-    const child = spawn(process.execPath, [command, '--state', this.state, '--json', ...args], {
+    const child = spawn(process.execPath, [command, '--state', this.state.place, '--json', ...args], {
       env: { ...ownEnvironment(), ...this.switches.commandEnv },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -168,7 +174,7 @@ export class Scene {
   /** What every process says, the first one's word first. */
   private ask<T>(method: string): Promise<readonly Told<T>[]> {
     return this.until('each process of the fleet answers', async () => {
-      const answers = await requestControl(this.state, method, {}, this.halted === undefined ? {} : { except: this.halted });
+      const answers = await this.state.ask(method, this.halted);
       const told = answers.flatMap((one) => ('result' in one ? [{ ...one, result: one.result as T }] : []));
       const expected = this.processes - (this.halted === undefined ? 0 : 1);
       return told.length >= expected && told.sort((a, b) => Number(b.pid === this.fleet.pid) - Number(a.pid === this.fleet.pid));
@@ -204,7 +210,7 @@ export class Scene {
 
   /** Asks the fleet to look at source and store now: whatever would let something go on has its chance. */
   async refresh(): Promise<void> {
-    await requestControl(this.state, 'refresh');
+    await this.state.ask('refresh', this.halted);
     await this.open();
   }
 
@@ -214,24 +220,20 @@ export class Scene {
     await this.until(`${count} model calls by ${what}`, () => this.model.log.slice(from).filter(matches).length >= count);
   }
 
-  /** What the fleet's processes have written down so far: a checksum and a record per line (runtime, folder/journal-line.ts). */
-  journal(): readonly JournalRecord[] {
-    const folder = join(this.state, 'journal');
-    return readdirSync(folder)
-      .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1))
-      .map((line) => JSON.parse(line.slice(line.indexOf(' ') + 1)) as JournalRecord)
-      .filter((record) => 's' in record);
+  /** What the fleet's processes have written down so far. */
+  journal(): Promise<readonly JournalRecord[]> {
+    return this.state.journal();
   }
 
   outbox(): readonly OutboxLine[] {
     return readOutbox(join(this.folder, 'studio', 'outbox.jsonl'));
   }
 
-  /** Files of the output folder, `<document>/<name>`, sorted. */
+  /** Files of the output folder, `<document>/<name>`, sorted; without those that a killed process had not written whole. */
   outputs(): readonly string[] {
     const root = join(this.folder, 'studio', 'output');
     return readdirSync(root, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
+      .filter((entry) => entry.isFile() && !entry.name.endsWith('.tmp'))
       .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
       .sort();
   }

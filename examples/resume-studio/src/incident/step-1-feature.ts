@@ -41,7 +41,7 @@ export async function engageFeature(scene: Scene): Promise<void> {
     checks.check(`the model is not asked by ${workflow} once the receipt says done`, late.length === 0, late);
     const ids = new Set(receipt.sessions.map((one) => one.session));
     const fencedAt = receipt.stages.fenced!;
-    const turns = scene.journal().filter((record) => record.t === 'turn' && ids.has(record.s) && record.at > fencedAt);
+    const turns = (await scene.journal()).filter((record) => record.t === 'turn' && ids.has(record.s) && record.at > fencedAt);
     checks.check('none of them begins a turn after the fence (I1)', turns.length === 0, turns);
     const bystanders = open.filter((view) => view.workflow !== workflow);
     const held = bystanders.filter((view) => view.decision.action !== 'run');
@@ -119,7 +119,9 @@ function errorOfMedian(values: readonly number[]): number {
 async function startReference(scene: Scene) {
   const folder = mkdtempSync(join(tmpdir(), 'studio-reference-'));
   const model = await watchModel(scene.seed, scene.model.brake.speed);
-  const fleet = scene.spawn(folder, documentsAtFirst, { OPENAI_BASE_URL: model.url });
+  // Its state is kept as the other's is: over Redis in one of its own.
+  const own = ['--state', join(folder, 'state'), '--store', scene.store];
+  const fleet = scene.spawn(folder, documentsAtFirst, { OPENAI_BASE_URL: model.url }, own);
   return {
     log: model.log,
     /** Ctrl-C, checked. */

@@ -1,26 +1,22 @@
 // step-2-worker.ts: a process that runs sub-agents is halted, a workflow is stopped, and it is killed before it has confirmed: the
 // stop is true all the same, and what it ran is taken up by the others, who leave it at rest until the release.
 
-import { type PlacedSession, restStates, type Scene } from './scene.ts';
+import { type HaltedWorker, haltWorkerOf, killWhileStopping } from './halted-worker.ts';
+import { restStates, type Scene } from './scene.ts';
 
 const workflow = 'resume-rewrite';
 
 /** Leaves nothing engaged. */
 export async function killWorkerInStop(scene: Scene): Promise<void> {
   const { checks, model } = scene;
-  const { victim, lost, goOn } = await haltWorker(scene);
-  const engaging = scene.flip('engage', 'feature', workflow);
-  const before = await scene.until('the others know of the stop', async () =>
-    (await scene.receipts()).find(({ stop, released }) => stop.subject.workflow === workflow && released === undefined),
+  const { worker, goOn } = await haltWorker(scene);
+  const { victim, lost } = worker;
+  await killWhileStopping(
+    scene,
+    worker,
+    () => scene.flip('engage', 'feature', workflow),
+    ({ stop }) => stop.subject.workflow === workflow,
   );
-  checks.check(
-    'a stop is not called fenced while one process has not confirmed it (S10)',
-    before.stages.fenced === undefined,
-    before,
-  );
-  process.kill(victim.pid, 'SIGKILL');
-  scene.halted = undefined;
-  await engaging;
   goOn();
   const receipt = await scene.receipt('feature', workflow, 'done');
   const fencedAt = receipt.stages.fenced!;
@@ -36,9 +32,9 @@ export async function killWorkerInStop(scene: Scene): Promise<void> {
     open.filter((view) => view.workflow === workflow && !restStates.includes(view.state)),
   );
   const named = new Set(receipt.sessions.map((one) => one.session));
-  const turns = scene
-    .journal()
-    .filter((record) => record.t === 'turn' && record.at > fencedAt && (named.has(record.s) || ids.includes(record.s)));
+  const turns = (await scene.journal()).filter(
+    (record) => record.t === 'turn' && record.at > fencedAt && (named.has(record.s) || ids.includes(record.s)),
+  );
   checks.check('none of them begins a turn after the fence, in any process (I1)', turns.length === 0, turns);
   const late = model.log.filter((request) => request.tree.startsWith(`${workflow}/`) && request.at > receipt.stages.done!);
   checks.check(`the model is not asked by ${workflow} once the receipt says done`, late.length === 0, late);
@@ -53,7 +49,7 @@ export async function killWorkerInStop(scene: Scene): Promise<void> {
     const again = new Set(model.log.slice(asked).map(({ session }) => session));
     return ids.every((id) => again.has(id) || !views.some((view) => view.id === id));
   });
-  const epochs = scene.journal().filter((record) => record.t === 'claim' && ids.includes(record.s));
+  const epochs = (await scene.journal()).filter((record) => record.t === 'claim' && ids.includes(record.s));
   checks.check(
     'released, each of them is taken up by another process, and goes on',
     new Set(epochs.map(({ s }) => s)).size === ids.length,
@@ -62,21 +58,15 @@ export async function killWorkerInStop(scene: Scene): Promise<void> {
   checks.check('another process has taken its place', scene.fleet.printed().includes(`(pid ${victim.pid}) is gone (SIGKILL)`));
 }
 
-/** Halts the worker that has the most sub-agents of the workflow in flight, and the fleet stands still. */
-async function haltWorker(scene: Scene): Promise<{ victim: PlacedSession; lost: readonly PlacedSession[]; goOn: () => void }> {
+/** Halts a worker that has sub-agents of the workflow in flight, and the fleet stands still. */
+async function haltWorker(scene: Scene): Promise<{ worker: HaltedWorker; goOn: () => void }> {
   return scene.until('a worker has sub-agents in flight', async () => {
     const goOn = scene.standStill();
     const asking = new Set(scene.model.inFlight().map(({ session }) => session));
-    const inFlight = (await scene.open()).filter(
-      (view) => view.workflow === workflow && view.pid !== scene.fleet.pid && asking.has(view.id),
-    );
-    const [victim] = inFlight;
-    if (!victim) {
-      goOn();
-      return undefined;
-    }
-    process.kill(victim.pid, 'SIGSTOP');
-    scene.halted = victim.process;
-    return { victim, lost: inFlight.filter((view) => view.process === victim.process), goOn };
+    const inFlight = (await scene.open()).filter((view) => view.workflow === workflow && asking.has(view.id));
+    const worker = haltWorkerOf(scene, inFlight);
+    if (worker) return { worker, goOn };
+    goOn();
+    return undefined;
   });
 }

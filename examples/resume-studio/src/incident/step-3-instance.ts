@@ -1,9 +1,10 @@
 // step-3-instance.ts: engage the instance switch for one session: its whole subtree ends for good, and nobody else.
 
-import type { SessionView } from 'offswitch';
+import type { ReceiptSession, SessionView } from 'offswitch';
+import { haltWorkerOf, killWhileStopping } from './halted-worker.ts';
 import { restStates, type Scene } from './scene.ts';
 
-/** Returns the conversation that was terminated. */
+/** Where several processes run the session's tree, one of them is killed in the middle. Returns the conversation that was terminated. */
 export async function engageInstance(scene: Scene, spared: readonly string[]): Promise<string> {
   const { checks, model } = scene;
   const { target, goOn } = await findTarget(scene, spared);
@@ -12,7 +13,14 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
 
   const subtree = (await scene.open()).filter((view) => view.path.includes(target.id));
   const inFlight = model.inFlight().filter((request) => request.tree === conversation);
-  await scene.flip('engage', 'instance', target.id);
+  const flip = (): Promise<unknown> => scene.flip('engage', 'instance', target.id);
+  const asking = new Set(inFlight.map(({ session }) => session));
+  const worker = haltWorkerOf(
+    scene,
+    subtree.filter(({ id }) => asking.has(id)),
+  );
+  if (worker) await killWhileStopping(scene, worker, flip, ({ stop }) => stop.subject.sessionId === target.id);
+  else await flip();
   const fencedAt = (await scene.receipt('instance', target.id, 'fenced')).stages.fenced!;
   await scene.until('the requests in flight are aborted', () => inFlight.every((request) => request.end !== undefined));
   checks.check(
@@ -23,13 +31,15 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
   goOn();
   await scene.requests(15, 'bystanders', (request) => request.tree !== conversation);
 
-  const receipt = await scene.receipt('instance', target.id, 'done');
+  const isClear = ({ state }: ReceiptSession): boolean => state === 'stopped' || state === 'already-ended';
+  const receipt = await scene.until('the receipt knows the end of each session', async () => {
+    const found = await scene.receipt('instance', target.id, 'done');
+    return (worker === undefined || found.sessions.every(isClear)) && found;
+  });
   const named = new Map(receipt.sessions.map((one) => [one.session, one]));
   const missing = subtree.filter((view) => !named.has(view.id));
   checks.check(`the receipt names each of the ${subtree.length} open sessions of the subtree`, missing.length === 0, missing);
-  const unclear = receipt.sessions.filter(
-    (one) => (one.state !== 'stopped' && one.state !== 'already-ended') || !Number.isInteger(one.checkpointTurn),
-  );
+  const unclear = receipt.sessions.filter((one) => !isClear(one) || !Number.isInteger(one.checkpointTurn));
   checks.check('and of each its end and its last completed turn', unclear.length === 0, unclear);
   const calls = receipt.sessions.flatMap((one) => one.calls.map((call) => `${one.session} ${call.id}`));
   const open = receipt.sessions.flatMap((one) => one.calls.filter((call) => call.outcome === 'in-flight'));
@@ -40,9 +50,20 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
     open,
     lost,
   });
-  const records = scene.journal().filter((record) => record.t === 'call' && named.has(record.s) && record.at > fencedAt);
+  const records = (await scene.journal()).filter((record) => record.t === 'call' && named.has(record.s) && record.at > fencedAt);
   const asked = model.log.filter((request) => request.tree === conversation && request.at > fencedAt);
   checks.check('no call starts in the subtree after the fence (I1)', records.length + asked.length === 0, { records, asked });
+  if (worker) {
+    const ids = worker.lost.map(({ id }) => id);
+    const ends = receipt.sessions.filter(({ session }) => ids.includes(session));
+    checks.check(
+      `killed in the middle of it, a process leaves ${ids.length} sub-agents to be ended, each once, by the others`,
+      ends.length === ids.length && ends.every((one) => one.state === 'stopped' && one.process !== worker.victim.process),
+      ends,
+    );
+    const twice = receipt.sessions.filter((one, at, all) => all.findIndex(({ session }) => session === one.session) !== at);
+    checks.check('no session is in the receipt twice', twice.length === 0, twice);
+  }
   checks.check(
     'nobody else is terminated',
     (await terminated(scene)).every((id) => named.has(id)),
@@ -128,5 +149,7 @@ export async function engageEverybodysInstance(scene: Scene, inDelivery: readonl
 /** Sessions whose end in the journal is `terminated`. */
 async function terminated(scene: Scene): Promise<readonly string[]> {
   await scene.open();
-  return scene.journal().flatMap((record) => (record.t === 'settled' && record.status === 'terminated' ? [record.s] : []));
+  return (await scene.journal()).flatMap((record) =>
+    record.t === 'settled' && record.status === 'terminated' ? [record.s] : [],
+  );
 }

@@ -1,6 +1,6 @@
 // receipts.ts: what each stop did: as a list, or one in full.
 
-import { type Receipt, stageNames, stages } from '@offswitch/runtime';
+import { isReceiptOf, type Receipt, stageNames, stages } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
 import { age, clean, count, paint, table } from './print.ts';
@@ -17,7 +17,7 @@ export async function receipts(command: Command, id: string | undefined, isPage:
     list(command, all);
     return done({ receipts: all });
   }
-  const found = all.filter((one) => one.id === id || one.stop.id === id);
+  const found = all.filter((one) => isReceiptOf(one, id));
   if (found.length === 0)
     throw new CommandError('unknown_receipt', `there is no receipt ${JSON.stringify(clean(id))}; the list: offswitch receipts`);
   if (isPage) command.io.out(receiptPage(found, command.io.now()));

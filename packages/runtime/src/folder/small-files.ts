@@ -124,18 +124,16 @@ export class SmallFiles implements ForensicsStore {
 
   async receipts(isAlive: (process: string) => Promise<boolean>): Promise<Receipt[]> {
     const folder = join(this.folder, 'receipts');
-    const parts = new Map<string, ReceiptPart[]>();
+    const parts: ReceiptPart[] = [];
     const alive = new Map<string, boolean>();
     for (const name of this.disk.readdirSync(folder).filter(isDocument)) {
       const part = this.atomic.read(join(folder, name));
       if (!isPart(part)) continue;
-      parts.set(part.id, [...(parts.get(part.id) ?? []), part]);
+      parts.push(part);
       for (const process of [part.process, ...part.others]) alive.set(process, false);
     }
     await Promise.all([...alive.keys()].map(async (process) => alive.set(process, await isAlive(process))));
-    return [...parts.values()]
-      .flatMap((one) => joinReceipts(one, (process) => alive.get(process) === true) ?? [])
-      .sort(newestFirst);
+    return joinReceipts(parts, (process) => alive.get(process) === true);
   }
 
   keepReadings(readings: readonly KeptReading[]): Promise<void> {
@@ -179,11 +177,6 @@ export class SmallFiles implements ForensicsStore {
 
 export function resolutionName({ session, call }: { readonly session: string; readonly call: string }): string {
   return `${subjectKey(session)}.${subjectKey(call)}.json`;
-}
-
-/** Newest first, by when the stop was made; ties by id, so that a list looks the same twice. */
-export function newestFirst(a: Receipt, b: Receipt): number {
-  return b.stop.since - a.stop.since || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 /** A receipt's id where it can be a file's name, else its hash: people look into this folder. */

@@ -1,0 +1,185 @@
+// pending-receipts.test.ts: one flip of a person through a vendor is one stop with one receipt, although its latch and its first reading are two.
+
+import {
+  formatStopKey,
+  isReceiptOf,
+  joinReceipts,
+  pendingSeries,
+  type ReceiptPart,
+  type Session,
+  subjectKey,
+} from '@offswitch/runtime';
+import { memorySource } from '@offswitch/testing';
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, switches, type TestWorld, world } from './world.ts';
+
+const pending = (tier: 'feature' | 'instance', subject: string): string =>
+  formatStopKey({ kind: 'switch', tier, subject: subjectKey(subject), series: pendingSeries('memory:test', 'c1') });
+
+/** As the command line does it, in a process of its own. */
+async function latch(w: TestWorld, key: string, subject: string): Promise<void> {
+  await w.store.mark(key, 'engaged', 0, { reason: 'bad letters', by: 'ann', at: 7, series: 'memory:test', subject });
+  await w.runtime.refresh();
+  await settle(w.clock);
+}
+
+const rest = (w: TestWorld, name = 'alpha') =>
+  w.runtime.agent(name, (session) => session.turn(() => new Promise<never>(() => {})));
+
+describe('the receipt of a flip that was latched before any process had read it', () => {
+  test('goes on when its reading comes: it names whom the latch had ended, once, as stopped, and is listed once (S10)', async () => {
+    const w = await world();
+    const sent = deferred();
+    const child = rest(w, 'helper');
+    const { id } = w.runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          Promise.all([turn.spawn(child, undefined), turn.tool('send', {}, () => sent.promise, { effect: true })]),
+        ),
+      )
+      .start(undefined);
+    await settle(w.clock);
+    const key = pending('instance', id);
+    await latch(w, key, id);
+    const [before] = await w.runtime.receipts();
+    expect(before!.sessions.map(({ agent, state }) => [agent, state])).toEqual([
+      ['alpha', 'unconfirmed'],
+      ['helper', 'stopped'],
+    ]);
+
+    w.source.engage('killswitch.instance', id);
+    await settle(w.clock);
+    sent.resolve();
+    await settle(w.clock);
+    const receipts = await w.runtime.receipts();
+    expect(receipts).toHaveLength(1);
+    const [receipt] = receipts;
+    expect(receipt).toMatchObject({
+      stop: { reason: 'bad letters', by: 'ann', since: 7 },
+      stages: { ...before!.stages, done: expect.any(Number) },
+      formerly: [before!.id],
+    });
+    expect(receipt!.sessions.map(({ agent, state }) => [agent, state])).toEqual([
+      ['alpha', 'stopped'],
+      ['helper', 'stopped'],
+    ]);
+    expect(receipt).not.toHaveProperty('released');
+    // Whoever wrote down one of the names finds it.
+    for (const name of [before!.id, key, receipt!.id, receipt!.stop.id]) expect(isReceiptOf(receipt!, name)).toBe(true);
+    expect(isReceiptOf(receipt!, pending('instance', `${id}0`))).toBe(false);
+  });
+
+  test('goes on in a process that starts later, and ends with the release of the reading’s stop', async () => {
+    const w = await world();
+    const { id } = rest(w).start(undefined);
+    await settle(w.clock);
+    await latch(w, pending('feature', 'alpha'), 'alpha');
+    w.source.engage('killswitch.feature.alpha');
+    await settle(w.clock);
+    const again = await w.restart();
+    rest(again);
+    await settle(w.clock);
+    const [one, ...others] = await again.runtime.receipts();
+    expect(others).toEqual([]);
+    expect(one).toMatchObject({ sessions: [{ session: id, state: 'paused' }], formerly: [`${pending('feature', 'alpha')}.0`] });
+    w.source.release('killswitch.feature.alpha');
+    await settle(w.clock);
+    expect(await again.runtime.receipts()).toMatchObject([{ id: one!.id, released: expect.any(Number) }]);
+  });
+
+  test('names what a process ended under the latch that is gone before the reading comes (S10)', async () => {
+    const one = await world();
+    const two = await world({ store: one.store.share(), clock: one.clock, source: memorySource(switches as never) as never });
+    const { id } = rest(two).start(undefined);
+    await settle(one.clock);
+    await latch(two, pending('instance', id), id);
+    await settle(one.clock);
+    await two.runtime.close();
+    one.source.engage('killswitch.instance', id);
+    await settle(one.clock);
+    const receipts = await one.runtime.receipts();
+    expect(receipts).toHaveLength(1);
+    expect(receipts[0]!.sessions).toMatchObject([{ session: id, state: 'stopped', process: two.store.processId }]);
+  });
+
+  test('is not told of as released by a process that hears of the latch’s end and of the reading at once', async () => {
+    const one = await world();
+    const told: string[] = [];
+    // It looks when it is told to, and so at both at once; the order in which a folder lists them is nobody's.
+    const store = one.store.share();
+    const { stops } = store;
+    store.stops = async () => (await stops.call(store)).toSorted((a) => (a.marks.released >= a.marks.engaged ? -1 : 1));
+    store.watch = () => () => undefined;
+    const two = await world({ store, clock: one.clock, source: memorySource(switches as never) as never });
+    const { id } = rest(two).start(undefined);
+    await settle(one.clock);
+    await latch(two, pending('feature', 'alpha'), 'alpha');
+    two.runtime.subscribe((event) => {
+      if (event.type === 'stop') told.push(`${event.engaged}`);
+    });
+    one.source.engage('killswitch.feature.alpha');
+    await settle(one.clock);
+    await two.runtime.refresh();
+    await settle(one.clock);
+    expect(told).toEqual([]);
+    const receipts = await two.runtime.receipts();
+    expect(receipts).toHaveLength(1);
+    expect(receipts[0]!.sessions.map(({ session }) => session)).toEqual([id]);
+  });
+
+  test('takes over what a process that cannot know it any more had said, and believes what one says that goes on', () => {
+    const part = (id: string, process: string, at: number, state: 'stopped' | 'already-ended', more: object = {}): ReceiptPart =>
+      ({
+        id,
+        stop: { id, since: 1 },
+        stages: { recorded: at, fenced: at, done: at },
+        sessions: [{ session: 's-1', path: ['s-1'], agent: 'a', workflow: 'alpha', state, checkpointTurn: 1, calls: [] }],
+        grants: [],
+        residue: [`said by ${id} at ${at}`],
+        process,
+        at,
+        others: [],
+        missing: {},
+        ...more,
+      }) as unknown as ReceiptPart;
+    const [receipt, ...others] = joinReceipts(
+      [
+        part('latch.0', 'p-1', 1, 'stopped', { released: 9 }),
+        part('reading.4', 'p-1', 2, 'already-ended', { formerly: ['latch.0'], stages: {} }),
+      ],
+      () => true,
+    );
+    expect(others).toEqual([]);
+    expect(receipt).toMatchObject({ id: 'reading.4', sessions: [{ state: 'stopped' }], residue: ['said by reading.4 at 2'] });
+    expect(receipt!.stages).not.toHaveProperty('done');
+    expect(receipt).not.toHaveProperty('released');
+  });
+});
+
+describe('the receipt of a terminate whose process died in the middle of it', () => {
+  test('names what it ran, as ended by whoever took it over (S10, I3)', async () => {
+    const one = await world();
+    const two = await world({ store: one.store.share(), clock: one.clock, source: memorySource(switches as never) as never });
+    const gate = deferred();
+    const body = (session: Session) => session.turn((turn) => turn.tool('look', {}, () => gate.promise, { effect: false }));
+    const found = deferred();
+    const { adopt } = one.store.lineage;
+    one.store.lineage.adopt = async (agents) => {
+      await found.promise;
+      return adopt.call(one.store.lineage, agents);
+    };
+    one.runtime.agent('alpha', body);
+    const { id } = two.runtime.agent('alpha', body).start(undefined);
+    await settle(one.clock);
+    // It dies as it was told: it has neither confirmed nor written a word.
+    two.store.reopen();
+    await latch(one, pending('instance', id), id);
+    const [before] = await one.runtime.receipts();
+    expect(before).toMatchObject({ sessions: [], stages: { fenced: expect.any(Number) } });
+    found.resolve();
+    await settle(one.clock);
+    const [told] = await one.runtime.receipts();
+    expect(told!.sessions).toMatchObject([{ session: id, state: 'stopped', calls: [{ name: 'look', outcome: 'aborted' }] }]);
+    expect(told!.sessions).toHaveLength(1);
+  });
+});
