@@ -1,7 +1,7 @@
 // incident.ts: `npm start -- --scenario incident`: an evening on call, checked step by step against witnesses that no agent
 // can reach: the model's own log of requests, the outbox and the journals.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exampleResumes, loadAdverts, loadDocuments } from '../documents.ts';
@@ -90,5 +90,6 @@ export async function runIncident(options: Options): Promise<number> {
   checks.say(`\n# ${((Date.now() - began) / 1_000).toFixed(0)} s; what it left is in ${folder}, unless all is well`);
   const isClean = checks.close();
   if (isClean) rmSync(folder, { recursive: true, force: true });
+  else writeFileSync(join(folder, 'fleet.log'), scene?.fleet?.printed() ?? '');
   return isClean ? 0 : 1;
 }
