@@ -18,11 +18,15 @@ import { subjectKey } from './stop-key.ts';
 import type { StoreClaim } from './store.ts';
 import type { World } from './world.ts';
 
+/** After the store could not give what processes that are gone left, it is asked again. Milliseconds. */
+const adoptAgainMs = 1_000;
+
 export class Parking {
   private readonly world: World;
   private readonly parked = new Set<Graph>();
   private isScheduled = false;
   private adopting: Promise<void> = Promise.resolve();
+  private again: unknown;
   private allParked: ((left: readonly string[]) => void) | undefined;
 
   constructor(world: World) {
@@ -110,6 +114,7 @@ export class Parking {
 
   /** Whoever waits for everything to be parked is told what was not. */
   close(): void {
+    this.world.clock.clearTimeout(this.again);
     this.allParked?.(this.notParked());
   }
 
@@ -187,10 +192,20 @@ export class Parking {
         world.leases.learn(adoption.journals);
         this.reconsider();
       } catch (error) {
+        if (world.isClosed) return;
         world.alarm(`what processes that are gone left could not be taken over yet: ${String(error)}`);
+        this.adoptLater();
       }
     });
     return this.adopting;
+  }
+
+  /** A store says once that a process is gone: nobody else asks again for what it left. */
+  private adoptLater(): void {
+    this.again ??= this.world.clock.setTimeout(() => {
+      this.again = undefined;
+      void this.adoptOrphans();
+    }, adoptAgainMs);
   }
 
   /** Another process has these graphs now, by their first sessions: what runs of them here is abandoned. */

@@ -306,6 +306,26 @@ describe('a process that dies', () => {
     expect(done).toEqual(['one', 'two']);
   });
 
+  test('leaves it to a living one also where the store could not say at first what it left (I13, I14)', async () => {
+    const { one, two } = await twoProcesses();
+    const done: string[] = [];
+    const body = (where: string, gate: Promise<unknown>) => async (session: Session) => {
+      await gate;
+      return session.turn(async () => void done.push(where));
+    };
+    define(one, 'alpha', body('one', Promise.resolve()));
+    define(two, 'alpha', body('two', new Promise(() => {})));
+    void agents.get(two)!.get('alpha')!.run('x');
+    await settle(one.clock);
+    const { adopt } = one.store.lineage;
+    one.store.lineage.adopt = () => Promise.reject(new Error('no answer in time'));
+    two.store.reopen();
+    await settle(one.clock);
+    one.store.lineage.adopt = adopt;
+    await settle(one.clock, 2_000);
+    expect(done).toEqual(['one']);
+  });
+
   test('leaves what it had itself taken up from one that had died before (S7, I14)', async () => {
     const both = await twoProcesses();
     const { one, two } = both;
