@@ -5,6 +5,7 @@ import { govern, idempotencyKeyOf, messagesOf } from '@offswitch/ai-sdk';
 import { generateText, type ModelMessage, stepCountIs, type ToolSet, tool } from 'ai';
 import type { Session } from 'offswitch';
 import type { Endpoint } from './endpoint.ts';
+import { sendToken } from './mail/mail-account.ts';
 import {
   delegateOf,
   isDelegate,
@@ -78,7 +79,7 @@ export function crewFor({ model, tools, delegate, onTool }: CrewOptions): Crew {
           inputSchema,
           execute: (input: object, options) => {
             onTool?.(role, name);
-            return execute(input, { signal: options.abortSignal, idempotencyKey: idempotencyKeyOf(options) });
+            return execute(input, { signal: options.abortSignal, idempotencyKey: idempotencyKeyOf(options), sendToken });
           },
         });
         effects[name] = effectOf[kind];

@@ -18,8 +18,10 @@ export type StudioErrorCode =
   | 'delegation_failed'
   /** A process that runs sub-agents dies before it has opened. What it printed says why. */
   | 'worker_failed'
-  /** A vendor's server could not be brought up on this machine; the message has its last words. */
+  /** A vendor's server, Redis or the mail server could not be brought up on this machine; the message has its last words. */
   | 'local_failed'
+  /** The mail server did not take a letter: its token is missing, revoked or not for sending. Nothing was sent. */
+  | 'mail_refused'
   /** The output folder or the outbox could not be written. The cause is the system's own error. */
   | 'write_failed';
 

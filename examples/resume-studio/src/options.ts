@@ -15,6 +15,8 @@ export interface Options {
   readonly output: string;
   /** One line per letter sent. */
   readonly outbox: string;
+  /** Under which tokens are sealed in the state: beside what is made, and not in it. */
+  readonly mailSecret: string;
   /** What was started and what it came to (plan.ts). */
   readonly jobs: string;
   /** The state folder of the runtime. */
@@ -111,6 +113,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     adverts: resolve(given.adverts),
     output: resolve(given.output ?? join(given.studio, 'output')),
     outbox: resolve(given.studio, 'outbox.jsonl'),
+    mailSecret: resolve(given.studio, 'mail.secret'),
     jobs: resolve(given.studio, 'jobs'),
     flags: resolve(given.flags ?? join(given.studio, 'switches.flagd.json')),
     state: resolve(given.state ?? (env.OFFSWITCH_STATE || '.offswitch')),

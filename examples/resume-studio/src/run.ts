@@ -6,6 +6,8 @@ import { newPathKey, type SessionView } from 'offswitch';
 import { crewFor } from './agents.ts';
 import { openEndpoint } from './endpoint.ts';
 import { type FleetEnd, startFleet } from './fleet.ts';
+import { startLocalMail } from './mail/local-mail.ts';
+import { mailAccount, mailEnvOf } from './mail/mail-account.ts';
 import { type Options, stateFlag } from './options.ts';
 import { openOutput } from './output.ts';
 import { paceFrom } from './pace.ts';
@@ -49,18 +51,25 @@ export async function runFleet(options: Options): Promise<number> {
   const endpoint = await openEndpoint({ seed: options.seed, speed: options.speed, env: process.env });
   // A path is signed and accepted by this fleet alone, unless the environment brings keys.
   if (options.processes > 1) process.env.OFFSWITCH_PATH_KEYS ||= newPathKey();
-  const runtime = await openRuntime(options, wiring);
+  const given = mailEnvOf(process.env);
+  const ownMail = given ? undefined : await startLocalMail({ outbox: options.outbox, secretFile: options.mailSecret });
+  const mailEnv = given ?? ownMail!.env;
+  const mail = mailAccount(mailEnv);
+  const runtime = await openRuntime(options, wiring, mail);
   const command = commandHere(options);
   let screen: Screen | undefined;
   const tell = (line: string): void => (screen ? screen.say(line) : say(line));
   const delay = paceFrom(process.env.STUDIO_PACE_URL);
   const workers =
-    options.processes > 1 ? await startWorkers(workersOf(options, { ...wiring.local, ...endpoint.env }, tell)) : undefined;
+    options.processes > 1
+      ? await startWorkers(workersOf(options, { ...wiring.local, ...endpoint.env, ...mailEnv }, tell))
+      : undefined;
   const tools = createTools({
     documents: library,
     adverts,
     outputDir: options.output,
     outboxPath: options.outbox,
+    mail,
     speed: options.speed,
     ...(delay ? { delay } : {}),
   });
@@ -129,6 +138,7 @@ export async function runFleet(options: Options): Promise<number> {
     screen.close();
     await workers?.close();
     await runtime.close();
+    await ownMail?.close();
     await endpoint.close();
     await wiring.close();
     await redis?.close();

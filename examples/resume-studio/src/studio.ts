@@ -8,6 +8,7 @@ import { createRuntime, listProcesses, type Runtime } from 'offswitch';
 import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts';
 import { StudioError, writeFailed } from './documents-error.ts';
 import type { Advert } from './documents-schema.ts';
+import type { MailAccount } from './mail/mail-account.ts';
 import { hasRunBefore, type Options, stateFlag } from './options.ts';
 import type { Workflow } from './planner-roles.ts';
 import { openStore } from './store.ts';
@@ -97,11 +98,16 @@ export async function provisionFlags(options: Options, wiring: Wiring): Promise<
   }
 }
 
-export async function openRuntime(options: Options, wiring: Wiring): Promise<Runtime<Workflow>> {
+export async function openRuntime(
+  options: Options,
+  wiring: Wiring,
+  { brokers }: Pick<MailAccount, 'brokers'>,
+): Promise<Runtime<Workflow>> {
   return createRuntime({
     switches,
     source: await wiring.open(),
     store: openStore(options, process.env),
+    brokers,
     ...(options.parkAfterMs === undefined ? {} : { parkAfterMs: options.parkAfterMs, holdForMs: options.parkAfterMs }),
     // The largest of these trees takes some eighty turns, its sub-agents' included, and costs a cent.
     breakers: { '*': { costMicros: 1_000_000, turns: 400, toolFailures: 5 } },

@@ -8,6 +8,7 @@ import type { ResumeDocument } from './documents.ts';
 import { StudioError } from './documents-error.ts';
 import { type Advert, type Section, sections } from './documents-schema.ts';
 import { resumeText } from './documents-text.ts';
+import type { MailAccount } from './mail/mail-account.ts';
 import { scoreName } from './planner-roles.ts';
 import { drawInteger } from './seed.ts';
 import { appendLine, mustExist, type OutboxLine, outputFile, writeWhole } from './tools-files.ts';
@@ -19,6 +20,8 @@ export interface ToolContext {
   readonly signal?: AbortSignal | undefined;
   /** Goes into the outbox line as it is. Nothing is deduplicated by it: the outbox is a witness, not a guard. */
   readonly idempotencyKey?: string | undefined;
+  /** Lends the right to send letters, for this call. Never settles for a session that was stopped meanwhile. */
+  readonly sendToken?: (() => Promise<string>) | undefined;
 }
 
 /** Every success says `ok: true`; failures are thrown as `StudioError`. */
@@ -75,6 +78,8 @@ export interface ToolsOptions {
   readonly outputDir: string;
   /** One line of JSON per letter sent. Made with the first; its folder must be creatable. */
   readonly outboxPath: string;
+  /** Takes letters for a token, and writes the outbox. Default: the tool writes it itself, and needs no token. */
+  readonly mail?: Pick<MailAccount, 'post'> | undefined;
   /** How a tool takes its time. Default: a timer. Tests and runs in virtual time pass their own. */
   readonly delay?: Delay;
   /** Divides the tools' times: sending takes 100 to 300 ms at 1, the default. */
@@ -179,9 +184,11 @@ export function createTools(options: ToolsOptions): StudioTools {
       async execute({ documentId, advertId, to, subject, draft }, context) {
         const letter = `${documentOf(documentId).id}/${advertOf(advertId).id}`;
         await mustExist(options.outputDir, outputFile(documentId, `${draft}.md`));
+        const token = options.mail && (await context?.sendToken?.());
         await takeTime(50, 150, context, 'send_letter', letter, 'before');
         const line: OutboxLine = { letter, to, subject, at: now().toISOString(), key: context?.idempotencyKey ?? null };
-        appendLine(options.outboxPath, JSON.stringify(line), context?.signal);
+        if (options.mail) await options.mail.post(line, token ?? '', context?.signal);
+        else appendLine(options.outboxPath, JSON.stringify(line), context?.signal);
         // It is out. The confirmation takes its time too, and nothing that comes now unsends it.
         await takeTime(50, 150, undefined, 'send_letter', letter, 'after');
         return { ok: true, letter };

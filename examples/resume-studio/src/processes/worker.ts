@@ -4,6 +4,7 @@ import type { Agent } from 'offswitch';
 import { crewFor } from '../agents.ts';
 import { openEndpoint } from '../endpoint.ts';
 import { isOwn, newsOf, printLines } from '../lines.ts';
+import { mailAccount, mailEnvOf } from '../mail/mail-account.ts';
 import { paceFrom } from '../pace.ts';
 import { depthOf, roles, type SubTask } from '../planner-roles.ts';
 import { loadMaterial, openRuntime } from '../studio.ts';
@@ -27,13 +28,15 @@ const tell = (message: FromWorker): void => {
 const { library, adverts } = await loadMaterial(options);
 const wiring = await wire({ ...options, isLocal: false, env: process.env });
 const endpoint = await openEndpoint({ seed: options.seed, speed: options.speed, env: process.env });
-const runtime = await openRuntime(options, wiring);
+const mail = mailAccount(mailEnvOf(process.env)!);
+const runtime = await openRuntime(options, wiring, mail);
 const delay = paceFrom(process.env.STUDIO_PACE_URL);
 const tools = createTools({
   documents: library,
   adverts,
   outputDir: options.output,
   outboxPath: options.outbox,
+  mail,
   speed: options.speed,
   ...(delay ? { delay } : {}),
 });
