@@ -1,5 +1,5 @@
 // incident.ts: `npm start -- --scenario incident`: an evening on call, checked step by step against witnesses that no agent
-// can reach: the model's own log of requests, the outbox and the journals.
+// can reach: the model's own log of requests, the mail server's of letters, the outbox and the journals.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,11 +15,13 @@ import { engageFeature } from './step-1-feature.ts';
 import { engageUser } from './step-2-user.ts';
 import { killWorkerInStop } from './step-2-worker.ts';
 import { engageEverybodysInstance, engageInstance } from './step-3-instance.ts';
+import { holdLetterToStop, terminateInDelivery } from './step-3-letter.ts';
 import { engageGlobal } from './step-4-global.ts';
 import { restartWithoutFlags } from './step-5-restart.ts';
 import { releaseAll } from './step-6-release.ts';
 import { fileSwitches } from './switches-file.ts';
 import { vendorSwitches } from './switches-vendor.ts';
+import { watchMail } from './watched-mail.ts';
 import { watchModel } from './watched-model.ts';
 
 /** Resolves with the exit code: 0 when every check held. */
@@ -30,6 +32,7 @@ export async function runIncident(options: Options): Promise<number> {
   const [{ documents }, adverts] = await Promise.all([loadDocuments(exampleResumes), loadAdverts()]);
   const model = await watchModel(options.seed, options.speed);
   const post = await openPost(model.brake);
+  const mail = await watchMail(join(folder, 'studio', 'outbox.jsonl'), join(folder, 'mail.secret'));
   const title = (text: string): void => checks.say(`\n# ${((Date.now() - began) / 1_000).toFixed(0)} s: ${text}`);
   const { source, store, seed, processes } = options;
   const many = `${processes > 1 ? `, in ${processes} processes` : ''}${store === 'folder' ? '' : `, state in ${store}`}`;
@@ -48,6 +51,7 @@ export async function runIncident(options: Options): Promise<number> {
       adverts,
       model,
       postUrl: post.url,
+      mailEnv: mail.env,
       switches,
       state,
       store,
@@ -55,6 +59,7 @@ export async function runIncident(options: Options): Promise<number> {
     });
     const letters = holdLetters(scene);
     const inDelivery = letters.map(({ conversation }) => conversation);
+    const caught = holdLetterToStop(scene);
     scene.startFleet(documentsAtFirst);
     await scene.open();
     switches.remember();
@@ -67,7 +72,9 @@ export async function runIncident(options: Options): Promise<number> {
       await killWorkerInStop(scene);
     }
     title('3. engage instance for one session');
-    const terminated = await engageInstance(scene, inDelivery);
+    const terminated = [await engageInstance(scene, [...inDelivery, caught.conversation]), caught.conversation];
+    title('3, in the middle of a letter');
+    await terminateInDelivery(scene, mail, caught, letters[0]!);
     title('3, a slip of the hand: the whole instance flag on');
     await engageEverybodysInstance(scene, inDelivery);
     title('a crash in full flight, with letters on their way');
@@ -84,6 +91,7 @@ export async function runIncident(options: Options): Promise<number> {
     if (scene?.fleet && scene.fleet.ended() === undefined) await scene.fleet.kill('SIGKILL');
     await scene?.switches.close();
     await state?.close();
+    await mail.close();
     await post.close();
     await model.close();
   }

@@ -23,6 +23,8 @@ export interface SceneOptions {
   readonly adverts: readonly Advert[];
   readonly model: WatchedModel;
   readonly postUrl: string;
+  /** How the fleet reaches the mail server. */
+  readonly mailEnv: Readonly<Record<string, string>>;
   readonly switches: IncidentSwitches;
   readonly state: IncidentState;
   readonly store: StoreName;
@@ -92,6 +94,7 @@ export class Scene {
   /** One that is halted, by its id in the store: it is not asked. */
   halted: string | undefined;
   private readonly postUrl: string;
+  private readonly mailEnv: Readonly<Record<string, string>>;
 
   constructor(options: SceneOptions) {
     this.checks = options.checks;
@@ -104,13 +107,20 @@ export class Scene {
     this.adverts = options.adverts;
     this.model = options.model;
     this.postUrl = options.postUrl;
+    this.mailEnv = options.mailEnv;
     this.processes = options.processes;
   }
 
   /** Starts the fleet's process over the first so many documents; what the last one left goes on from the folders. */
   startFleet(documents: number = this.documents.length): void {
     const { switches, state } = this;
-    const env = { OPENAI_BASE_URL: this.model.url, STUDIO_PACE_URL: this.postUrl, ...switches.fleetEnv, ...state.fleetEnv };
+    const env = {
+      OPENAI_BASE_URL: this.model.url,
+      STUDIO_PACE_URL: this.postUrl,
+      ...this.mailEnv,
+      ...switches.fleetEnv,
+      ...state.fleetEnv,
+    };
     this.fleet = this.spawn(this.folder, documents, env, [...state.fleetArgs, ...switches.fleetArgs]);
   }
 

@@ -85,7 +85,7 @@ async function findTarget(scene: Scene, spared: readonly string[]): Promise<{ ta
         open.some((one) => one.root === view.id && one.path.length === 3 && one.calls.some((call) => call.kind === 'model')) &&
         scene.model.inFlight().some((request) => request.tree === view.conversation),
     );
-    if (root) return { target: root, goOn };
+    if (root && bystanderOf(scene, open, root)) return { target: root, goOn };
     goOn();
     return undefined;
   });
@@ -93,11 +93,7 @@ async function findTarget(scene: Scene, spared: readonly string[]): Promise<{ ta
 
 /** An id that differs in one character from a live session's is nobody's. */
 async function engageNobody(scene: Scene, target: SessionView): Promise<void> {
-  // One whose model is being asked stays as it is while the fleet stands still.
-  const asking = new Set(scene.model.inFlight().map((request) => request.tree));
-  const isBystander = (view: SessionView): boolean =>
-    view.parent === undefined && view.id !== target.id && view.state === 'running' && asking.has(view.conversation ?? '');
-  const bystander = (await scene.open()).find(isBystander);
+  const bystander = bystanderOf(scene, await scene.open(), target);
   if (!bystander) throw new Error('there is no bystander left to be spared');
   const last = bystander.id.at(-1) === '0' ? '1' : '0';
   const nobody = `${bystander.id.slice(0, -1)}${last}`;
@@ -110,6 +106,15 @@ async function engageNobody(scene: Scene, target: SessionView): Promise<void> {
   );
   const view = (await scene.open()).find((one) => one.id === bystander.id);
   scene.checks.check('the session with the near id is untouched', view?.decision.action === 'run', view);
+}
+
+/** Another root whose model is being asked: it stays as it is while the fleet stands still. */
+function bystanderOf(scene: Scene, open: readonly SessionView[], target: SessionView): SessionView | undefined {
+  const asking = new Set(scene.model.inFlight().map((request) => request.tree));
+  return open.find(
+    (view) =>
+      view.parent === undefined && view.id !== target.id && view.state === 'running' && asking.has(view.conversation ?? ''),
+  );
 }
 
 /** Turns the whole instance flag on, as a slip of the hand does (S11). */

@@ -5,7 +5,7 @@ import { expectedOutputs } from '../planner-expect.ts';
 import type { StuckLetter } from './letters.ts';
 import { restStates, type Scene } from './scene.ts';
 
-export async function releaseAll(scene: Scene, letters: readonly StuckLetter[], terminated: string): Promise<void> {
+export async function releaseAll(scene: Scene, letters: readonly StuckLetter[], terminated: readonly string[]): Promise<void> {
   const { checks } = scene;
   scene.startFleet();
   await scene.open();
@@ -26,13 +26,13 @@ export async function releaseAll(scene: Scene, letters: readonly StuckLetter[], 
     left.every((view) => scene.fleet.printed().includes(`resolve ${view.id} ${view.unknownCalls[0]?.id} --happened | --did-not`)),
     scene.fleet.printed().slice(-1_000),
   );
-  checkOutbox(scene, [terminated, ...conversations], 'at most');
+  checkOutbox(scene, [...terminated, ...conversations], 'at most');
   for (const view of left) await resolveByOutbox(scene, view, letters);
   const code = await scene.until('the fleet ends', () =>
     scene.fleet.ended() === undefined ? undefined : { code: scene.fleet.ended() },
   );
   checks.check('resolved, the last two end as well, and the fleet with them', code.code === 0, code);
-  checkOutbox(scene, [terminated], 'exactly');
+  checkOutbox(scene, terminated, 'exactly');
   checkOutputs(scene, terminated);
 }
 
@@ -66,24 +66,26 @@ function checkOutbox(scene: Scene, unfinished: readonly string[], how: 'at most'
   scene.checks.check(what, wrong.length + strange.length === 0, { wrong, strange });
 }
 
-function checkOutputs(scene: Scene, terminated: string): void {
+function checkOutputs(scene: Scene, terminated: readonly string[]): void {
   const of = (documents: Scene['documents'], ...only: Parameters<typeof expectedOutputs>[3][]) => {
     const { drafts, scores } = expectedOutputs(scene.seed, documents, scene.adverts, ...only);
     return [...drafts, ...scores];
   };
   const all = of(scene.documents);
-  const [workflow, document] = terminated.split('/');
   const lost = new Set(
-    of(
-      scene.documents.filter(({ id }) => id === document),
-      [workflow as 'batch-scoring'],
-    ),
+    terminated.flatMap((conversation) => {
+      const [workflow, document] = conversation.split('/');
+      return of(
+        scene.documents.filter(({ id }) => id === document),
+        [workflow as 'batch-scoring'],
+      );
+    }),
   );
   const found = scene.outputs();
   const missing = all.filter((file) => !found.includes(file) && !lost.has(file));
   const strange = found.filter((file) => !all.includes(file));
   scene.checks.check(
-    `the output is complete: ${found.length} files, and none that should not be (${lost.size} were ${terminated}'s to write)`,
+    `the output is complete: ${found.length} files, and none that should not be (${lost.size} were for ${terminated.join(' and ')} to write)`,
     missing.length + strange.length === 0,
     { missing, strange },
   );
