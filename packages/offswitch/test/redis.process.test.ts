@@ -67,6 +67,26 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     expect((await cli(['release', 'global', '--reason', 'well again', '--yes'])).code).toBe(0);
   });
 
+  test('one command opens the store once, however many orders it writes: opening reads every stop there is', async () => {
+    const runtime = await start();
+    const agent = bench.agentOn(runtime, 'resume-rewrite');
+    const runs = Array.from({ length: 20 }, () => agent.start(undefined, { userId: 'u-1' }));
+    let opened = 0;
+    bench.installed.set('@offswitch/redis', {
+      ...(await import('@offswitch/redis')),
+      redisStore: (options: Parameters<typeof redisStore>[0]) => {
+        opened++;
+        return redisStore(options);
+      },
+    });
+    expect((await cli(['terminate', '--user', 'u-1', '--reason', 'r', '--yes'])).code).toBe(0);
+    for (const { outcome } of runs) expect((await outcome).status).toBe('terminated');
+    expect(opened).toBe(1);
+    expect((await cli(['audit', 'verify'])).code).toBe(0);
+    // Nothing of the command is left among the processes that must confirm.
+    expect(await runtime.store.lineage.processes()).toHaveLength(1);
+  });
+
   test('says what is missing where nothing answers, or the package is not there, without repeating a password', async () => {
     const nowhere = await bench.cli(['--state', 'redis://ann:secret@127.0.0.1:1', 'status']);
     expect(nowhere.code).toBe(1);

@@ -83,7 +83,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
       try {
         ended = await work(command, options, args);
       } finally {
-        const trouble = await command.place.closeAudit();
+        const trouble = await command.place.close();
         if (trouble !== undefined) io.err(`offswitch: what was done is not in the audit log: ${clean(trouble)}\n`);
       }
       if (command.isJson) io.out(`${JSON.stringify(ended.json)}\n`);

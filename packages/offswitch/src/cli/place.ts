@@ -42,8 +42,8 @@ export interface Place {
   journals(): Promise<Journals>;
   /** What this command did, for the audit log. Never throws and never waits; a folder that is not there gets none. */
   note(fact: AuditFact): void;
-  /** Writes what was noted. What kept it from being written, in words. */
-  closeAudit(): Promise<string | undefined>;
+  /** The command is over: writes what was noted, lets go of what is open. What kept it from being written, in words. */
+  close(): Promise<string | undefined>;
   auditChains(): Promise<readonly AuditChain[]>;
   /** The bundle of a terminated session, as it was written. */
   bundle(session: string): Promise<string | undefined>;
@@ -110,7 +110,7 @@ export function folderPlace(folder: string): Place {
       return isFirst;
     },
     note: (fact) => auditor.note(fact),
-    closeAudit: () => auditor.close(),
+    close: () => auditor.close(),
     auditChains: async () => (existsSync(folder) ? ((await reader.audit?.chains()) ?? []) : []),
     bundle: async (session) => (existsSync(folder) ? reader.forensics?.readBundle(session) : undefined),
     grants: async () => (existsSync(join(folder, 'grants')) ? ((await reader.grants?.list()) ?? []) : []),

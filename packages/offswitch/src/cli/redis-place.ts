@@ -36,31 +36,41 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
     }) as Promise<RedisModule>;
     return loaded;
   };
-  // Opened for each command's work and closed after it: what is open counts as a process that must confirm.
-  const using = async <T>(work: (store: StateStore) => Promise<T> | T): Promise<T> => {
+  // One for the whole command, opened when it is first needed: opening reads every stop there is. It confirms stops as any process does.
+  let opening: Promise<StateStore> | undefined;
+  const open = async (): Promise<StateStore> => {
     const store = (await redis()).redisStore({ url, anchor: false });
     try {
       await store.open();
-      if (store.health.state === 'failed')
-        throw new CommandError('store_failed', store.health.why ?? 'the store in Redis cannot be used');
-      return await work(store);
-    } finally {
+      mustBeWell(store);
+      return store;
+    } catch (error) {
+      opening = undefined;
       await store.close();
+      throw error;
     }
   };
-  let audited: Promise<string | undefined> = Promise.resolve(undefined);
+  const using = async <T>(work: (store: StateStore) => Promise<T> | T): Promise<T> => {
+    opening ??= open();
+    return work(mustBeWell(await opening));
+  };
+  let auditor: Auditor | undefined;
+  let noted: Promise<string | undefined> = Promise.resolve(undefined);
   const note: Place['note'] = (fact) => {
-    audited = audited.then(async (trouble) => {
+    const at = Date.now();
+    noted = noted.then(async (trouble) => {
       try {
-        return await using(async (store) => {
-          const auditor = new Auditor({
+        return await using((store) => {
+          auditor ??= new Auditor({
             log: () => store.audit,
             process: store.processId,
             now: () => Date.now(),
-            onTrouble: () => {},
+            onTrouble: () => {
+              // Told when the command ends.
+            },
           });
-          auditor.note(fact);
-          return (await auditor.close()) ?? trouble;
+          auditor.note(fact, at);
+          return trouble;
         });
       } catch (error) {
         return String(error);
@@ -98,7 +108,13 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
       return isFirst;
     },
     note,
-    closeAudit: () => audited,
+    close: async () => {
+      const trouble = await noted;
+      const unwritten = await auditor?.close();
+      const store = await opening?.catch(() => undefined);
+      await store?.close();
+      return unwritten ?? trouble;
+    },
     auditChains: () => using(async (store) => (await store.audit?.chains()) ?? []),
     bundle: (session) => using((store) => store.forensics?.readBundle(session)),
     grants: () => using(async (store) => (await store.grants?.list()) ?? []),
@@ -116,6 +132,12 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
     document: () => using((store) => store.readDocument('switches')),
     lint: (path, switches: KillSwitches | undefined) => folder.lint(path, switches),
   };
+}
+
+function mustBeWell(store: StateStore): StateStore {
+  if (store.health.state === 'failed')
+    throw new CommandError('store_failed', store.health.why ?? 'the store in Redis cannot be used');
+  return store;
 }
 
 function withoutCredentials(text: string): string {
