@@ -87,6 +87,19 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     expect(await runtime.store.lineage.processes()).toHaveLength(1);
   });
 
+  test('is not given up because Redis does not answer for a moment (S4)', async () => {
+    await (await start()).close();
+    server.halt();
+    const engaging = cli(['engage', 'global', '--reason', 'r', '--yes']);
+    // Another one that finds it silent says so; by then the command has found the same.
+    const silent = redisStore({ url: server.url, anchor: false });
+    await silent.open();
+    expect(silent.health.state).toBe('failed');
+    server.goOn();
+    await silent.close();
+    expect((await engaging).code).toBe(0);
+  });
+
   test('says what is missing where nothing answers, or the package is not there, without repeating a password', async () => {
     const nowhere = await bench.cli(['--state', 'redis://ann:secret@127.0.0.1:1', 'status']);
     expect(nowhere.code).toBe(1);

@@ -21,9 +21,12 @@ export async function killWorkerInStop(scene: Scene): Promise<void> {
   const receipt = await scene.receipt('feature', workflow, 'done');
   const fencedAt = receipt.stages.fenced!;
   const ids = lost.map(({ id }) => id);
+  // Over Redis the others may have taken up what it ran before there was a stop: then a last turn may end.
   const open = await scene.until('what it ran is with the others, at rest', async () => {
-    const views = await scene.open();
-    return ids.every((id) => views.some((view) => view.id === id && restStates.includes(view.state))) && views;
+    const [views, journal] = [await scene.open(), await scene.journal()];
+    const ended = new Set(journal.flatMap((record) => (record.t === 'settled' ? [record.s] : [])));
+    const isAtRest = (id: string): boolean => views.some((view) => view.id === id && restStates.includes(view.state));
+    return ids.every((id) => isAtRest(id) || ended.has(id)) && views;
   });
   checks.check(
     `killed in the middle of a stop, a process leaves ${lost.length} sub-agents of ${workflow} at rest with the others`,

@@ -1,9 +1,10 @@
 // redis-place.ts: the same for an application whose state is in Redis: `--state redis://...`. What the folder has on disk, Redis has in
 // keys; what the folder reaches by sockets, Redis reaches by the processes' inboxes.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { KillSwitches } from '@offswitch/core';
 import { Auditor, type ControlAnswer, type ControlRequestOptions, resolvedFact, type StateStore } from '@offswitch/runtime';
-import { CommandError } from './failure.ts';
+import { CommandError, failureOf } from './failure.ts';
 import { folderPlace, type Place } from './place.ts';
 
 /** What is used of `@offswitch/redis`, which the application has installed. */
@@ -16,6 +17,10 @@ interface RedisModule {
     options?: ControlRequestOptions,
   ): Promise<readonly ControlAnswer[]>;
 }
+
+/** How long a Redis that is slow, or is being restarted, is asked again: a stop is not given up for a bad second. Milliseconds. */
+const againWithinMs = 4_000;
+const againAfterMs = 50;
 
 /** How long one process may take to answer. Milliseconds, as for a folder. */
 const answerWithinMs = 3_000;
@@ -36,6 +41,17 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
     }) as Promise<RedisModule>;
     return loaded;
   };
+  // Everything that is asked may be asked twice: marks are a join, and the first word on a call stands.
+  const patiently = async <T>(work: () => Promise<T>): Promise<T> => {
+    const giveUpAt = performance.now() + againWithinMs;
+    for (;;)
+      try {
+        return await work();
+      } catch (error) {
+        if (failureOf(error).code !== 'store_failed' || performance.now() > giveUpAt) throw error;
+        await pause(againAfterMs);
+      }
+  };
   // One for the whole command, opened when it is first needed: opening reads every stop there is. It confirms stops as any process does.
   let opening: Promise<StateStore> | undefined;
   const open = async (): Promise<StateStore> => {
@@ -50,10 +66,11 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
       throw error;
     }
   };
-  const using = async <T>(work: (store: StateStore) => Promise<T> | T): Promise<T> => {
-    opening ??= open();
-    return work(mustBeWell(await opening));
-  };
+  const using = <T>(work: (store: StateStore) => Promise<T> | T): Promise<T> =>
+    patiently(async () => {
+      opening ??= open();
+      return work(mustBeWell(await opening));
+    });
   let auditor: Auditor | undefined;
   let noted: Promise<string | undefined> = Promise.resolve(undefined);
   const note: Place['note'] = (fact) => {
@@ -82,11 +99,13 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
     folder: withoutCredentials(url),
     // Whether it is there is found out by asking it.
     exists: () => true,
-    ask: async (method, params = {}, process) =>
-      (await redis()).requestRedisControl({ url }, method, params, {
-        timeoutMs: answerWithinMs,
-        ...(process === undefined ? {} : { process }),
-      }),
+    ask: (method, params = {}, process) =>
+      patiently(async () =>
+        (await redis()).requestRedisControl({ url }, method, params, {
+          timeoutMs: answerWithinMs,
+          ...(process === undefined ? {} : { process }),
+        }),
+      ),
     stops: () => using((store) => store.stops()),
     mark: async (key, side, n, details) => {
       await using((store) => store.mark(key, side, n, details));
