@@ -581,6 +581,40 @@ describe('with a process running', () => {
     expect(runtime.session(one.id)?.decision.action).toBe('run');
     expect(runtime.session(two.id)?.decision.action).toBe('pause');
   });
+  test.each([true, false])(
+    'one stop of a breaker is released for so much more as --allow says, and no more (I8); a process runs: %s',
+    async (isRunning) => {
+      const options = { breakers: { 'batch-scoring': { turns: 3 } } } as const;
+      const runtime = await bench.start(options);
+      const one = bench.agentOn(runtime, 'batch-scoring').start(undefined);
+      await expect.poll(() => runtime.session(one.id)?.decision.action).toBe('pause');
+      const { turn } = runtime.session(one.id)!;
+      const [stop] = runtime.stops();
+      if (!isRunning) await runtime.close();
+      const args = ['release', '--stop', stop!.id, '--allow', '2', '--reason', 'two more', '--yes'];
+      const ran = await bench.cli(args);
+      expect(ran).toMatchObject({ code: 0, err: '' });
+      expect(ran.out).toContain('2 more');
+      const after = isRunning ? runtime : await bench.start(options);
+      if (!isRunning) bench.agentOn(after, 'batch-scoring');
+      await expect.poll(() => after.stops().some(({ id }) => id !== stop!.id)).toBe(true);
+      expect(after.session(one.id)!.turn - turn).toBe(2);
+    },
+  );
+  test('an allowance that is no number, or that has nothing to be allowed more of, is a wrong command line and releases nothing', async () => {
+    await bench.visit();
+    await bench.cli(['stop', 's-1', '--pause', '--reason', 'look', '--yes']);
+    const stops = async () => (await bench.cli(['status', '--json'])).json.stops as { id: string }[];
+    const id = (await stops())[0]!.id;
+    for (const args of [
+      ['--stop', id, '--allow', 'banana'],
+      ['--stop', id, '--allow', '5'],
+      ['--stop', id, '--workflow', 'batch-scoring'],
+      ['global', '--allow', '5'],
+    ])
+      expect(await bench.cli(['release', ...args, '--reason', 'x', '--yes'])).toMatchObject({ code: 2 });
+    expect(await stops()).toHaveLength(1);
+  });
   test('a receipt is promised where it will be kept, and not where nobody was covered', async () => {
     const runtime = await bench.start();
     const nobody = await bench.cli(['engage', 'user', 'u-13', '--reason', 'x', '--yes']);

@@ -115,7 +115,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .option('--stop <id>', 'release this stop by act')
     .option('--breaker <name>', `release what this breaker paused: ${breakers.join(', ')}`)
     .option('--workflow <name>', 'with --breaker: of this workflow only')
-    .option('--allow <n>', "with --breaker: how much more, in the breaker's unit")
+    .option('--allow <n>', "with --breaker, or --stop of a breaker's stop: how much more, in the breaker's unit")
     .action(on((command, options, [tier, subject]) => released(command, options, tier, subject)));
   flipping(program.command('stop').description('break-glass: end one session; needs no flag source and no running process'))
     .argument('<session>')
@@ -275,7 +275,14 @@ async function released(
       'say what to release: a tier (and its subject), or --stop <id>, or --breaker <name>',
       exit.usage,
     );
-  if (options.stop !== undefined) return releaseStop(command, options.stop, who, isYes);
+  const allowance = options.allow === undefined ? undefined : Number(options.allow);
+  if (allowance !== undefined && !(Number.isSafeInteger(allowance) && allowance > 0))
+    throw new CommandError('bad_allowance', '--allow is a whole number above 0', exit.usage);
+  if (tier !== undefined && allowance !== undefined)
+    throw new CommandError('allowance_extra', '--allow goes with --breaker or --stop: a switch counts nothing', exit.usage);
+  if (options.breaker === undefined && options.workflow !== undefined)
+    throw new CommandError('workflow_extra', '--workflow goes with --breaker', exit.usage);
+  if (options.stop !== undefined) return releaseStop(command, options.stop, allowance, who, isYes);
   if (options.breaker === undefined) return release(command, targetOf(tier, subject, options), who, isYes);
   const breaker = breakers.find((one) => one === options.breaker);
   if (!breaker)
@@ -284,9 +291,6 @@ async function released(
       `${JSON.stringify(clean(options.breaker))} is no breaker; one of ${breakers.join(', ')}`,
       exit.usage,
     );
-  const allowance = options.allow === undefined ? undefined : Number(options.allow);
-  if (allowance !== undefined && !(Number.isSafeInteger(allowance) && allowance > 0))
-    throw new CommandError('bad_allowance', '--allow is a whole number above 0', exit.usage);
   const filter = {
     ...(options.workflow === undefined ? {} : { workflow: options.workflow }),
     ...(allowance === undefined ? {} : { allowance }),

@@ -104,8 +104,17 @@ function tellHeld(command: Command, after: Awaited<ReturnType<typeof followRelea
     command.say('  ✓ released: confirmed by every running process');
 }
 
-/** Releases one stop by act, named by its id (S3). Works with no process alive, unless the source still says engaged. */
-export async function releaseStop(command: Command, id: string, who: Who, isYes: boolean): Promise<Done> {
+/**
+ * Releases one stop by act, named by its id (S3). Works with no process alive, unless the source still says engaged. `allowance`: of a
+ * breaker's stop, how much more is allowed, in the breaker's unit.
+ */
+export async function releaseStop(
+  command: Command,
+  id: string,
+  allowance: number | undefined,
+  who: Who,
+  isYes: boolean,
+): Promise<Done> {
   const { place } = command;
   const key = parseStopKey(id);
   const stored = (await place.stops()).find((one) => one.key === id);
@@ -121,16 +130,25 @@ export async function releaseStop(command: Command, id: string, who: Who, isYes:
       `${clean(id)} ended its session for good, and is not released; going on is a new run`,
     );
   }
+  const breaker = key.kind === 'act' ? key.breaker : undefined;
+  if (allowance !== undefined && breaker === undefined)
+    throw new CommandError('allowance_extra', `${clean(id)} is no breaker's stop: there is nothing to allow more of`, exit.usage);
   showStop(command, stop);
+  if (breaker !== undefined) command.say(`  allows      ${moreWords(allowance)}`);
   await confirm(command.io, `Release this stop of ${stop.tier} ${clean(subjectName(stop.subject))}?`, isYes);
   if (statuses.answered.length > 0)
-    return tellReleased(command, await askEach(command, { stop: id, ...who }), (one) => one.id === id);
+    return tellReleased(
+      command,
+      await askEach(command, { stop: id, ...(allowance === undefined ? {} : { allowance }), ...who }),
+      (one) => one.id === id,
+    );
 
   if (key.kind === 'switch') await refuseWhileEngaged(command, stop);
   await place.mark(id, 'released', Math.max(stored?.marks.engaged ?? 0, 0), {
     ...who,
     at: command.io.now(),
     ...(stored?.engaged?.subject === undefined ? {} : { subject: stored.engaged.subject }),
+    ...(allowance === undefined ? {} : { allowance }),
   });
   command.say('  ✓ recorded. No process is running; it takes effect at start');
   return done({ released: [stop], confirmed: false, processes: 0 });
@@ -158,12 +176,16 @@ export async function releaseBreaker(
   command.say(
     `release breaker ${breaker}: ${count(new Set(stops.map((one) => one.id)).size, 'stop')} in force${filter.workflow ? `, of which those of ${clean(filter.workflow)}` : ''}`,
   );
-  const allowance = filter.allowance === undefined ? 'the same threshold again' : `${filter.allowance} more`;
-  command.say(`  effect      each session it paused goes on, where nothing else holds it, and is allowed ${allowance}`);
+  command.say(
+    `  effect      each session it paused goes on, where nothing else holds it, and is allowed ${moreWords(filter.allowance)}`,
+  );
   await confirm(command.io, `Let the sessions that the ${breaker} breaker paused go on?`, isYes);
   const answer = await askEach(command, { breaker, ...filter, ...who });
   return tellReleased(command, answer, () => false);
 }
+
+const moreWords = (allowance: number | undefined): string =>
+  allowance === undefined ? 'the same threshold again' : `${allowance} more`;
 
 /** Asks every process: each knows the workflow of its own sessions, and whose stop it is not says so. */
 async function askEach(command: Command, params: Readonly<Record<string, unknown>>): Promise<readonly Stop[]> {
