@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
 import { flagFile } from '@offswitch/flag-file';
 import {
   type Clock,
@@ -157,7 +158,7 @@ function begin(): void {
   const { id } = job.start({ depth: 2 }, { userId: `u-${setup.name}` });
   tell({ type: 'began', session: id });
   void runtime.settled(id).then((outcome) => {
-    if (outcome.status === 'failed') tell({ type: 'failed', session: id, why: String(outcome.error) });
+    if (outcome.status === 'failed') tell({ type: 'failed', session: id, why: inspect(outcome.error) });
   });
 }
 

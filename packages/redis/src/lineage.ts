@@ -50,6 +50,8 @@ export class RedisLineage implements LineageStore {
   private readonly roots = new Map<string, string>();
   /** Local roots whose registration was sent and not answered: ours, if it came about. */
   private readonly unanswered = new Set<string>();
+  /** Local roots that another process took over: what is written here of sessions under them counts for nothing. */
+  private readonly lost = new Set<string>();
   /** Taken over and not handed on yet. */
   private readonly pages = new Set<Page>();
   private adopting: Promise<unknown> = Promise.resolve();
@@ -103,6 +105,7 @@ export class RedisLineage implements LineageStore {
 
   private own({ session, path, isLocalRoot }: Registration): void {
     this.unanswered.delete(session);
+    this.lost.delete(session);
     const localRoot = isLocalRoot ? session : this.localRootOf(path.at(-2) ?? session);
     this.mine.set(session, localRoot);
     if (localRoot === session && path[0] !== session) this.roots.set(session, path[0]!);
@@ -123,6 +126,10 @@ export class RedisLineage implements LineageStore {
 
   localRootOf(session: string): string {
     return this.mine.get(session) ?? session;
+  }
+
+  isLost(localRoot: string): boolean {
+    return this.lost.has(localRoot);
   }
 
   /** Its next epoch is this process's to take as long as its lease holds: nobody else runs it. */
@@ -222,6 +229,7 @@ export class RedisLineage implements LineageStore {
     for (const { localRoots, left } of this.pages) {
       if (!left) continue;
       for (const [localRoot, root] of localRoots) {
+        this.lost.delete(localRoot);
         this.mine.set(localRoot, localRoot);
         if (root !== localRoot) this.roots.set(localRoot, root);
       }
@@ -253,7 +261,10 @@ export class RedisLineage implements LineageStore {
         this.mine.delete(session);
         this.epochs.delete(session);
       }
-    for (const one of lost) this.roots.delete(one);
+    for (const one of lost) {
+      this.roots.delete(one);
+      this.lost.add(one);
+    }
     this.options.outbox.drop((localRoot) => lost.has(localRoot));
   }
 

@@ -212,6 +212,8 @@ class RedisStore implements StateStore {
 
   append(root: string, record: JournalRecord): void {
     if (this.phase !== 'open') this.mustBeOpen();
+    // A copy that was abandoned may still have a word to say, and its graph is not known by its first session any more.
+    if (this.lineage.isLost(root)) return;
     // The runtime knows graphs by their first session here; a graph's journal is one, whoever writes it.
     const whole = this.lineage.rootOf(root);
     this.outbox.push({

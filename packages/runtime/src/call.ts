@@ -126,6 +126,10 @@ export class Call {
     return this.controller !== undefined;
   }
 
+  get isAborted(): boolean {
+    return this.abortReason !== undefined;
+  }
+
   /** One shared reason object per stop: a fresh DOMException each would cost its stack. */
   abort(reason: unknown): void {
     if (this.abortReason !== undefined) return;

@@ -134,6 +134,8 @@ export abstract class CallingSession extends EndingSession {
   /** Records a call's failure; true when the agent may be told. */
   failCall(call: Call, error: unknown): boolean {
     if (call.outcome !== undefined) return this.endLate(call, { error: messageOf(error) });
+    // Abandoned, and aborted by that: what it fails with is the abort. Whoever goes on makes it again.
+    if (call.isAborted && this.isOver) return false;
     this.endInline(call, 'failed', error);
     call.error = messageOf(error);
     this.settleCost(call, undefined);

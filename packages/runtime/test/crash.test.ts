@@ -5,6 +5,36 @@ import { type MemoryStore, memoryStore, type Session } from '@offswitch/runtime'
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, world } from './world.ts';
 
+describe('a call that was aborted because its runtime was closed', () => {
+  test.each([['delegates', { delegates: true }] as const, ['idempotent', { effect: 'idempotent' }] as const])(
+    'is no failure of the agent: it is made again by the next one (%s, S7)',
+    async (_, options) => {
+      const first = await world();
+      let asked = 0;
+      const body = (session: Session): Promise<string> =>
+        session.turn((turn) =>
+          turn.tool(
+            'ask',
+            {},
+            (_, { signal }) =>
+              ++asked > 1
+                ? 'answered'
+                : new Promise<string>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+            options,
+          ),
+        );
+      const { id } = first.runtime.agent('alpha', body).start(undefined);
+      await settle(first.clock);
+      await first.runtime.close();
+      const second = await first.restart();
+      const end = second.runtime.settled(id);
+      second.runtime.agent('alpha', body);
+      await settle(second.clock);
+      expect(await end).toMatchObject({ status: 'completed', result: 'answered' });
+    },
+  );
+});
+
 describe('an effect whose outcome is unknown after a crash', () => {
   test('is not sent again by an agent whose rerun turn fails before it and that retries in a new turn', async () => {
     const first = await world();

@@ -467,6 +467,8 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect(await takenOver).toEqual(['r-1']);
         expect(told).toEqual([true]);
         await until(() => !inA.isCutOff());
+        // The last word of a copy that was abandoned.
+        a.append('r-1', { t: 'turn', s: 'r-1', e: 1, at: 4, turn: 2 });
         expect([a.claim('r-1', 3), a.claim('s-2', 2), a.claim('r-2', 2)]).toEqual([false, false, true]);
         await a.flush();
         await harness.kill(b);
