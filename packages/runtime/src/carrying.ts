@@ -32,8 +32,6 @@ const registerAgainMs = 250;
 export class Carrying {
   private readonly world: World;
   private readonly keys: PathKeys;
-  /** Calls that carried the path, and wait on whoever took it up. */
-  private readonly waiting = new Map<string, Call>();
   /** By session: who waits for its end on behalf of another process. */
   private readonly waitingHere = new Map<string, Set<(error: RuntimeError) => void>>();
   private readonly known = new Map<string, Promise<unknown>>();
@@ -53,17 +51,14 @@ export class Carrying {
     if (session.isOver || (call && call.outcome !== undefined))
       throw new RuntimeError('session_ended', `session ${session.id} has ended, so nothing can begin under it`);
     const path = signNode(this.keys, session.node);
-    const key = call && `${call.turn.number}/${call.key}`;
+    const key = call && keyOf(call);
     const token = seal(path, {
       expiresAt: world.clock.now() + carryForMs,
       ...(key === undefined ? {} : { call: key }),
     });
     await this.makeKnown(session.node);
     await world.store.flush();
-    if (call && key !== undefined) {
-      call.isCarried = true;
-      this.waiting.set(waitingKey(session.id, key), call);
-    }
+    if (call) call.isCarried = true;
     return carrierOf(token);
   }
 
@@ -186,12 +181,10 @@ export class Carrying {
   /** News of sessions in other processes that calls of ours wait for. */
   hear(news: readonly ChildNews[]): void {
     for (const { parent, call: key, state } of news) {
-      const call = this.waiting.get(waitingKey(parent, key));
-      if (!call || call.outcome !== undefined || call.session.isOver) {
-        this.waiting.delete(waitingKey(parent, key));
-        continue;
-      }
-      call.session.setResting(call, state === 'resting');
+      const { live } = this.world.graphOf.get(parent)?.get(parent) ?? {};
+      if (!live || live.isOver) continue;
+      for (const call of live.calls ?? [])
+        if (call.isCarried && call.outcome === undefined && keyOf(call) === key) live.setResting(call, state === 'resting');
     }
   }
 
@@ -246,8 +239,9 @@ function registrationOf(record: SessionRecord, isLocalRoot: boolean): Registrati
   };
 }
 
-function waitingKey(session: string, call: string): string {
-  return `${session}\n${call}`;
+/** Which call of its session it is, for whoever takes up the path it carried. */
+function keyOf(call: Call): string {
+  return `${call.turn.number}/${call.key}`;
 }
 
 function takenUp(session: string): RuntimeError {

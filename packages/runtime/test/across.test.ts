@@ -1,5 +1,7 @@
 // across.test.ts: one graph in several processes: here two runtimes on one memory, where everything is in order and by hand.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { newPathKey, type Outcome, pathKeysFromEnv, type Session } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, type TestWorld, world } from './world.ts';
@@ -242,6 +244,41 @@ describe('a session that another process starts', () => {
     });
     await expect(where.runtime.accept(headers)).rejects.toMatchObject({ code });
     expect(refused).toEqual([code]);
+  });
+
+  test('is not kept by the call that carried it there: who has ended is let go of', async () => {
+    const both = await twoProcesses();
+    define(both.two, 'helper', (session) => session.turn(async () => 1));
+    const carried: WeakRef<Session>[] = [];
+    define(both.one, 'alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async () => {
+            carried.push(new WeakRef(session));
+            return ask(both.two, (await session.carry()).headers, 'x');
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const done: string[] = [];
+    for (let i = 0; i < 20; i++) {
+      const run = agents.get(both.one)!.get('alpha')!.start('x').outcome;
+      await settle(both.one.clock);
+      done.push((await run).status);
+    }
+    expect(done).toEqual(done.map(() => 'completed'));
+    await settle(both.one.clock, 60_000);
+    setFlagsFromString('--expose_gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let i = 0; i < 5; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      collect();
+    }
+    // One or another may be on the stack of the last turn of the event loop.
+    expect(carried.filter((one) => one.deref() !== undefined).length).toBeLessThan(5);
   });
 
   test('is refused where its path is none, is signed by a stranger, or is missing', async () => {
