@@ -49,6 +49,10 @@ export interface Order {
 export const unlatched =
   'The stop is in force here but could not be written down yet; it is retried. It would not survive this process.';
 
+/** Residue of a stop while nobody has said yet who refuses under it. */
+export const unfenced =
+  'It is not known yet whether every other process refuses under the stop; they are asked on. A process that the store does not reach refuses by itself when its lease runs out.';
+
 /** Did this stop, or what it goes on from, end a session that `stopId` ended? */
 export function isOwn({ stop, formerly }: Order, stopId: string | undefined): boolean {
   return stopId !== undefined && (stopId === stop.id || [...formerly].some((id) => stopOfReceipt(id) === stopId));

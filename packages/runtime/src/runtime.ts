@@ -85,7 +85,10 @@ export interface Runtime<Workflow extends string = string> {
    * `path_malformed`, `path_keys_missing`, `root_unknown`, `root_settled`; each is told to listeners as well.
    */
   accept(carrier: string | object): Promise<Arrival>;
-  /** Break-glass: stops one session and everything it started, without any vendor. Resolves when nothing new starts; the receipt goes on growing. */
+  /**
+   * Break-glass: stops one session and everything it started, without any vendor. Resolves when nothing new starts, or after 10 s with
+   * a receipt that says what is missing (`stages`, `residue`); it goes on growing either way.
+   */
   stop(order: StopOrder): Promise<Receipt>;
   /** Releases by an authorised person's act. Throws `unknown_stop`, `release_refused`. */
   release(order: ReleaseOrder): Promise<readonly Stop[]>;

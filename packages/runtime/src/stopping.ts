@@ -9,7 +9,7 @@ import type { GrantRecord } from './grants/grant-record.ts';
 import { isOf } from './grants/grants.ts';
 import type { Graph, Member } from './graph.ts';
 import type { Node } from './node.ts';
-import { isOwn, type Order, receiptId, unlatched } from './order.ts';
+import { isOwn, type Order, receiptId, unfenced, unlatched } from './order.ts';
 import type { Succession } from './pending-stops.ts';
 import { type Receipt, type ReceiptPart, type Stage, stages } from './receipt.ts';
 import { joinReceipts } from './receipt-join.ts';
@@ -29,6 +29,11 @@ const writeEveryMs = 50;
 const writeShare = 0.05;
 /** Processes that had not confirmed are asked again after this long. Milliseconds. */
 const confirmAgainMs = 1_000;
+/**
+ * Whoever waits for a stage is answered after this long at the latest, with what is known by then. Milliseconds. 10 s: a lease of the
+ * default length has run out by then, and a person who waits longer takes it for dead.
+ */
+const answerWithinMs = 10_000;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
 
@@ -117,12 +122,27 @@ export class Stopping {
     }
   }
 
-  /** Resolves with the receipt when the stage is true. */
+  /** Resolves with the receipt when the stage is true, or says after a bounded time what is missing (`residue`). */
   reached(entry: StopEntry, stage: Stage): Promise<Receipt> {
     const order = this.orders.get(receiptId(entry));
     if (!order) return Promise.reject(new Error(`no stop ${entry.name} under way`));
     if (order.stages[stage] !== undefined) return this.receiptSoon(order);
-    return new Promise((resolve) => order.waiters.push({ stage, resolve }));
+    const { clock } = this.world;
+    return new Promise((resolve) => {
+      const waiter = {
+        stage,
+        resolve: (receipt: Receipt) => {
+          clock.clearTimeout(timer);
+          resolve(receipt);
+        },
+      };
+      const timer = clock.setTimeout(() => {
+        if (order.stages.recorded === undefined) order.missing.recorded ??= [unlatched];
+        if (order.stages.fenced === undefined) order.missing.fenced ??= [unfenced];
+        this.answer(order, [waiter]);
+      }, answerWithinMs);
+      order.waiters.push(waiter);
+    });
   }
 
   /** Receipts of stops under way, newest first; the store has the rest. */
@@ -463,6 +483,7 @@ export class Stopping {
     for (const order of this.orders.values()) {
       this.world.clock.clearTimeout(order.writeTimer);
       this.world.clock.clearTimeout(order.confirmTimer);
+      this.answer(order, order.waiters);
       await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
     }
   }

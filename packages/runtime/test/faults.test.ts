@@ -210,6 +210,46 @@ describe('a store whose marks fail', () => {
   });
 });
 
+describe('a store that answers nobody', () => {
+  test('keeps nobody waiting for a stop: after 10 s the receipt says what is not recorded and who may not refuse (S10)', async () => {
+    const { runtime, store, clock } = await world();
+    const { id, outcome } = runtime.agent('alpha', (session: Session) => session.turn(() => never)).start(undefined);
+    await settle(clock);
+    const { mark, lineage } = store;
+    const { confirm } = lineage;
+    store.mark = () => never;
+    const stopping = runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    expect((await outcome).status).toBe('terminated');
+    await settle(clock, 10_000);
+    const unmarked = await stopping;
+    expect(Object.keys(unmarked.stages)).toEqual([]);
+    expect(unmarked.sessions).toMatchObject([{ session: id, state: 'stopped' }]);
+    expect(unmarked.residue.join()).toContain('could not be written down');
+    expect(unmarked.residue.join()).toContain('not known yet whether every other process refuses');
+
+    store.mark = mark;
+    lineage.confirm = () => never;
+    const other = runtime.agent('beta', (session: Session) => session.turn(() => never)).start(undefined);
+    await settle(clock);
+    const again = runtime.stop({ session: other.id, reason: 'r', by: 'ann' });
+    await settle(clock, 10_000);
+    expect(Object.keys((await again).stages)).toEqual(['recorded']);
+    lineage.confirm = confirm;
+    await runtime.close();
+  });
+
+  test('leaves nobody waiting for a stop when the runtime is closed', async () => {
+    const { runtime, store, clock } = await world();
+    const { id } = runtime.agent('alpha', (session: Session) => session.turn(() => never)).start(undefined);
+    await settle(clock);
+    store.lineage.confirm = () => never;
+    const stopping = runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    await runtime.close();
+    expect((await stopping).stages.fenced).toBeUndefined();
+  });
+});
+
 describe('a store whose receipts fail', () => {
   test('keeps nobody from stopping, nor the process from starting (I13)', async () => {
     const store = memoryStore();
