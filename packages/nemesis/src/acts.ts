@@ -8,6 +8,8 @@ import type { Worker } from './fleet.ts';
 import { leaseMs, type Scene, wait } from './scene.ts';
 import { type Moment, machineMs, moments } from './switches.ts';
 
+const cuts = ['drop', 'reset', 'black-hole', 'refuse', 'half-frame'] as const;
+
 /** Each answers, for people, what it did. */
 type Acts = Readonly<Record<string, (scene: Scene) => Promise<string>>>;
 
@@ -19,15 +21,33 @@ interface Found {
 /** A stop comes to each of its moments within so long, or does not at all: the session was over, or another process could not be asked. Milliseconds. */
 const comesWithinMs = 2_500;
 
-/** Any session of the fleet that runs now: a root or a sub-agent, here or there. */
-async function anySession({ random, fleet }: Scene): Promise<Found | undefined> {
+/** Any session that runs now, of the fleet or of one worker: a root or a sub-agent, here or there. */
+async function anySession({ random, fleet }: Scene, of?: Worker): Promise<Found | undefined> {
   for (let attempt = 0; attempt < 5; attempt++) {
-    const worker = random.pick(fleet.living);
+    const worker = of ?? random.pick(fleet.living);
     const running = (await fleet.look(worker))?.filter((one) => one.state === 'running') ?? [];
     if (running.length > 0) return { worker, session: random.pick(running).id };
     await wait(20);
   }
   return undefined;
+}
+
+/** Takes a worker out for a while, and has another one stop what it runs: any of its sessions, or the root of one. */
+async function stopWhile(
+  scene: Scene,
+  what: string,
+  { out, forMs, back }: { out(worker: Worker): unknown; readonly forMs: number; back(worker: Worker): unknown },
+): Promise<string> {
+  const { random, fleet } = scene;
+  if (fleet.living.length < 2) return `${what} nobody`;
+  const worker = random.pick(fleet.living);
+  const found = await anySession(scene, worker);
+  const through = random.pick(fleet.living.filter((one) => one !== worker));
+  await out(worker);
+  const stopping = found ? stop(scene, { worker: through, session: found.session }) : 'stop of nobody';
+  await wait(forMs);
+  await back(worker);
+  return `${what} ${worker.name} for ${forMs.toFixed(0)} ms; ${await stopping}`;
 }
 
 async function stop(scene: Scene, { worker, session }: Found, dieAt?: Moment): Promise<string> {
@@ -49,6 +69,10 @@ async function pause({ flip, pauses }: Scene, ms: number, user?: string): Promis
   await wait(ms);
   pauses.push({ user, from, to: machineMs() });
   await flip('release', tier, user);
+}
+
+function frozen({ fleet }: Scene): { out(worker: Worker): void; back(worker: Worker): void } {
+  return { out: (worker) => fleet.freeze(worker), back: (worker) => fleet.thaw(worker) };
 }
 
 async function killCoordinator(
@@ -103,16 +127,8 @@ const anywhere: Acts = {
     fleet.thaw(found.worker);
     return `freeze ${found.worker.name} in its ${await stopping}`;
   },
-  'freeze a worker, and stop meanwhile': async (scene) => {
-    const { random, fleet } = scene;
-    if (fleet.living.length < 2) return 'freeze nobody';
-    const worker = random.pick(fleet.living);
-    fleet.freeze(worker);
-    const stopping = terminate(scene);
-    await wait(200 + random.next() * 1_300);
-    fleet.thaw(worker);
-    return `freeze ${worker.name}; ${await stopping}`;
-  },
+  'freeze a worker, and stop meanwhile': (scene) =>
+    stopWhile(scene, 'freeze', { ...frozen(scene), forMs: 200 + scene.random.next() * 1_300 }),
   'pause everything for a while': async (scene) => {
     const ms = scene.random.next() * 700;
     await pause(scene, ms);
@@ -161,23 +177,23 @@ const atRedis: Acts = {
     scene.redis!.server.goOn();
     return 'freeze Redis';
   },
-  'cut the connection': async ({ random, redis }) => {
-    const mode = random.pick(['drop', 'reset', 'black-hole', 'refuse', 'half-frame'] as const);
-    await redis!.proxy.mode(mode);
+  'cut all connections': async ({ random, fleet }) => {
+    const mode = random.pick(cuts);
+    await Promise.all(fleet.workers.map(({ way }) => way!.mode(mode)));
     await wait(random.next() * 2 * leaseMs);
-    await redis!.proxy.heal();
-    return `the connection to Redis: ${mode}`;
+    await Promise.all(fleet.workers.map(({ way }) => way!.heal()));
+    return `the connections to Redis: ${mode}`;
   },
-  'freeze a worker past its lease': async (scene) => {
-    const { random, fleet } = scene;
-    if (fleet.living.length < 2) return 'freeze nobody';
-    const worker = random.pick(fleet.living);
-    fleet.freeze(worker);
-    const stopping = terminate(scene);
-    await wait(leaseMs * (1.2 + random.next()));
-    fleet.thaw(worker);
-    return `freeze ${worker.name} past its lease; ${await stopping}`;
+  'cut a worker off, and stop meanwhile': (scene) => {
+    const mode = scene.random.pick(cuts);
+    return stopWhile(scene, `cut off (${mode})`, {
+      out: ({ way }) => way!.mode(mode),
+      forMs: scene.random.next() * 2 * leaseMs,
+      back: ({ way }) => way!.heal(),
+    });
   },
+  'freeze a worker past its lease': (scene) =>
+    stopWhile(scene, 'freeze', { ...frozen(scene), forMs: leaseMs * (1.2 + scene.random.next()) }),
   'say everything again, and in another order': async (scene) => {
     const said = await terminate(scene);
     const client = createClient({ url: scene.redis!.server.url });

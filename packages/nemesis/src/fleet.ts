@@ -3,11 +3,14 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { FaultProxy } from '@offswitch/testing';
 import { type Moment, machineMs, type News, type Order, type SaidReceipt, type WorkerSetup } from './switches.ts';
 
 export interface Worker {
   readonly name: string;
   readonly child: ChildProcess;
+  /** Its own way to the store, which can be cut. */
+  readonly way: FaultProxy | undefined;
   url: string;
   isDead: boolean;
   isFrozen: boolean;
@@ -42,14 +45,21 @@ export class Fleet {
   readonly failures: Map<string, string> = new Map();
   /** Stages of stops, as any process told them. */
   readonly stages: StageSaid[] = [];
-  private readonly setup: Omit<WorkerSetup, 'name'>;
+  private readonly setup: Omit<WorkerSetup, 'name' | 'redis'>;
+  private readonly openWay: () => Promise<FaultProxy | undefined>;
   private readonly env: Readonly<Record<string, string>>;
   private readonly waiting = new Map<number, (news: News) => void>();
   private count = 0;
   private asked = 0;
 
-  constructor(setup: Omit<WorkerSetup, 'name'>, env: Readonly<Record<string, string>>) {
+  /** `openWay`: a new way to the store; `undefined` where it is a folder. */
+  constructor(
+    setup: Omit<WorkerSetup, 'name' | 'redis'>,
+    env: Readonly<Record<string, string>>,
+    openWay: () => Promise<FaultProxy | undefined>,
+  ) {
     this.setup = setup;
+    this.openWay = openWay;
     this.env = env;
   }
 
@@ -59,11 +69,13 @@ export class Fleet {
 
   async start(): Promise<Worker> {
     const name = `w${this.count++}`;
+    const way = await this.openWay();
+    const setup: WorkerSetup = { ...this.setup, name, ...(way ? { redis: `redis://127.0.0.1:${way.port}` } : {}) };
     const child = fork(fileURLToPath(new URL('./worker.js', import.meta.url)), [], {
-      env: { ...process.env, ...this.env, NEMESIS: JSON.stringify({ ...this.setup, name }) },
+      env: { ...process.env, ...this.env, NEMESIS: JSON.stringify(setup) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    const worker: Worker = { name, child, url: '', isDead: false, isFrozen: false, freezes: [] };
+    const worker: Worker = { name, child, way, url: '', isDead: false, isFrozen: false, freezes: [] };
     this.workers.push(worker);
     child.on('error', () => {
       // Sent to one that was killed: it is dead, which is told below.
@@ -146,6 +158,7 @@ export class Fleet {
         await ended;
       }),
     );
+    for (const { way } of this.workers) await way?.close();
   }
 
   private introduce(): void {

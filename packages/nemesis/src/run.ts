@@ -56,10 +56,10 @@ export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verd
   await control.provision(switches, { apply: true });
   const oracle = await openOracle(() => chance.next());
   const redis = store === 'redis' ? await openRedis() : undefined;
-  const where = redis ? { redis: `redis://127.0.0.1:${redis.proxy.port}` } : {};
   const fleet = new Fleet(
-    { oracle: oracle.url, flags, folder: state, seed, leaseMs, ...where },
+    { oracle: oracle.url, flags, folder: state, seed, leaseMs },
     { OFFSWITCH_PATH_KEYS: newPathKey() },
+    async () => (redis ? openFaultProxy({ port: redis.server.port }) : undefined),
   );
   const scene: Scene = {
     redis,
@@ -108,7 +108,6 @@ export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verd
     faults.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
     await fleet.close();
-    await redis?.proxy.close();
     await redis?.server.close();
     await oracle.close();
     await rm(folder, { recursive: true, force: true });
@@ -134,8 +133,7 @@ function countOf(seed: number, store: 'folder' | 'redis'): number {
 }
 
 async function openRedis(): Promise<Redis> {
-  const server = await startLocalRedis({ config: [['appendfsync', 'always']] });
-  return { server, proxy: await openFaultProxy({ port: server.port }), emptiedAt: undefined };
+  return { server: await startLocalRedis({ config: [['appendfsync', 'always']] }), emptiedAt: undefined };
 }
 
 /** Waits until nobody runs or rests anywhere; who still does. */

@@ -1,6 +1,6 @@
 // scene.ts: what a run consists of, and what is written down of what was done to it, for the judge.
 
-import type { FaultProxy, LocalRedis } from '@offswitch/testing';
+import type { LocalRedis } from '@offswitch/testing';
 import type { Fleet, Worker } from './fleet.ts';
 import type { Random } from './random.ts';
 
@@ -18,10 +18,8 @@ export interface Pause {
   readonly to: number;
 }
 
-/** The store of a run: its server, and the way to it, which can be cut. */
 export interface Redis {
   readonly server: LocalRedis;
-  readonly proxy: FaultProxy;
   /** When its data was taken away: everything must hold from then on, and nothing can be expected to end. */
   emptiedAt: number | undefined;
 }
