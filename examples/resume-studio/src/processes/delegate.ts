@@ -22,8 +22,11 @@ const rounds = 35;
 /** An answer that took longer was no refusal: its process was at work, and is gone since. Milliseconds. */
 const atWorkMs = 5_000;
 
-/** `doors`: where sub-agents may be started now; asked before each attempt. */
-export function delegateTo(doors: () => readonly string[]): Delegate {
+/**
+ * `doors`: where sub-agents may be started now; asked before each attempt. `own`: this process's, which is asked last: what a caller
+ * that was taken over had started here is here, and nobody else will ever take it in.
+ */
+export function delegateTo(doors: () => readonly string[], own: readonly string[] = []): Delegate {
   let turn = 0;
   return async (role, task, signal) => {
     const session = currentSession();
@@ -34,7 +37,7 @@ export function delegateTo(doors: () => readonly string[]): Delegate {
     let why = 'no other process is open';
     for (let round = 0; round < rounds; round++) {
       // At least once, so that a moment without any worker is waited for like any other.
-      for (const door of doorsFrom(doors(), at++)) {
+      for (const door of [...doorsFrom(doors(), at++), ...own]) {
         const began = performance.now();
         try {
           const response = await post(new URL(role, door), {

@@ -41,7 +41,8 @@ const tools = createTools({
   ...(delay ? { delay } : {}),
 });
 let others: readonly string[] = [];
-const crew = crewFor({ model: endpoint.model, tools, delegate: delegateTo(() => others) });
+const own: string[] = [];
+const crew = crewFor({ model: endpoint.model, tools, delegate: delegateTo(() => others, own) });
 if (isTelling) printLines(runtime, (line) => tell({ type: 'line', line }), command, 'sessions');
 else
   runtime.subscribe((event) => {
@@ -57,14 +58,13 @@ for (const role of roles)
       runtime.agent(role, (session, task: SubTask) => crew.assist(role, task, session)),
     );
 const door = await openDoor(runtime, agents);
+own.push(door.url);
 
 process.on('message', (message: ToWorker) => {
   switch (message.type) {
-    case 'doors': {
-      const rest = message.doors.filter((one) => one !== door.url);
-      others = rest.length > 0 ? rest : message.doors;
+    case 'doors':
+      others = message.doors.filter((one) => one !== door.url);
       return;
-    }
     case 'views':
       return tell({ type: 'views', views: runtime.sessions() });
     case 'park':
