@@ -7,6 +7,7 @@ import { textOf, Wire } from './connection/wire.ts';
 import type { Fields } from './hearing.ts';
 import { type RedisStoreOptions, settingsOf } from './options.ts';
 import { placeOf } from './place.ts';
+import { parsed } from './unreadable.ts';
 
 /** Longest answer sent, UTF-16 units: receipts of a graph of 100,000 sessions. */
 const maxAnswerLength = 67_108_864;
@@ -43,8 +44,8 @@ export async function ask({ wire, open, prefix, method, params, options }: Quest
         | readonly [string, string]
         | null;
       if (found === null) break;
-      const said = JSON.parse(found[1]) as ControlAnswer;
-      if (!waiting.delete(said.process)) continue;
+      const said = parsed<ControlAnswer>(found[1], ({ process }) => typeof process === 'string');
+      if (!said || !waiting.delete(said.process)) continue;
       answers.push(said);
     }
     for (const [process, pid] of waiting) answers.push(silent(process, pid, 'timeout', `did not answer within ${timeoutMs} ms`));
@@ -61,7 +62,7 @@ function silent(process: string, pid: number, code: string, why: string): Contro
 }
 
 function pidOf(info: string): number {
-  return (JSON.parse(info) as { readonly pid?: number }).pid ?? 0;
+  return parsed<{ readonly pid: number }>(info, ({ pid }) => typeof pid === 'number')?.pid ?? 0;
 }
 
 /** Answers one request out of the inbox. Never rejects. */

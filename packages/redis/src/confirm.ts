@@ -4,6 +4,7 @@
 import type { Confirmation, StoreProcess } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
+import { parsed } from './unreadable.ts';
 
 const againAfterMs = 25;
 /** Beyond the lease: what the asking itself takes. */
@@ -81,5 +82,5 @@ export function processesIn(reply: Reply): StoreProcess[] {
 }
 
 function nameIn(info: string): string {
-  return (JSON.parse(info) as { readonly name?: string }).name ?? 'unnamed';
+  return parsed<{ readonly name: string }>(info, ({ name }) => typeof name === 'string')?.name ?? 'unnamed';
 }

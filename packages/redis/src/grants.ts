@@ -5,6 +5,7 @@ import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { pairs } from './journals.ts';
 import { refused } from './lineage.ts';
+import type { Unreadable } from './unreadable.ts';
 
 export interface GrantOptions {
   readonly wire: Wire;
@@ -12,6 +13,7 @@ export interface GrantOptions {
   readonly process: string;
   readonly mustBeOpen: () => void;
   readonly living: () => Promise<{ isAlive(process: string): boolean }>;
+  readonly unreadable: Unreadable;
 }
 
 export class RedisGrants implements GrantStore {
@@ -28,14 +30,14 @@ export class RedisGrants implements GrantStore {
   }
 
   async list(root?: string): Promise<readonly KeptGrant[]> {
-    const { wire, prefix, living } = this.options;
+    const { wire, prefix, living, unreadable } = this.options;
     const roots = root === undefined ? await wire.call(['SMEMBERS', `${prefix}:{ctl}:lent`]).catch(refused) : [root];
     const { isAlive } = await living();
     const joined = new Map<string, GrantRecord>();
     for (const one of roots as readonly string[]) {
-      const parts: Reply = await wire.call(['HGETALL', `${prefix}:{${one}}:g`]).catch(refused);
-      for (const [, text] of pairs(parts)) {
-        const part = JSON.parse(text) as GrantRecord;
+      const key = `${prefix}:{${one}}:g`;
+      const parts: Reply = await wire.call(['HGETALL', key]).catch(refused);
+      for (const part of unreadable.readable<GrantRecord>(key, pairs(parts), isGrant)) {
         const before = joined.get(part.id);
         joined.set(part.id, before ? joinGrants(before, part) : part);
       }
@@ -48,4 +50,8 @@ export class RedisGrants implements GrantStore {
     mustBeOpen();
     await Promise.all(grants.map(({ id, path }) => wire.fn('unlend', [path[0]!, id]))).catch(refused);
   }
+}
+
+function isGrant({ id, session, path, broker, process, state }: Readonly<Record<string, unknown>>): boolean {
+  return [id, session, broker, process, state].every((one) => typeof one === 'string') && Array.isArray(path);
 }

@@ -42,6 +42,7 @@ import { Receipts } from './receipts.ts';
 import { stateOf } from './registry.ts';
 import { checkServer } from './server-check.ts';
 import { KnownStops, type Mark, markOf, marksOf, missingIn, sideLetter, stopsOf } from './stops.ts';
+import { parsed, Unreadable } from './unreadable.ts';
 
 /** How often everything is read again and compared, although nothing seems to be missing. Milliseconds. */
 const compareMs = 30_000;
@@ -84,6 +85,7 @@ class RedisStore implements StateStore {
   private otherWhy: string | undefined;
   private outboxWhy: string | undefined;
   private memoryWhy: string | undefined;
+  private readonly unreadable = new Unreadable(() => this.announce());
   private toldHealth = '{"state":"ok"}';
   private anchored: string | undefined;
   private joining: Promise<Reply[]> | undefined;
@@ -144,6 +146,7 @@ class RedisStore implements StateStore {
       process: this.processId,
       mustBeOpen: () => this.mustBeOpen(),
       living: () => this.lineage.living(),
+      unreadable: this.unreadable,
     });
     this.budgets = new RedisBudgets({
       wire: this.bulk,
@@ -170,7 +173,8 @@ class RedisStore implements StateStore {
   get health(): StoreHealth {
     const failed = this.whyCutOff() ?? this.outboxWhy;
     if (failed !== undefined) return { state: 'failed', why: failed };
-    return this.memoryWhy === undefined ? { state: 'ok' } : { state: 'memory', why: this.memoryWhy };
+    const warnings = [this.memoryWhy, this.unreadable.why].filter((why) => why !== undefined);
+    return warnings.length === 0 ? { state: 'ok' } : { state: 'memory', why: warnings.join('; ') };
   }
 
   async open(): Promise<StoreOpening> {
@@ -268,8 +272,7 @@ class RedisStore implements StateStore {
   }
 
   async readDocument(name: 'switches'): Promise<unknown> {
-    const text = await this.bulk.call(['GET', this.key(`document:${name}`)]).catch(refused);
-    return text === null ? undefined : JSON.parse(String(text));
+    return (await this.one(this.key(`document:${name}`), () => true))[0];
   }
 
   watch(listener: (change: StoreChange) => void): () => void {
@@ -362,9 +365,8 @@ class RedisStore implements StateStore {
     this.known.learn(marks, true);
     this.writeMissing(missingIn(before, marks));
     this.keepAnchor();
-    const resolutions = this.newWords(reply[4]!);
-    const kept = await this.bulk.call(['GET', this.key('readings')]);
-    const readings = kept === null ? [] : (JSON.parse(String(kept)) as KeptReading[]);
+    const resolutions = this.newWords(this.wordsIn(reply[4]!));
+    const readings = (await this.one<KeptReading[]>(this.key('readings'), Array.isArray))[0] ?? [];
     // What processes that are gone left is not ours before it was adopted, and is read then.
     return { stops: this.known.all(), resolutions, readings, claims: [], journals: [] };
   }
@@ -394,7 +396,7 @@ class RedisStore implements StateStore {
     if (this.membership.storeId !== '' && id !== this.membership.storeId) this.noteOther(String(id));
     const marks = marksOf(stops!);
     const news = this.known.learn(marks, true);
-    const resolutions = this.newWords(words!);
+    const resolutions = this.newWords(this.wordsIn(words!));
     const missing = missingIn(before, marks);
     const lost = missing.filter((one) => one.isLost);
     if (news.length > 0 || resolutions.length > 0 || lost.length > 0)
@@ -427,7 +429,7 @@ class RedisStore implements StateStore {
       if (fields.get('t') === 'stop') {
         const mark = markOf(fields.get('k') ?? '', fields.get('s'), fields.get('n') ?? '', text);
         if (mark) marks.push(mark);
-      } else if (fields.get('t') === 'word') resolutions.push(...this.newWords(['', text]));
+      } else if (fields.get('t') === 'word') resolutions.push(...this.newWords([parsed<Resolution>(text, isResolution)]));
     }
     const stops = this.known.learn(marks, true);
     if (stops.length > 0) this.keepAnchor();
@@ -440,17 +442,26 @@ class RedisStore implements StateStore {
       void answerTo(this.control, fields, this.handler, { process: this.processId, pid: process.pid });
     } else if (fields.get('t') === 'all') this.lineage.haveAll();
     else if (fields.get('t') === 'child') {
-      const { parent, call, child, state } = JSON.parse(fields.get('d') ?? '{}') as Readonly<Record<string, string>>;
-      this.tell({ children: [{ parent: parent!, call: call!, child: child!, state: stateOf(state!) }] });
+      const news = parsed<Readonly<Record<'parent' | 'call' | 'child' | 'state', string>>>(fields.get('d') ?? '', isChildNews);
+      if (news) this.tell({ children: [{ ...news, state: stateOf(news.state) }] });
     }
   }
 
+  private wordsIn(reply: Reply): Resolution[] {
+    return this.unreadable.readable(this.key('resolutions'), pairs(reply), isResolution);
+  }
+
+  /** What one key holds, if it can be read. */
+  private async one<T>(key: string, isOne: (value: Readonly<Record<string, unknown>>) => boolean): Promise<T[]> {
+    const text = await this.bulk.call(['GET', key]).catch(refused);
+    return this.unreadable.readable<T>(key, text === null ? [] : [['', String(text)]], isOne);
+  }
+
   /** Words that are new here, and not our own. */
-  private newWords(reply: Reply): Resolution[] {
+  private newWords(words: readonly (Resolution | undefined)[]): Resolution[] {
     const found: Resolution[] = [];
-    for (const [, text] of pairs(reply)) {
-      const word = JSON.parse(text) as Resolution;
-      if (this.words.has(wordKey(word))) continue;
+    for (const word of words) {
+      if (!word || this.words.has(wordKey(word))) continue;
       this.words.set(wordKey(word), word);
       found.push(word);
     }
@@ -512,6 +523,14 @@ class RedisStore implements StateStore {
       ? new RuntimeError('closed', `the store in ${this.location} was closed`)
       : invalid('open the store first');
   }
+}
+
+function isResolution({ session, call, verdict }: Readonly<Record<string, unknown>>): boolean {
+  return typeof session === 'string' && typeof call === 'string' && (verdict === 'happened' || verdict === 'did-not');
+}
+
+function isChildNews({ parent, call, child, state }: Readonly<Record<string, unknown>>): boolean {
+  return [parent, call, child, state].every((one) => typeof one === 'string');
 }
 
 function wordKey({ session, call }: Resolution): string {

@@ -3,6 +3,7 @@
 import type { RegisteredSession, RegisteredState, Registration } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import { invalid } from './options.ts';
+import { parsed } from './unreadable.ts';
 
 const letters = { running: 'r', resting: 'z', completed: 'c', terminated: 't', failed: 'f' } as const;
 const states: Readonly<Record<string, RegisteredState>> = {
@@ -44,7 +45,13 @@ function session(
   process: string,
   call: string,
 ): RegisteredSession {
-  const [agent, workflow, user, conversation] = JSON.parse(words) as [string, string, string | null, string | null];
+  // One whose words a hand has spoiled is named all the same: it may be running.
+  const [agent, workflow, user, conversation] = parsed<[string, string, string | null, string | null]>(words, isWords) ?? [
+    'unreadable',
+    'unreadable',
+    null,
+    null,
+  ];
   return {
     session: id,
     path,
@@ -57,6 +64,10 @@ function session(
     process,
     state: stateOf(letter),
   };
+}
+
+function isWords(value: object): boolean {
+  return Array.isArray(value) && value.slice(0, 2).every((one) => typeof one === 'string');
 }
 
 /** `undefined` for an empty answer: nobody knows it. */

@@ -74,14 +74,14 @@ export function missingIn(
   return missing;
 }
 
-/** The hash of stops: `<key> <side>` to `<n> <id> <details>`. What is no stop stops nobody. */
+/** The hash of stops: `<key> <side>` to `<n> <id> <details>`. What is no stop's key stops nobody; one whose value is spoiled still stops. */
 export function marksOf(reply: Reply): Mark[] {
   const marks: Mark[] = [];
   const flat = Array.isArray(reply) ? (reply as readonly Reply[]) : [];
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const [key, letter] = String(flat[i]).split(' ');
     const value = /^(\d{1,16}) (\S+) ?(.*)$/s.exec(String(flat[i + 1]));
-    const mark = value && markOf(key!, letter, value[1]!, value[3]!);
+    const mark = value ? markOf(key!, letter, value[1]!, value[3]!) : letter === 'e' ? markOf(key!, letter, '0', '') : undefined;
     if (mark) marks.push(mark);
   }
   return marks;

@@ -12,20 +12,12 @@ import { type LocalRedis, type LocalRedisOptions, startLocalRedis } from '@offsw
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Fleet, fleet, leaseMs } from './fleet.ts';
 import { describeRedis } from './real-redis.ts';
+import { until } from './until.ts';
 
 const details = { reason: 'it went wrong', by: 'ada', at: 1000 };
 const stopKey = (id: string): string =>
   formatStopKey({ kind: 'act', cause: 'operator', action: 'pause', tier: 'instance', subject: subjectKey(id), id: 'o-1' });
 const root = (id: string) => ({ session: id, path: [id], agent: 'writer', workflow: 'drafts', isLocalRoot: true });
-
-/** Waits for what a store says of itself. */
-async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 30_000): Promise<void> {
-  const endsAt = performance.now() + withinMs;
-  while (!(await holds())) {
-    if (performance.now() > endsAt) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 describeRedis('a store in Redis, in trouble', () => {
   let folder: string;

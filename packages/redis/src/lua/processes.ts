@@ -58,13 +58,18 @@ local function list(keys, a)
   return out
 end
 
+local function serves(info)
+  local isJson, value = pcall(cjson.decode, info)
+  return isJson and type(value) == 'table' and value.serves
+end
+
 -- Puts a request into the inbox of each live process that answers.
 local function ask(keys, a)
   local p, except, only, method, params, reply, id = a[1], a[2], a[3], a[4], a[5], a[6], a[7]
   local out = {}
   for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(nowMs()), '+inf')) do
     local info = redis.call('HGET', ctl(p, 'proc'), one) or '{}'
-    if one ~= except and (only == '' or only == one) and cjson.decode(info).serves then
+    if one ~= except and (only == '' or only == one) and serves(info) then
       tellOne(p, one, 't', 'ask', 'm', method, 'd', params, 'r', reply, 'i', id)
       out[#out + 1] = { one, info }
     end

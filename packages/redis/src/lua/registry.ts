@@ -203,7 +203,8 @@ local note = inOrder(function(p, process, a)
   redis.call('HSET', graph(p, root, 'n'), session, table.concat({ number, kind, state, parent }, '\\n') .. (call == '' and '' or '\\n' .. call))
   if localRoot ~= session then return end
   if state == 'c' or state == 't' or state == 'f' then
-    local agent = cjson.decode(words)[1]
+    local isJson, said = pcall(cjson.decode, words)
+    local agent = isJson and type(said) == 'table' and tostring(said[1]) or ''
     local own = ctl(p, 'p:' .. process .. ':' .. agent)
     redis.call('SREM', own, root .. '\\n' .. session)
     if redis.call('EXISTS', own) == 0 then redis.call('SREM', ctl(p, 'agents:' .. process), agent) end
