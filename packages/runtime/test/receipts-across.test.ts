@@ -1,4 +1,4 @@
-// pending-receipts.test.ts: one flip of a person through a vendor is one stop with one receipt, although its latch and its first reading are two.
+// receipts-across.test.ts: one flip is one receipt, although its latch and its first reading are two stops, and whichever process ends what it covers.
 
 import {
   formatStopKey,
@@ -181,5 +181,27 @@ describe('the receipt of a terminate whose process died in the middle of it', ()
     const [told] = await one.runtime.receipts();
     expect(told!.sessions).toMatchObject([{ session: id, state: 'stopped', calls: [{ name: 'look', outcome: 'aborted' }] }]);
     expect(told!.sessions).toHaveLength(1);
+  });
+});
+
+describe('a receipt of what another process ran', () => {
+  test('tells of no call as in flight once it has ended there (S10)', async () => {
+    const two = await world();
+    const gate = deferred();
+    const body = (session: Session) => session.turn((turn) => turn.tool('look', {}, () => gate.promise, { effect: false }));
+    const { id, outcome } = two.runtime.agent('alpha', body).start(undefined);
+    await settle(two.clock);
+    // It reads what is under way, and hears no more of it.
+    const one = await world({ store: two.store.share(), clock: two.clock, source: memorySource(switches as never) as never });
+    gate.resolve();
+    await settle(two.clock);
+    expect((await outcome).status).toBe('completed');
+    one.source.engage('killswitch.feature.alpha');
+    await settle(one.clock);
+    const [receipt] = await one.runtime.receipts();
+    expect(receipt).toMatchObject({
+      stages: { done: expect.any(Number) },
+      sessions: [{ session: id, state: 'already-ended', calls: [] }],
+    });
   });
 });
