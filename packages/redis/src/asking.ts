@@ -2,7 +2,8 @@
 // process that answers, its answer into a list that expires.
 
 import { type ControlAnswer, type ControlHandler, type ControlRequestOptions, mintId } from '@offswitch/runtime';
-import { type Link, linksTo, type OpenLink } from './connection/link.ts';
+import { linksToOwner } from './connection/cluster.ts';
+import type { Link, OpenLink } from './connection/link.ts';
 import { textOf, Wire } from './connection/wire.ts';
 import type { Fields } from './hearing.ts';
 import { type RedisStoreOptions, settingsOf } from './options.ts';
@@ -98,7 +99,7 @@ export async function requestRedisControl(
   options: ControlRequestOptions = {},
 ): Promise<readonly ControlAnswer[]> {
   const { prefix, timeoutMs } = settingsOf(place);
-  const open = linksTo(place);
+  const open = linksToOwner(place, prefix);
   const wire = new Wire({ open, timeoutMs, prefix, where: placeOf(place, prefix) });
   try {
     return await ask({ wire, open, prefix, method, params, options });

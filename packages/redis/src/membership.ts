@@ -19,6 +19,8 @@ export interface MembershipOptions {
   readonly onTaken: (localRoots: readonly string[]) => void;
   /** It is another store, or one that lost its data: its id, '' for none. */
   readonly onOther: (id: string) => void;
+  /** Not joined yet, and time to try again. */
+  readonly onUnjoined: () => void;
   /** Whether it may go on may have changed. */
   readonly onChange: () => void;
 }
@@ -124,7 +126,9 @@ export class Membership {
   private wait(): void {
     const { clock, leaseMs } = this.options.settings;
     this.timer = clock.setTimeout(() => {
-      void this.renew();
+      // Connected is not joined: a server that loads its data, or is busy, refuses.
+      if (this.storeId === '') this.options.onUnjoined();
+      else void this.renew();
       if (!this.isClosed) this.wait();
     }, leaseMs / 3);
     unref(this.timer);

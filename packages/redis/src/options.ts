@@ -8,7 +8,10 @@ export interface RedisStoreOptions {
   readonly url?: string;
   /** A node-redis client of the application. It is only copied (`duplicate()`): never used, closed or changed here. */
   readonly client?: RedisClientLike;
-  /** What every key begins with. Default `os1`: 1 is the version of how things are kept. Two systems in one Redis need two. */
+  /**
+   * What every key begins with. Default `os1`: 1 is the version of how things are kept. Two systems in one Redis need two. For a Redis
+   * Cluster it begins with a hash tag, as `{os1}` does: everything is in one slot then, as steps that touch several keys need it.
+   */
   readonly prefix?: string;
   /**
    * How long a process may go on after it last heard from Redis. Milliseconds, default 5,000, at least 100. It is renewed every third
@@ -44,7 +47,8 @@ export interface Settings {
 export function settingsOf(options: RedisStoreOptions): Settings {
   const { prefix = 'os1', leaseMs = 5000, retentionMs = 604_800_000, maxQueuedBytes = 67_108_864, clock = systemClock } = options;
   if ((options.url === undefined) === (options.client === undefined)) throw invalid('give either url or client');
-  if (!/^[a-zA-Z0-9:_.-]{1,64}$/.test(prefix)) throw invalid('prefix is 1 to 64 letters, digits, and : _ . -');
+  if (!/^(\{[a-zA-Z0-9:_.-]+\})?[a-zA-Z0-9:_.-]*$/.test(prefix) || prefix === '' || prefix.length > 64)
+    throw invalid('prefix is 1 to 64 letters, digits, and : _ . -, of which the first may stand in braces');
   const timeoutMs = options.timeoutMs ?? Math.min(2000, leaseMs * 0.4);
   for (const [name, value, least] of [
     ['leaseMs', leaseMs, 100],

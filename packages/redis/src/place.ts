@@ -2,11 +2,21 @@
 
 import { invalid, type RedisStoreOptions } from './options.ts';
 
+/** Of a place whose URL is one. */
+export function hostOf({ url, client }: Pick<RedisStoreOptions, 'url' | 'client'>): string {
+  if (url !== undefined) return new URL(url).hostname || 'localhost';
+  return socketOf(client)?.host ?? 'localhost';
+}
+
+function socketOf(client: unknown): { readonly host?: string; readonly port?: number } | undefined {
+  return (client as { readonly options?: { readonly socket?: { readonly host?: string; readonly port?: number } } }).options
+    ?.socket;
+}
+
 /** Throws `invalid_option` for a URL that is none; the message does not repeat it. */
 export function placeOf({ url, client }: Pick<RedisStoreOptions, 'url' | 'client'>, prefix: string): string {
   if (url === undefined) {
-    const socket = (client as { readonly options?: { readonly socket?: { readonly host?: string; readonly port?: number } } })
-      .options?.socket;
+    const socket = socketOf(client);
     return `redis ${socket?.host ?? 'localhost'}:${socket?.port ?? 6379} (${prefix})`;
   }
   let parsed: URL;

@@ -28,7 +28,8 @@ import { Anchor } from './anchor.ts';
 import { answerTo } from './asking.ts';
 import { RedisAudit } from './audit.ts';
 import { RedisBudgets } from './budgets.ts';
-import { linksTo, type Reply } from './connection/link.ts';
+import { linksToOwner } from './connection/cluster.ts';
+import type { Reply } from './connection/link.ts';
 import { textOf, Wire } from './connection/wire.ts';
 import { RedisGrants } from './grants.ts';
 import { type Fields, Hearing, type Position } from './hearing.ts';
@@ -95,7 +96,7 @@ class RedisStore implements StateStore {
     const { prefix, timeoutMs } = settings;
     this.settings = settings;
     this.location = placeOf(options, prefix);
-    const open = linksTo(options);
+    const open = linksToOwner(options, prefix);
     const wire = { open, timeoutMs, prefix, where: this.location };
     this.control = new Wire({ ...wire, onUp: () => void this.isBack(), onDown: () => this.announce() });
     this.bulk = new Wire({ ...wire, onUp: () => this.outbox.retry() });
@@ -118,6 +119,7 @@ class RedisStore implements StateStore {
       tell: (change) => this.tell(change),
       onTaken: (localRoots) => this.lineage.lose(localRoots),
       onOther: (id) => this.isOther(id),
+      onUnjoined: () => void this.isBack(),
       onChange: () => {
         this.outbox.retry();
         this.announce();
@@ -182,7 +184,7 @@ class RedisStore implements StateStore {
     this.phase = 'open';
     await this.readAnchor();
     try {
-      this.memoryWhy = await checkServer(this.control, this.location);
+      this.memoryWhy = await checkServer(this.control, this.location, this.settings.prefix);
       const reply = await this.join();
       const opening = await this.openingIn(reply);
       this.begin();
@@ -354,6 +356,9 @@ class RedisStore implements StateStore {
     const reply = (await this.control.fn('join', args)) as Reply[];
     const [id, tail, seq, , , gen] = reply;
     this.from = { id: String(tail), seq: Number(seq) };
+    // Whoever listens already is told before it may go on.
+    const before = this.isBegun ? this.known.learn(marksOf(reply[3]!), true) : [];
+    if (before.length > 0) this.tell({ stops: before });
     if (gen === '') this.isOther(String(id));
     else this.membership.joined(sentAt, String(id), String(gen));
     return reply;
@@ -375,9 +380,9 @@ class RedisStore implements StateStore {
   private async isBack(): Promise<void> {
     if (this.phase !== 'open' || !this.isBegun) return;
     try {
-      // Where Redis did not answer when the store was opened.
-      if (this.membership.storeId === '' && this.otherWhy === undefined && this.from === undefined) {
-        this.memoryWhy = await checkServer(this.control, this.location);
+      // Where Redis did not answer when the store was opened, or refused.
+      if (this.membership.storeId === '' && this.otherWhy === undefined) {
+        this.memoryWhy = await checkServer(this.control, this.location, this.settings.prefix);
         await this.join();
       }
       await this.membership.renew();

@@ -1,5 +1,6 @@
 // server-check.ts: what can be known of a server before it is trusted with stops.
 
+import { hashTagOf } from './connection/cluster.ts';
 import { ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { pairs } from './journals.ts';
@@ -8,10 +9,10 @@ import { invalid } from './options.ts';
 const credentials = new Set(['WRONGPASS', 'NOAUTH', 'NOPERM']);
 
 /**
- * Rejects with `invalid_option` for a server that can never do: older than 7.0, a Cluster, wrong credentials. Answers what is said of one that
+ * Rejects with `invalid_option` for a server that can never do: older than 7.0, a Cluster without a prefix for it, wrong credentials. Answers what is said of one that
  * may lose stops, `undefined` for one that keeps them (or does not let itself be asked).
  */
-export async function checkServer(wire: Wire, where: string): Promise<string | undefined> {
+export async function checkServer(wire: Wire, where: string, prefix: string): Promise<string | undefined> {
   try {
     await wire.linked();
   } catch (error) {
@@ -22,8 +23,10 @@ export async function checkServer(wire: Wire, where: string): Promise<string | u
   const version = /^redis_version:(\d+)/m.exec(String(info ?? ''))?.[1];
   if (version !== undefined && Number(version) < 7)
     throw invalid(`${where} is of version ${version}; 7.0 or later is needed (FUNCTION)`);
-  if (/^cluster_enabled:1/m.test(String(info ?? '')))
-    throw invalid(`${where} is a Redis Cluster, which is not supported: use one server, with replicas`);
+  if (/^cluster_enabled:1/m.test(String(info ?? '')) && hashTagOf(prefix) === undefined)
+    throw invalid(
+      `${where} is a Redis Cluster, where all keys must be in one slot: give a prefix with a hash tag, as {${prefix}}`,
+    );
   const config = new Map(pairs(await asked(wire, ['CONFIG', 'GET', 'appendonly'])));
   for (const [name, value] of pairs(await asked(wire, ['CONFIG', 'GET', 'maxmemory-policy']))) config.set(name, value);
   const troubles: string[] = [];

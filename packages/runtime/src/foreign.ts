@@ -5,8 +5,6 @@ import { Node } from './node.ts';
 import type { PathSegment } from './path/segment.ts';
 
 export interface Places {
-  /** The place of a session that lives in this very process. */
-  own(session: string): Node | undefined;
   sharedUserId(id: string): string;
   /** Its switches are watched from here on, and stops against it are learned. */
   watch(node: Node): void;
@@ -21,15 +19,16 @@ export class Foreign {
     this.places = places;
   }
 
-  /** The place of the last of these sessions, root first; each is watched until it is left as often as it was entered. */
+  /**
+   * The place of the last of these sessions, root first; each is watched until it is left as often as it was entered. One that lives in
+   * this very process has two places then, its own and this: what hangs under it by a path may outlive it here, or see it made anew when
+   * another process has had it.
+   */
   enter(segments: readonly PathSegment[]): Node {
     let parent: Node | undefined;
     for (const segment of segments) {
-      // What is above may live here too.
-      const own = this.places.own(segment.session);
       const known = this.nodes.get(segment.session);
-      if (own && !known) parent = own;
-      else if (known) {
+      if (known) {
         known.uses++;
         parent = known.node;
       } else {

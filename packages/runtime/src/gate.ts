@@ -114,7 +114,6 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   /** Of sessions in other processes, for the next that begins under them. */
   let beingRead: Promise<void>[] = [];
   const foreign = new Foreign({
-    own: (session) => nodes.get(session),
     sharedUserId: (id) => kernel.switchboard.sharedUserId(id),
     watch: (node) => {
       kernel.stops.know(node);

@@ -247,8 +247,7 @@ export class Parking {
 
   private forget(graph: Graph): void {
     for (const { node, saved } of graph.members()) {
-      this.world.graphOf.delete(node.id);
-      this.world.kernel.stops.unknow(node);
+      this.world.dropPlace(node);
       if (!saved.settled) this.world.kernel.switchboard.dismiss(node);
     }
     this.world.graphs.delete(graph.id);

@@ -71,7 +71,8 @@ export class StopSet {
   readonly tripped: Set<string> = new Set();
   /** Users and workflows whose cap is reached, by tier and subject key: the same for all their sessions. */
   private readonly trippedAbove = new Set<string>();
-  private readonly roots = new Map<string, RootCell>();
+  /** Root cells under which a session has a place, and how many of its places. */
+  private readonly roots = new Map<string, Map<RootCell, number>>();
   private readonly options: StopSetOptions;
   private readonly latches: Latches;
 
@@ -89,13 +90,17 @@ export class StopSet {
     return this.byTier[tier].size > 0;
   }
 
-  /** Says whose root cell to bump when a stop against this session is learned. */
+  /** Says whose root cell to bump when a stop against this session is learned; until `unknow` was called as often. */
   know(node: Node): void {
-    this.roots.set(node.key, node.root);
+    const cells = this.roots.get(node.key) ?? new Map<RootCell, number>();
+    this.roots.set(node.key, cells.set(node.root, (cells.get(node.root) ?? 0) + 1));
   }
 
   unknow(node: Node): void {
-    if (this.roots.get(node.key) === node.root) this.roots.delete(node.key);
+    const cells = this.roots.get(node.key);
+    const left = (cells?.get(node.root) ?? 0) - 1;
+    if (left > 0) cells!.set(node.root, left);
+    else if (cells?.delete(node.root) && cells.size === 0) this.roots.delete(node.key);
   }
 
   /** Stops in force, strongest reach first. */
@@ -355,9 +360,10 @@ export class StopSet {
       return;
     }
     // A session may have two places: its own, and the one that what came from other processes hangs under. Both look again (I1).
-    const [known, own] = [this.roots.get(subject), this.options.findRoot?.(subject)];
-    if (known) known.epoch++;
-    if (own && own !== known) own.epoch++;
+    const known = this.roots.get(subject);
+    const own = this.options.findRoot?.(subject);
+    for (const cell of known?.keys() ?? []) cell.epoch++;
+    if (own && !known?.has(own)) own.epoch++;
   }
 }
 

@@ -120,8 +120,6 @@ export class World implements Engine {
     this.stopping = new Stopping(this);
     const { stops, switchboard } = options.kernel;
     this.foreign = new Foreign({
-      // A graph that lies here may be made anew when another process has had it, and what hangs under its old places would not be told.
-      own: () => undefined,
       sharedUserId: (id) => switchboard.sharedUserId(id),
       watch: (node) => {
         stops.know(node);
@@ -245,6 +243,12 @@ export class World implements Engine {
     void reading?.then(() => this.reconsider());
   }
 
+  /** It is not here any more: what is said of it concerns nobody. */
+  dropPlace(node: Node): void {
+    this.graphOf.delete(node.id);
+    if (node.key !== node.id) this.kernel.stops.unknow(node);
+  }
+
   settled(session: LiveSession): void {
     const { graph, member } = session;
     member.live = undefined;
@@ -274,8 +278,7 @@ export class World implements Engine {
   private async forget(graph: Graph): Promise<void> {
     const slice = new Slice(this.clock);
     for (const { node } of graph.members()) {
-      this.graphOf.delete(node.id);
-      this.kernel.stops.unknow(node);
+      this.dropPlace(node);
       if (slice.isOver) await slice.next();
     }
   }

@@ -50,8 +50,19 @@ export class ServerRefusal extends Error {
   }
 }
 
-/** How to open links to the place that was configured. */
-export function linksTo(place: { readonly url?: string; readonly client?: RedisClientLike }): OpenLink {
+export interface RedisPlace {
+  readonly url?: string;
+  readonly client?: RedisClientLike;
+}
+
+/** Of one server among several. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How to open links to the place that was configured, or to another server with the same credentials. */
+export function linksTo(place: RedisPlace, other?: Address): OpenLink {
   return async (options) => {
     const overrides = {
       RESP: 2,
@@ -66,11 +77,25 @@ export function linksTo(place: { readonly url?: string; readonly client?: RedisC
     let client: OpenClient;
     if (place.client) {
       const own = (place.client as { readonly options?: { readonly socket?: object } }).options?.socket;
-      client = place.client.duplicate({ ...overrides, socket: { ...own, ...socket } }) as OpenClient;
-    } else client = createClient({ url: place.url!, socket, ...overrides }) as unknown as OpenClient;
+      const there = other ? { url: undefined } : {};
+      client = place.client.duplicate({ ...overrides, ...there, socket: { ...own, ...socket, ...other } }) as OpenClient;
+    } else {
+      const url = other ? urlAt(place.url!, other) : place.url!;
+      client = createClient({ url, socket: { ...socket }, ...overrides }) as unknown as OpenClient;
+    }
     return open(client, options);
   };
 }
+
+function urlAt(url: string, { host, port }: Address): string {
+  const there = new URL(url);
+  there.hostname = host.includes(':') ? `[${host}]` : host;
+  there.port = String(port);
+  return there.href;
+}
+
+/** Another server has the keys now, or this one may not write them any more: a new link finds the one that may. */
+const elsewhere = /^(MOVED|ASK|READONLY|MASTERDOWN|CLUSTERDOWN) /;
 
 interface Waiting {
   readonly dueAt: number;
@@ -133,8 +158,10 @@ async function open(client: OpenClient, { keepsAlive, onGone, connectTimeoutMs }
           },
           (error: unknown) => {
             settled();
-            if (error instanceof ErrorReply) reject(new ServerRefusal(error.message));
-            else reject(goneWhy ?? error);
+            if (error instanceof ErrorReply && elsewhere.test(error.message)) end(new Error(error.message), true);
+            if (goneWhy) reject(goneWhy);
+            else if (error instanceof ErrorReply) reject(new ServerRefusal(error.message));
+            else reject(error);
           },
         );
       }),
