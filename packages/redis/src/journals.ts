@@ -6,6 +6,8 @@ import type { Wire } from './connection/wire.ts';
 
 /** Entries of one read. Records are small, and one may be of several megabytes. */
 const page = 500;
+/** How long one of them may take: it may be of hundreds of megabytes. Milliseconds. */
+const pageTimeoutMs = 30_000;
 /** Graphs asked for at once. */
 const graphsTogether = 50;
 
@@ -95,21 +97,30 @@ function claimIn(value: string): { readonly epoch: number; readonly process: str
   return { epoch: Number(epoch), process };
 }
 
-/** How a session ended, read from the end of its graph's journal. */
-export async function readSettled(wire: Wire, prefix: string, session: string, root: string): Promise<SettledRecord | undefined> {
+/** How these sessions of one graph ended, read once from the end of its journal. */
+export async function readEnds(
+  wire: Wire,
+  prefix: string,
+  root: string,
+  sessions: readonly string[],
+): Promise<ReadonlyMap<string, SettledRecord>> {
   const key = `${prefix}:{${root}}:j`;
-  for (let to = '+'; ; ) {
-    const found = (await wire.call(['XREVRANGE', key, to, '-', 'COUNT', String(page)])) as readonly Entry[];
+  const missing = new Set(sessions);
+  const ends = new Map<string, SettledRecord>();
+  for (let to = '+'; missing.size > 0; ) {
+    const argv = ['XREVRANGE', key, to, '-', 'COUNT', String(page)];
+    const found = (await wire.call(argv, pageTimeoutMs)) as readonly Entry[];
     for (const [id, flat] of found) {
       const text = flat[flat.indexOf('d') + 1] ?? '';
-      // Most are of other sessions; only what may be meant is taken apart.
+      // Most are no ends; only what may be one is taken apart.
       if (!text.includes('"settled"')) continue;
       const record = recordIn(text, key, id);
-      if (record.t === 'settled' && record.s === session) return record;
+      if (record.t === 'settled' && missing.delete(record.s)) ends.set(record.s, record);
     }
-    if (found.length < page) return undefined;
+    if (found.length < page) break;
     to = `(${found.at(-1)![0]}`;
   }
+  return ends;
 }
 
 /** Is there any record of a session in its graph's journal? */

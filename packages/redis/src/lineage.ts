@@ -17,11 +17,11 @@ import { Confirming, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import type { Hearing } from './hearing.ts';
-import { hasRecord, type Left, readLeft, readSettled } from './journals.ts';
+import { hasRecord, type Left, readEnds, readLeft } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
 import type { Outbox } from './outbox.ts';
-import { checkRegistration, describedIn, letterOf, pageIn, wordsOf } from './registry.ts';
+import { checkRegistration, describedIn, letterOf, pageIn, readStates, wordsOf } from './registry.ts';
 
 /** Local roots taken over in one step of the server, and read before the next. */
 const adoptedTogether = 200;
@@ -150,9 +150,16 @@ export class RedisLineage implements LineageStore {
   }
 
   async ended(session: string, root: string): Promise<SettledRecord | undefined> {
-    const found = await this.find(session, root);
-    if (found && !hasEnded(found.state)) return undefined;
-    return readSettled(this.options.bulk, this.options.settings.prefix, session, root).catch(refused);
+    return (await this.ends(root, [session])).get(session);
+  }
+
+  async ends(root: string, sessions: readonly string[]): Promise<ReadonlyMap<string, SettledRecord>> {
+    this.options.mustBeOpen();
+    const { bulk, settings } = this.options;
+    const states = await readStates(bulk, settings.prefix, root, sessions).catch(refused);
+    // Of one that the registry does not know any more, the journal may.
+    const asked = sessions.filter((_, i) => hasEnded(states[i] ?? 'completed'));
+    return readEnds(bulk, settings.prefix, root, asked).catch(refused);
   }
 
   hasBegun(session: string, root: string): Promise<boolean> {

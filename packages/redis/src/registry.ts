@@ -2,6 +2,7 @@
 
 import type { RegisteredSession, RegisteredState, Registration } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
+import type { Wire } from './connection/wire.ts';
 import { invalid } from './options.ts';
 import { parsed } from './unreadable.ts';
 
@@ -82,6 +83,28 @@ export function describedIn(reply: Reply | undefined): RegisteredSession | undef
     readonly string[],
   ];
   return id === undefined ? undefined : session(id, path, letter, localRoot, words, process, call);
+}
+
+/** Asked for at once. */
+const statesTogether = 1_000;
+
+/** The states of these sessions of one graph, each in its place; `undefined` for one that nobody knows. */
+export async function readStates(
+  wire: Wire,
+  prefix: string,
+  root: string,
+  sessions: readonly string[],
+): Promise<readonly (RegisteredState | undefined)[]> {
+  const states: (RegisteredState | undefined)[] = [];
+  for (let i = 0; i < sessions.length; i += statesTogether) {
+    const some = sessions.slice(i, i + statesTogether);
+    const values = (await wire.call(['HMGET', `${prefix}:{${root}}:n`, ...some])) as readonly (string | null)[];
+    for (const value of values) {
+      const [, kind, letter] = value?.split('\n') ?? [];
+      states.push(kind ? stateOf(letter ?? '') : undefined);
+    }
+  }
+  return states;
 }
 
 type Kind = readonly [kind: string, localRoot: string, words: string, process: string];

@@ -94,6 +94,8 @@ export interface LineageStore {
   find(session: string, root: string): Promise<RegisteredSession | undefined>;
   /** How a session ended, whoever ran it; for a caller who asks again. `undefined` where it has not, or its records were cleared away. */
   ended(session: string, root: string): Promise<SettledRecord | undefined>;
+  /** The same for many of one graph, in one reading: by session, for those that have ended. */
+  ends(root: string, sessions: readonly string[]): Promise<ReadonlyMap<string, SettledRecord>>;
   /** Was anything ever written down of it? A process may register a session and die before the first word: then it did nothing. */
   hasBegun(session: string, root: string): Promise<boolean>;
   /** A session and what is under it, in every process, in pages of at most `limit` (default 1,000); `next` begins the next page. */
@@ -112,8 +114,20 @@ export interface LineageStore {
   adopt(agents: readonly string[]): Promise<Adoption>;
 }
 
+/** The ends of these sessions, among records of any. */
+export function endsIn(records: readonly JournalRecord[], sessions: readonly string[]): ReadonlyMap<string, SettledRecord> {
+  const bySession = new Map<string, JournalRecord[]>(sessions.map((session) => [session, []]));
+  for (const record of records) bySession.get(record.s)?.push(record);
+  const ends = new Map<string, SettledRecord>();
+  for (const [session, its] of bySession) {
+    const end = settledIn(its);
+    if (end) ends.set(session, end);
+  }
+  return ends;
+}
+
 /** The end among the records of one session. What a process wrote that had lost it to a higher epoch counts for nothing (I6). */
-export function settledIn(records: readonly JournalRecord[]): SettledRecord | undefined {
+function settledIn(records: readonly JournalRecord[]): SettledRecord | undefined {
   const epoch = records.reduce((highest, record) => Math.max(highest, record.e), 0);
   return records.findLast((record): record is SettledRecord => record.t === 'settled' && record.e === epoch);
 }

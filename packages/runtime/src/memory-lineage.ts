@@ -3,11 +3,11 @@
 import type { JournalRecord } from './journal.ts';
 import {
   type Adoption,
+  endsIn,
   hasEnded,
   type LineageStore,
   type RegisteredSession,
   type Registration,
-  settledIn,
 } from './lineage-store.ts';
 import type { StoreChange } from './store.ts';
 
@@ -34,6 +34,11 @@ const defaultLimit = 1_000;
 
 export function registry(shared: SharedRegistry, options: RegistryOptions): LineageStore {
   const { sessions, children } = shared;
+  const written = (asked: readonly string[]) =>
+    endsIn(
+      options.journals.flatMap(({ records }) => records),
+      asked,
+    );
   const callOf = ({ path, call }: Registration): string => JSON.stringify([path.at(-2), call]);
   return {
     registersAll: false,
@@ -66,8 +71,8 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
       if (owner !== undefined) options.tell(owner, { children: [{ parent, call: known.call, child: session, state }] });
     },
     find: async (session) => sessions.get(session),
-    ended: async (session) =>
-      settledIn(options.journals.flatMap(({ records }) => records).filter((record) => record.s === session)),
+    ended: async (session) => written([session]).get(session),
+    ends: async (_root, asked) => written(asked),
     hasBegun: async (session) => options.journals.some(({ records }) => records.some((record) => record.s === session)),
     async subtree(session, _root, { after, limit = defaultLimit } = {}) {
       const ids = [...sessions.values()]

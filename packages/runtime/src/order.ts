@@ -33,6 +33,9 @@ export interface Order {
   isEnumerated: boolean;
   /** Of those that another process had when this one looked last, it is known whether they have ended since. */
   isElsewhereKnown: boolean;
+  /** How often that could not be learned. */
+  elsewhereTries: number;
+  elsewhereTimer: unknown;
   isDone: boolean;
   released: number | undefined;
   confirmTimer: unknown;

@@ -34,6 +34,8 @@ const confirmAgainMs = 1_000;
  * default length has run out by then, and a person who waits longer takes it for dead.
  */
 const answerWithinMs = 10_000;
+/** So often it is asked again how sessions elsewhere ended, that long after each failure; then they stay unconfirmed. */
+const elsewhereTries = 10;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
 
@@ -234,6 +236,8 @@ export class Stopping {
       isLatching: true,
       isEnumerated: false,
       isElsewhereKnown: false,
+      elsewhereTries: 0,
+      elsewhereTimer: undefined,
       isDone: false,
       released: undefined,
       confirmTimer: undefined,
@@ -354,20 +358,42 @@ export class Stopping {
    * here, so that it is not called unconfirmed for ever.
    */
   private async learnElsewhere(order: Order): Promise<void> {
-    const { graphOf, store } = this.world;
-    const there = [...order.covered.values()].filter(
-      ({ node, saved }) => !saved.settled && graphOf.get(node.id)?.isElsewhere === true,
-    );
-    // Before anything is waited for: it is looked for once.
+    const { graphOf, store, clock } = this.world;
+    // Before anything is waited for: one at a time looks.
     order.isElsewhereKnown = true;
-    await Promise.all(
-      there.map(async (member) => {
-        const { record } = member.saved;
-        const ended = await store.lineage.ended(record.s, record.root).catch(() => undefined);
-        // What this stop ended, its own process tells of.
-        if (ended && (ended.status !== 'terminated' || !isOwn(order, ended.stopId))) order.ended.add(member);
-      }),
-    );
+    const there = new Map<string, Member[]>();
+    for (const member of order.covered.values()) {
+      const { node, saved } = member;
+      if (saved.settled || order.ended.has(member) || !graphOf.get(node.id)?.isElsewhere) continue;
+      const ofRoot = there.get(saved.record.root);
+      if (ofRoot) ofRoot.push(member);
+      else there.set(saved.record.root, [member]);
+    }
+    try {
+      for (const [root, members] of there) {
+        const ends = await store.lineage.ends(
+          root,
+          members.map(({ saved }) => saved.record.s),
+        );
+        for (const member of members) {
+          const ended = ends.get(member.saved.record.s);
+          // What this stop ended, its own process tells of.
+          if (ended && (ended.status !== 'terminated' || !isOwn(order, ended.stopId))) order.ended.add(member);
+        }
+      }
+    } catch (error) {
+      // Asked again, and named as unconfirmed where it cannot be learned.
+      if (this.world.isClosed) return;
+      if (order.elsewhereTries++ < elsewhereTries) {
+        clock.clearTimeout(order.elsewhereTimer);
+        order.elsewhereTimer = clock.setTimeout(() => {
+          order.isElsewhereKnown = false;
+          this.look(order);
+        }, confirmAgainMs);
+        return;
+      }
+      this.world.alarm(`how the sessions of ${order.id} in other processes ended could not be read: ${String(error)}`);
+    }
     if (!this.world.isClosed) this.look(order);
   }
 
@@ -390,6 +416,7 @@ export class Stopping {
 
   private finish(order: Order): void {
     order.isDone = true;
+    this.world.clock.clearTimeout(order.elsewhereTimer);
     this.write(order);
     this.orders.delete(order.id);
     this.answer(order, order.waiters);
@@ -483,6 +510,7 @@ export class Stopping {
     for (const order of this.orders.values()) {
       this.world.clock.clearTimeout(order.writeTimer);
       this.world.clock.clearTimeout(order.confirmTimer);
+      this.world.clock.clearTimeout(order.elsewhereTimer);
       this.answer(order, order.waiters);
       await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
     }

@@ -75,4 +75,33 @@ describe('a receipt of a stop against a session of another process', () => {
     await two.runtime.close();
     expect(await one.store.receipts()).toMatchObject([told]);
   });
+
+  test('learns in one reading how those ended that were let go of meanwhile, and asks again where it could not (S10)', async () => {
+    const one = await world();
+    const gate = deferred();
+    const agent = one.runtime.agent('alpha', (session) => session.turn(() => gate.promise));
+    const runs = [agent.start(undefined), agent.start(undefined)];
+    await settle(one.clock);
+    const store = one.store.share();
+    const { ends } = store.lineage;
+    const asked: (readonly string[])[] = [];
+    store.lineage.ends = (root, sessions) => {
+      asked.push(sessions);
+      return asked.length === 1 ? Promise.reject(new Error('no answer in time')) : ends(root, sessions);
+    };
+    const two = await world({ store, clock: one.clock });
+    gate.resolve();
+    for (const { outcome } of runs) await outcome;
+    // It says nothing of the stop that follows, which covers nobody of it any more.
+    await one.runtime.close();
+    two.source.engage('killswitch.global');
+    await settle(one.clock);
+    expect((await two.runtime.receipts())[0]!.stages.drained).toBe(undefined);
+    await settle(one.clock, 2_000);
+    const [receipt] = await two.runtime.receipts();
+    expect(receipt!.stages.done).toBeDefined();
+    expect(receipt!.sessions.map((told) => told.state)).toEqual(['already-ended', 'already-ended']);
+    expect(asked.flat()).toHaveLength(3);
+    await two.runtime.close();
+  });
 });

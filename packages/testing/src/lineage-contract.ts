@@ -171,6 +171,25 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect([await inB.ended('s-2', 'r-1'), await inB.ended('nobody', 'r-9')]).toEqual([undefined, undefined]);
       });
 
+      test('is answered for many of a graph at once, and for those alone that have ended', async () => {
+        const { inA, inB, a } = await two();
+        await inA.register(registration(['r-1']));
+        for (const session of ['s-1', 's-2', 's-3']) {
+          await inA.register(registration(['r-1', session]));
+          a.append('r-1', record(session, ['r-1', session]));
+        }
+        const settled = { t: 'settled', s: 's-1', e: 1, at: 2, status: 'completed', result: { n: 1 } } as const;
+        const stopped = { t: 'settled', s: 's-3', e: 1, at: 3, status: 'terminated' } as const;
+        a.append('r-1', settled);
+        a.append('r-1', stopped);
+        inA.note('s-1', 'r-1', 'completed');
+        inA.note('s-3', 'r-1', 'terminated');
+        await a.flush();
+        const ends = await inB.ends('r-1', ['s-3', 's-2', 's-1', 'nobody']);
+        expect(Object.fromEntries(ends)).toEqual({ 's-1': settled, 's-3': stopped });
+        expect((await inB.ends('r-9', ['s-1'])).size + (await inB.ends('r-1', [])).size).toBeLessThanOrEqual(1);
+      });
+
       test('is another question than whether it ever began: what was only registered did nothing', async () => {
         const { inA, inB, b } = await two();
         await inA.register(registration(['r-1']));

@@ -12,6 +12,7 @@ import {
   type Adoption,
   type ChildNews,
   type Confirmation,
+  endsIn,
   hasEnded,
   type LineageStore,
   type Registered,
@@ -20,7 +21,6 @@ import {
   type Registration,
   type SettledRecord,
   type StoreProcess,
-  settledIn,
 } from '../lineage-store.ts';
 import { foldJournals } from '../saved.ts';
 import { subjectKey } from '../stop-key.ts';
@@ -146,7 +146,11 @@ export class FolderLineage implements LineageStore {
   }
 
   async ended(session: string): Promise<SettledRecord | undefined> {
-    return settledIn((await this.journaled()).filter((record) => record.s === session));
+    return (await this.ends(session, [session])).get(session);
+  }
+
+  async ends(_root: string, sessions: readonly string[]): Promise<ReadonlyMap<string, SettledRecord>> {
+    return endsIn(await this.journaled(), sessions);
   }
 
   async hasBegun(session: string): Promise<boolean> {

@@ -1,0 +1,47 @@
+// receipts.process.test.ts: what receipts read of a Redis that holds much.
+
+import { redisStore } from '@offswitch/redis';
+import { type LocalRedis, startLocalRedis } from '@offswitch/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeRedis } from './real-redis.ts';
+
+/** What is asked here has nothing to do with time. */
+const patient = { leaseMs: 20_000, timeoutMs: 8_000, anchor: false } as const;
+
+describeRedis('receipts in a Redis that holds much', () => {
+  let server: LocalRedis;
+  beforeAll(async () => {
+    server = await startLocalRedis();
+  });
+  afterAll(() => server.close());
+
+  test('read the journal of a graph once for all its sessions that ended, and not once for each', async () => {
+    const store = redisStore({ url: server.url, ...patient });
+    await store.open();
+    await store.lineage.register(registration('r-1', ['r-1']));
+    const sessions = Array.from({ length: 300 }, (_, i) => `s-${i}`);
+    await Promise.all(sessions.map((one) => store.lineage.register(registration(one, ['r-1', one]))));
+    for (const s of sessions) {
+      for (let turn = 0; turn < 4; turn++)
+        store.append('r-1', { t: 'turn', s, e: 1, at: turn, turn, state: 'x'.repeat(500) } as never);
+      store.append('r-1', { t: 'settled', s, e: 1, at: 9, status: 'completed' });
+      store.lineage.note(s, 'r-1', 'completed');
+    }
+    await store.flush();
+    const before = await pagesRead(server);
+    const ends = await store.lineage.ends('r-1', [...sessions, 'r-1']);
+    expect([...ends.keys()].sort()).toEqual(sessions.toSorted());
+    // 1,500 records in pages of 500.
+    expect((await pagesRead(server)) - before).toBeLessThanOrEqual(4);
+    await store.close();
+  });
+});
+
+function registration(session: string, path: readonly string[]) {
+  return { session, path, agent: 'w', workflow: 'w', isLocalRoot: path.length === 1 };
+}
+
+async function pagesRead(server: LocalRedis): Promise<number> {
+  const said = String(await server.command('INFO', 'commandstats'));
+  return Number(/cmdstat_xrevrange:calls=(\d+)/.exec(said)?.[1] ?? 0);
+}
