@@ -62,25 +62,43 @@ export class Carrying {
     return carrierOf(token);
   }
 
-  /** Waits until the store knows it, however long that cannot be reached: what is not known is reached by no stop of others. */
+  /**
+   * Waits until the store knows it, however long that cannot be reached: what is not known is reached by no stop of others. Rejects with
+   * `root_settled`, `root_unknown` where the graph it belongs to is another process's and has ended: nothing may begin in it.
+   */
   async register(session: LiveSession): Promise<void> {
+    const { saved, graph } = session;
     for (;;) {
       let why: string;
       try {
-        const { saved, graph } = session;
         const registered = await this.world.store.lineage.register(registrationOf(saved.record, session.member === graph.root));
         if (registered.status === 'registered') return;
-        why =
-          registered.status === 'refused'
-            ? `its root is ${registered.code === 'root_settled' ? 'settled' : 'unknown'} there`
-            : 'it has another child';
+        if (registered.status === 'refused') {
+          // A stop that came meanwhile is why it does not begin.
+          if (!session.mayGoOn()) return never();
+          if (registered.code === 'root_settled' || graph.root.saved.record.arrived)
+            throw refused(registered.code, session.rootId);
+          await this.tellAgain(session);
+          continue;
+        }
+        why = 'it has another child';
       } catch (error) {
+        if (RuntimeError.is(error) && (error.code === 'root_settled' || error.code === 'root_unknown')) throw error;
         why = String(error);
       }
       if (session.isOver) return never();
       this.world.alarm(`session ${session.id} waits: the store has not taken it in (${why})`);
       // Not by the gate's wait: to go on from there is to claim an epoch of a session that the store does not know yet.
       await session.sleep(registerAgainMs);
+    }
+  }
+
+  /** The store has lost who is above it, all of them this process's. */
+  private async tellAgain({ graph, path }: LiveSession): Promise<void> {
+    for (const id of path.slice(0, -1)) {
+      const member = graph.get(id)!;
+      const again = await this.world.store.lineage.register(registrationOf(member.saved.record, member === graph.root));
+      if (again.status !== 'registered') throw new Error(`${id}, which is above it, is not this process's there any more`);
     }
   }
 
