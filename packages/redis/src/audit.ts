@@ -24,14 +24,15 @@ export class RedisAudit implements AuditLog, ForensicsStore {
     const [first] = entries;
     if (!first) return;
     await this.wire.call(['SADD', this.index(), first.process]);
-    // Sent at once and carried out in this order; the server refuses an id that is not above the last one.
-    await Promise.all(
-      entries.map((entry) =>
-        this.wire.call(['XADD', this.key(entry.process), `${entry.n}-0`, 'e', canonical(entry)]).catch((error) => {
-          if (!/equal or smaller/.test(textOf(error))) throw error;
-        }),
-      ),
-    );
+    // One after the other: the server refuses an id that is not above the last one, which says "written already" only where none
+    // goes before the one below it. One that was refused and overtaken would be lost, and called written.
+    for (const entry of entries) {
+      try {
+        await this.wire.call(['XADD', this.key(entry.process), `${entry.n}-0`, 'e', canonical(entry)]);
+      } catch (error) {
+        if (!/equal or smaller/.test(textOf(error))) throw error;
+      }
+    }
   }
 
   async chains(): Promise<readonly AuditChain[]> {

@@ -14,10 +14,13 @@ export class AuditFiles implements AuditLog {
   private readonly disk: FolderFs;
   private readonly folder: string;
   private readonly process: string;
-  /** Bytes of whole entries that are known to be written. */
+  /** Bytes of whole entries that are known to be written, and the number of the last of them. */
   private bytes = 0;
-  private written = 0;
+  private last = 0;
   private isNew = true;
+  /** More may stand in the file than that. */
+  private isTorn = false;
+  private isNamed = false;
 
   constructor(disk: FolderFs, folder: string, process: string) {
     this.disk = disk;
@@ -29,11 +32,15 @@ export class AuditFiles implements AuditLog {
   async append(entries: readonly AuditEntry[]): Promise<void> {
     const path = join(this.folder, `${this.process}${ending}`);
     const { disk } = this;
+    // Asked for again, what is written already is there once.
+    const fresh = entries.filter(({ n }) => n > this.last);
     try {
       if (this.isNew) disk.mkdirSync(this.folder, { recursive: true, mode: folderMode });
       const fd = disk.openSync(path, this.isNew ? 'ax' : 'a', fileMode);
       try {
-        const bytes = Buffer.from(entries.map((entry) => `${canonical(entry)}\n`).join(''));
+        if (this.isTorn) disk.ftruncateSync(fd, this.bytes);
+        this.isTorn = true;
+        const bytes = Buffer.from(fresh.map((entry) => `${canonical(entry)}\n`).join(''));
         let at = 0;
         try {
           while (at < bytes.length) {
@@ -43,18 +50,20 @@ export class AuditFiles implements AuditLog {
           }
           await new Promise<void>((resolve, reject) => disk.fdatasync(fd, (error) => (error ? reject(error) : resolve())));
         } catch (error) {
-          // Asked for again, it is there once.
           disk.ftruncateSync(fd, this.bytes);
+          this.isTorn = false;
           throw error;
         } finally {
           this.isNew = false;
         }
+        this.isTorn = false;
         this.bytes += bytes.length;
+        this.last = fresh.at(-1)?.n ?? this.last;
       } finally {
         disk.closeSync(fd);
       }
-      if (this.written === 0) await flushFolder(disk, this.folder);
-      this.written += entries.length;
+      if (!this.isNamed) await flushFolder(disk, this.folder);
+      this.isNamed = true;
     } catch (error) {
       throw storeFailed(`${path} could not be written`, error);
     }
