@@ -148,6 +148,20 @@ describe('what is found', () => {
     const { findings } = verifyAudit([{ process: 'p-0', lines }, chains[1]!]);
     expect(findings).toMatchObject([{ process: 'p-0', what, n, line }]);
   });
+  test('is one row of missing entries as one, whatever numbers they have; those that stand elsewhere are not missing', async () => {
+    const { chains } = await write([9, 1]);
+    const { lines } = chains[0]!;
+    const kept = [0, 1, 7, 4, 8, 9, 10].map((i) => lines[i]!);
+    expect(verifyAudit([{ process: 'p-0', lines: kept }, chains[1]!]).findings).toMatchObject([
+      { what: 'removed', n: 3, line: 3, message: 'entries 3 to 4 are missing before line 3' },
+      { what: 'removed', n: 6, line: 3, message: 'entries 6 to 7 are missing before line 3' },
+      { what: 'reordered', n: 5, line: 4 },
+    ]);
+    const far = Number.MAX_SAFE_INTEGER;
+    expect(verifyAudit([{ process: 'p-0', lines: [rewritten(lines[1]!, { n: far })] }]).findings).toMatchObject([
+      { what: 'removed', n: 1, message: `entries 1 to ${far - 1} are missing before line 1` },
+    ]);
+  });
   test('is a chain that is gone, by whoever names it', async () => {
     const { chains } = await write([3, 1]);
     expect(verifyAudit(chains.slice(1)).findings).toMatchObject([

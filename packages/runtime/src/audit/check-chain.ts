@@ -34,6 +34,7 @@ export function checkChain({ process, lines, damage }: AuditChain): CheckedChain
   const read = lines.map((line, i) => readLine(line, i + 1, process));
   const later = new Map<number, number>();
   for (const line of read) if (typeof line === 'object') later.set(line.n, (later.get(line.n) ?? 0) + 1);
+  const numbers = [...later.keys()].sort((a, b) => a - b);
   const hashes = new Map<number, string>();
   const anchors: AuditAnchor[] = [];
   let head: AuditHead | undefined;
@@ -51,6 +52,18 @@ export function checkChain({ process, lines, damage }: AuditChain): CheckedChain
     return n;
   };
 
+  /** One finding for each row of entries that are missing: a number may be any, and there may be few lines. */
+  const findMissing = (from: number, upTo: number, before: number): void => {
+    const elsewhere = numbers.slice(firstFrom(numbers, from), firstFrom(numbers, upTo)).filter((n) => later.get(n)! > 0);
+    let missing = from;
+    for (const next of [...elsewhere, upTo]) {
+      const [through, is] = [next - 1, `missing before line ${before}`];
+      if (missing === through) find('removed', missing, before, `entry ${missing} is ${is}`);
+      else if (missing < through) find('removed', missing, before, `entries ${missing} to ${through} are ${is}`);
+      missing = next + 1;
+    }
+  };
+
   for (const [i, line] of read.entries()) {
     if (typeof line === 'string') {
       broken.push({ at: i + 1, why: line });
@@ -65,9 +78,7 @@ export function checkChain({ process, lines, damage }: AuditChain): CheckedChain
     if (n <= last) {
       find('reordered', n, at, `entry ${n} stands in line ${at}, after entry ${last}`);
     } else {
-      let missing = place(last + 1, n);
-      for (; missing < n; missing++)
-        if ((later.get(missing) ?? 0) === 0) find('removed', missing, at, `entry ${missing} is missing before line ${at}`);
+      findMissing(place(last + 1, n), n, at);
       last = n;
     }
     const before = n === 1 ? genesis : hashes.get(n - 1);
@@ -87,6 +98,17 @@ export function checkChain({ process, lines, damage }: AuditChain): CheckedChain
   last += count;
   if (damage !== undefined) find('unreadable', last + 1, lines.length + 1, damage);
   return { findings, hashes, last, lines: lines.length, head, anchors };
+}
+
+/** Where in a sorted list what is not below `n` begins. */
+function firstFrom(sorted: readonly number[], n: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < n) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 const foreign = 'belongs to another chain';

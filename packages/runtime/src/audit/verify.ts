@@ -14,7 +14,7 @@ export interface AuditAnchor extends AuditHead {
 export interface AuditFinding {
   /** Whose chain. */
   readonly process: string;
-  /** Which entry. */
+  /** Which entry; of several that are missing in a row the first. */
   readonly n: number;
   /** Where it stands, or should stand, counted from 1. */
   readonly line: number;
