@@ -114,6 +114,33 @@ describe('the bundle of a terminated session', () => {
     const { bundle } = await terminated({ forensics: { redact } });
     expect(bundle!.checkpoint.state).toEqual({ sha256: digest('{"draft":"Dear Ann"}'), bytes: 20 });
   });
+  test('is made from a copy: a hook that takes fields out in place takes none from the session, which a restart goes on with', async () => {
+    const redact = (value: unknown) => {
+      delete (value as { draft?: string }).draft;
+      return value;
+    };
+    const { runtime, store, clock } = await world({ forensics: { redact } });
+    const begun: string[] = [];
+    const hold = deferred();
+    const agent = runtime.agent('alpha', async (session) => {
+      begun.push(JSON.stringify(session.state));
+      await session.turn(async () => ({ draft: 'Dear Ann' }));
+      await session.turn(() => hold.promise);
+    });
+    const one = agent.start(undefined);
+    await settle(clock);
+    await runtime.stop({ session: one.id, reason: 'odd letters', by: 'ann' });
+    await settle(clock, 20_000);
+    expect(JSON.parse((await store.forensics!.readBundle(one.id))!).checkpoint.state).toEqual({});
+    agent.start(undefined, { restartOf: one.id });
+    await settle(clock);
+    expect(begun[1]).toBe('{"draft":"Dear Ann"}');
+    hold.resolve();
+  });
+  test('holds nothing of a state that the hook leaves out, its digest neither: of a yes or no both can be tried', async () => {
+    const { bundle } = await terminated({ forensics: { redact: () => undefined } });
+    expect(bundle!.checkpoint).toEqual({ turn: 1 });
+  });
   test('that cannot be written delays no stop, and the receipt says that it is missing (I13)', async () => {
     const store = memoryStore();
     store.forensics!.writeBundle = async () => {

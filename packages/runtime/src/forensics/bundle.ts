@@ -53,7 +53,7 @@ export interface ForensicBundle {
   readonly stop?: StopThen;
   readonly checkpoint: {
     readonly turn: number;
-    /** SHA-256, hex, over the canonical JSON of the state as it was; none where there is no state. */
+    /** SHA-256, hex, over the canonical JSON of the state as it was; none where there is no state, or where the hook left it out. */
     readonly digest?: string;
     /** Redacted. */
     readonly state?: unknown;
@@ -89,6 +89,7 @@ export function bundleOf({ saved, process, decision, stop, readings, version, gr
   const of = { session: record.s, agent: record.agent } as const;
   const kept = <Name extends string>(name: Name, value: unknown): { readonly [Key in Name]?: unknown } =>
     (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: unknown };
+  const state = redact(saved.state, { ...of, field: 'state' });
   return {
     format: 'offswitch-forensics/1',
     session: record.s,
@@ -103,8 +104,9 @@ export function bundleOf({ saved, process, decision, stop, readings, version, gr
     ...(stop ? { stop } : {}),
     checkpoint: {
       turn: saved.checkpointTurn,
-      ...(saved.state === undefined ? {} : { digest: sha256(canonical(saved.state)) }),
-      ...kept('state', redact(saved.state, { ...of, field: 'state' })),
+      // Of what is left out not even the digest: of a yes or no both can be tried.
+      ...(state === undefined ? {} : { digest: sha256(canonical(saved.state)) }),
+      ...kept('state', state),
     },
     journal: {
       epoch: saved.epoch,

@@ -12,7 +12,7 @@ export interface RedactedField {
   readonly call?: { readonly id: string; readonly name: string };
 }
 
-/** What stands in the bundle in its place; `undefined` leaves it out. */
+/** What stands in the bundle in its place; `undefined` leaves it out. The value is a copy, and may be changed. */
 export type Redact = (value: unknown, field: RedactedField) => unknown;
 
 /** What stands in the place of a value that was taken out. */
@@ -34,13 +34,14 @@ export function digestOnly(value: unknown): Redacted | undefined {
   return { sha256: sha256(text), bytes: Buffer.byteLength(text) };
 }
 
-/** The application's hook, outside of the decision: where it throws, or gives what is no data, the digest stands (I13). */
+/** The application's hook, outside of the decision: where it throws, or gives what is no data, the digest stands (I13). It gets a copy. */
 export function guarded(redact: Redact | undefined): Redact {
   if (!redact) return digestOnly;
   return (value, field) => {
     if (value === undefined) return undefined;
     try {
-      const text = JSON.stringify(redact(value, field)) as string | undefined;
+      // A copy: a hook that takes fields out of what it is given must not take them from the session, which may go on with it.
+      const text = JSON.stringify(redact(structuredClone(value), field)) as string | undefined;
       return text === undefined ? undefined : JSON.parse(text);
     } catch {
       return digestOnly(value);
