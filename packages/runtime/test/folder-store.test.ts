@@ -652,6 +652,19 @@ describe('a folder while it is used', () => {
     await expect(store.readDocument('switches')).rejects.toMatchObject({ code: 'store_failed' });
   });
 
+  test.each(['receipts', 'resolutions', 'forensics', 'graphs', 'budgets', 'grants', 'processes'])(
+    'is cleared of what a process left in %s that died while writing',
+    async (name) => {
+      const folder = fresh();
+      await (await opened(folder)).store.close();
+      const left = join(folder, name, '.tmp.pdead.1');
+      writeFileSync(left, 'half');
+      utimesSync(left, 1, 1);
+      await (await opened(folder)).store.close();
+      expect(existsSync(left)).toBe(false);
+    },
+  );
+
   test('holds no litter of ours after close', async () => {
     const path = fresh();
     const { store } = await opened(path);

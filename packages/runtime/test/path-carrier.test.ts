@@ -63,6 +63,25 @@ describe('a carrier', () => {
   });
 });
 
+describe('headers as a list', () => {
+  const lists: readonly (readonly [string, unknown[]])[] = [
+    [
+      'of pairs',
+      [
+        ['accept', '*/*'],
+        ['Baggage', `a=1,offswitch.path=${token}`],
+      ],
+    ],
+    ['of names and values in turn', ['accept', '*/*', 'Baggage', `a=1,offswitch.path=${token}`]],
+  ];
+  test.each(lists)('%s are no "no path"', (_, headers) => {
+    expect(tokenIn(headers)).toBe(token);
+    expect(tokenIn({ headers })).toBe(token);
+    expect(tokenIn({ headers: headers.slice(0, headers.length / 2) })).toBeUndefined();
+    expect(codeOf(() => tokenIn([['baggage', 'offswitch.path=hello']]))).toBe('path_malformed');
+  });
+});
+
 describe('the trace of a carrier', () => {
   afterEach(() => void vi.restoreAllMocks());
   const active = (context: SpanContext) => vi.spyOn(trace, 'getSpanContext').mockReturnValue(context);

@@ -165,7 +165,7 @@ export class SmallFiles implements ForensicsStore {
 
   /** Removes what processes that died while writing left behind. */
   tidy(now: number): void {
-    for (const place of ['', 'receipts', 'resolutions', 'forensics', 'graphs', 'grants', 'processes']) {
+    for (const place of ['', 'receipts', 'resolutions', 'forensics', 'graphs', 'budgets', 'grants', 'processes']) {
       const folder = join(this.folder, place);
       for (const name of this.disk.readdirSync(folder)) {
         const path = join(folder, name);

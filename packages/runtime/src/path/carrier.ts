@@ -60,7 +60,7 @@ function activeTraceparent(): string | undefined {
 }
 
 /**
- * The token that came along, unverified. Takes what it came in: `Headers`, a `Request` or an `IncomingMessage`, plain headers, a `Carrier`, an MCP
+ * The token that came along, unverified. Takes what it came in: `Headers`, a `Request` or an `IncomingMessage`, plain headers or a list of pairs, a `Carrier`, an MCP
  * request or its `params`, `_meta` itself, `process.env`. In one object our own key goes before `baggage`, which others pass on
  * unasked. `undefined` where there is none; throws `path_malformed` or `path_too_long` where there is anything else, and `path_malformed`
  * for two that differ.
@@ -102,14 +102,21 @@ function* tokensOf(holder: object): Generator<unknown> {
     yield value;
     return;
   }
-  // Plain headers may be spelt in any case, and be lists (RFC 9110, sections 5.1 and 5.3).
-  const lines = Object.keys(holder)
-    .filter((name) => name.toLowerCase() === 'baggage')
-    .flatMap((name): unknown => memberOf(holder, name))
+  // Plain headers may be spelt in any case, and be lists (RFC 9110, sections 5.1 and 5.3), as an object or as pairs.
+  const pairs = Array.isArray(holder) ? pairsOf(holder) : Object.keys(holder).map((name) => [name] as const);
+  const lines = pairs
+    .filter(([name]) => typeof name === 'string' && name.toLowerCase() === 'baggage')
+    .flatMap((pair): unknown => (pair.length > 1 ? pair[1] : memberOf(holder, String(pair[0]))))
     .filter((line) => line !== undefined);
   if (!lines.every((line) => typeof line === 'string')) throw new RuntimeError('path_malformed', 'baggage is no text');
   const token = tokenInBaggage(lines.join(','));
   if (token !== undefined) yield token;
+}
+
+/** A list of pairs, as `fetch` takes it, or name after value, as Node has raw headers. */
+function pairsOf(holder: readonly unknown[]): (readonly unknown[])[] {
+  if (!holder.every((one) => typeof one === 'string')) return holder.filter((one) => Array.isArray(one));
+  return holder.flatMap((name, i) => (i % 2 === 0 ? [[name, holder[i + 1]]] : []));
 }
 
 function memberOf(holder: object, name: string): unknown {
