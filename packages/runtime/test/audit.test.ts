@@ -1,9 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AuditLog, Auditor, folderStore, memoryStore, verifyAudit } from '@offswitch/runtime';
 import type { ManualClock } from '@offswitch/testing';
 import { afterEach, describe, expect, test } from 'vitest';
+import { AuditFiles } from '../src/folder/audit-files.ts';
+import type { FolderFs } from '../src/folder/folder-fs.ts';
 import { deferred, settle, switches, world } from './world.ts';
 
 const folders: string[] = [];
@@ -129,6 +131,35 @@ describe('a log that cannot be written', () => {
   });
 });
 
+describe('paths that are refused', () => {
+  test('are one entry for each cause and minute, however many strangers come, and the count says how many', async () => {
+    const { runtime, store, clock } = await world({ pathKeys: [{ id: 'k1', secret: new Uint8Array(32).fill(7) }] });
+    const knock = async (times: number) => {
+      for (let i = 0; i < times; i++) await expect(runtime.accept(`garbage ${i}`)).rejects.toThrow();
+      await settle(clock);
+    };
+    const told = async () => (await entriesOf(store.audit)).filter(({ type }) => type === 'refused');
+    await knock(100);
+    expect(await told()).toMatchObject([{ code: 'path_malformed' }]);
+    await settle(clock, 60_000);
+    expect(await told()).toMatchObject([{}, { code: 'path_malformed', count: 99 }]);
+    await knock(50);
+    expect(await told()).toHaveLength(2);
+    await runtime.close();
+    expect(await told()).toMatchObject([{}, {}, { count: 50 }]);
+  });
+  test('are told at once again when it was quiet for a minute', async () => {
+    const { runtime, store, clock } = await world();
+    for (let i = 0; i < 2; i++) {
+      await expect(runtime.accept('garbage')).rejects.toThrow();
+      await settle(clock, 60_000);
+    }
+    const told = (await entriesOf(store.audit)).filter(({ type }) => type === 'refused');
+    expect(told.map(({ count }) => count)).toEqual([undefined, undefined]);
+    await runtime.close();
+  });
+});
+
 describe('the log in a folder', () => {
   const write = async (folder: string, reasons: readonly string[]) => {
     const store = folderStore(folder);
@@ -148,6 +179,28 @@ describe('the log in a folder', () => {
     const chains = await folderStore(folder).audit!.chains();
     expect(verifyAudit(chains)).toMatchObject({ findings: [], entries: 6, anchors: 1 });
   });
+  test.each(['fsync', 'fdatasync'] as const)(
+    'holds each entry once where %s fails once, so that verify finds nothing',
+    async (call) => {
+      const folder = place();
+      let isFailed = false;
+      const disk = {
+        ...fs,
+        [call]: (fd: number, then: (error: Error | null) => void) => {
+          if (isFailed) return fs[call](fd, then);
+          isFailed = true;
+          then(new Error('EIO'));
+        },
+      } as FolderFs;
+      const files = new AuditFiles(disk, folder, 'p-1');
+      const auditor = new Auditor({ log: () => files, process: 'p-1', now: () => 1, onTrouble: () => {} });
+      auditor.note({ type: 'resumed', session: 's-1', by: 'ann', reason: 'a' });
+      expect(await auditor.settled()).toContain('EIO');
+      auditor.note({ type: 'resumed', session: 's-2', by: 'ann', reason: 'b' });
+      expect(await auditor.settled()).toBeUndefined();
+      expect(verifyAudit(await files.chains())).toMatchObject({ findings: [], entries: 3 });
+    },
+  );
   test('forgives an incomplete last line, which nobody was told of, and nothing else', async () => {
     const folder = place();
     const path = await write(folder, ['a', 'b']);

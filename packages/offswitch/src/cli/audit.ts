@@ -121,7 +121,7 @@ function wordsOf(one: Entry): string {
     case 'resolved':
       return `${text(one.call) ?? '?'} of ${text(one.session) ?? '?'}: ${text(one.verdict) ?? '?'}`;
     case 'refused':
-      return `${text(one.code) ?? '?'}: ${text(one.message) ?? ''}`;
+      return `${text(one.code) ?? '?'}${number(one.count) === undefined ? '' : `, ${number(one.count)} times`}: ${text(one.message) ?? ''}`;
     case 'takeover':
       return `${text(one.side) ?? '?'}: ${count(number(one.count) ?? 0, 'session')}`;
     case 'grant':

@@ -30,5 +30,6 @@ export function auditOf(store: StateStore, clock: Clock, onAlarm: (alarm: Alarm)
           at: clock.now(),
         }),
     }),
+    clock,
   );
 }

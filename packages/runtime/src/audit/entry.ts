@@ -79,8 +79,8 @@ export type AuditFact =
       readonly reason?: string;
       readonly hasValue: boolean;
     }
-  /** A path from another process was refused. */
-  | { readonly type: 'refused'; readonly code: string; readonly message: string }
+  /** A path from another process was refused. `count`: so many, of which the message is that of the last. */
+  | { readonly type: 'refused'; readonly code: string; readonly message: string; readonly count?: number }
   /** `taken`: this process goes on with what one that is gone had left. `lost`: another took over what this one ran. The first 100 are named. */
   | { readonly type: 'takeover'; readonly side: 'taken' | 'lost'; readonly sessions: readonly string[]; readonly count: number }
   | {

@@ -1,5 +1,6 @@
 // notes.ts: what of all that happens in a process is a fact for the audit log, and in which words.
 
+import type { Clock } from '../clock.ts';
 import type { RuntimeEvent } from '../event.ts';
 import { type GrantRecord, isOver } from '../grants/grant-record.ts';
 import type { Resolution } from '../journal.ts';
@@ -7,16 +8,19 @@ import { describeStop } from '../stop-entry.ts';
 import type { StopChange } from '../stop-set.ts';
 import type { Auditor } from './auditor.ts';
 import type { AuditFact, AuditHead } from './entry.ts';
+import { Refusals } from './refusals.ts';
 
 /** Sessions of a takeover that are named. */
 const namedSessions = 100;
 
 export class AuditNotes {
   private readonly auditor: Auditor;
+  private readonly refusals: Refusals;
   private readonly grantStates = new Map<string, string>();
 
-  constructor(auditor: Auditor) {
+  constructor(auditor: Auditor, clock: Clock) {
     this.auditor = auditor;
+    this.refusals = new Refusals(clock, (fact) => auditor.note(fact));
   }
 
   /** The last entry that is written. */
@@ -53,7 +57,7 @@ export class AuditNotes {
   }
 
   refused({ code, message }: { readonly code: string; readonly message: string }): void {
-    this.auditor.note({ type: 'refused', code, message });
+    this.refusals.refused(code, message);
   }
 
   resumed(session: string, by: string, reason: string): void {
@@ -83,6 +87,7 @@ export class AuditNotes {
   }
 
   async close(): Promise<void> {
+    this.refusals.close();
     await this.auditor.close();
   }
 }
