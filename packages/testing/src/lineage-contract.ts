@@ -247,6 +247,21 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect(strangers).toEqual([]);
       });
 
+      test('is told of a child that came to be in its own process too, and of its rest each time that is said', async () => {
+        const { inA, a } = await two();
+        await inA.register(registration(['r-1']));
+        await inA.register(registration(['r-1', 's-2'], { isLocalRoot: true, call: 'k' }));
+        // Whoever waits for it may have begun to after the first time.
+        for (let time = 0; time < 2; time++) {
+          const told = new Promise<StoreChange>((resolve) => {
+            a.watch(({ children }) => children && resolve({ children }));
+          });
+          inA.note('s-2', 'r-1', 'resting');
+          await a.flush();
+          expect((await told).children).toEqual([{ parent: 'r-1', call: 'k', child: 's-2', state: 'resting' }]);
+        }
+      });
+
       test('leaves its root open when the child has ended in its own process', async () => {
         const { inA, inB, b } = await two();
         await inA.register(registration(['r-1']));

@@ -248,8 +248,11 @@ export class Scene {
       .sort();
   }
 
-  /** Holds every model reply, and with them the fleet, until the returned function is called. */
-  standStill(): () => void {
-    return this.model.brake.hold(({ kind }) => kind === 'model');
+  /**
+   * Holds every model reply, and with them the fleet, until the returned function is called: on a slow machine it would be done with its
+   * work before the next step. `but`: a workflow that goes on.
+   */
+  standStill(but?: string): () => void {
+    return this.model.brake.hold(({ kind, tree = '' }) => kind === 'model' && !(but !== undefined && tree.startsWith(`${but}/`)));
   }
 }

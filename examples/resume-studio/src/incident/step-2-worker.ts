@@ -17,6 +17,7 @@ export async function killWorkerInStop(scene: Scene): Promise<void> {
     () => scene.flip('engage', 'feature', workflow),
     ({ stop }) => stop.subject.workflow === workflow,
   );
+  const waitOn = scene.standStill(workflow);
   goOn();
   const receipt = await scene.receipt('feature', workflow, 'done');
   const fencedAt = receipt.stages.fenced!;
@@ -58,6 +59,7 @@ export async function killWorkerInStop(scene: Scene): Promise<void> {
     new Set(epochs.map(({ s }) => s)).size === ids.length,
     { ids, epochs },
   );
+  waitOn();
   checks.check('another process has taken its place', scene.fleet.printed().includes(`(pid ${victim.pid}) is gone (SIGKILL)`));
 }
 

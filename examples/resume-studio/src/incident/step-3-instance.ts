@@ -30,6 +30,7 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
   );
   goOn();
   await scene.requests(15, 'bystanders', (request) => request.tree !== conversation);
+  const waitOn = scene.standStill();
 
   const isClear = ({ state }: ReceiptSession): boolean => state === 'stopped' || state === 'already-ended';
   const receipt = await scene.until('the receipt knows the end of each session', async () => {
@@ -69,6 +70,7 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
     (await terminated(scene)).every((id) => named.has(id)),
     await terminated(scene),
   );
+  waitOn();
   return conversation;
 }
 

@@ -197,7 +197,8 @@ local note = inOrder(function(p, process, a)
   local v = redis.call('HGET', graph(p, root, 'n'), session)
   if not v then return end
   local number, kind, had, parent, call = unpackOne(v)
-  if kind == '' or had == state or had == 'c' or had == 't' or had == 'f' then return end
+  -- A rest is told each time: whoever waits for it may have begun to since.
+  if kind == '' or (had == state and state ~= 'z') or had == 'c' or had == 't' or had == 'f' then return end
   local localRoot, words = localRootOf(p, root, kind)
   if redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return end
   redis.call('HSET', graph(p, root, 'n'), session, table.concat({ number, kind, state, parent }, '\\n') .. (call == '' and '' or '\\n' .. call))
@@ -215,7 +216,8 @@ local note = inOrder(function(p, process, a)
     local _, parentKind = unpackOne(pv or '\\n\\n\\n')
     if parentKind == '' then return end
     local owner = redis.call('HGET', graph(p, root, 'o'), (localRootOf(p, root, parentKind)))
-    if owner and owner ~= process then tellOne(p, owner, 't', 'child', 'd', cjson.encode({ parent = parent, call = call, child = session, state = state })) end
+    -- Its own process too: what was taken over there is another graph to it.
+    if owner then tellOne(p, owner, 't', 'child', 'd', cjson.encode({ parent = parent, call = call, child = session, state = state })) end
   end
 end)
 
