@@ -59,6 +59,7 @@ function seen(more: Partial<Seen> = {}): Seen {
     processes: [{ process: 'p1', sessions: [line('s-root'), line('s-child'), line('s-other', { path: ['s-other'] })] }],
     isPartial: false,
     journals: [],
+    registered: [],
     stops: [],
     receipts: [],
     grants: [],

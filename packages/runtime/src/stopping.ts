@@ -43,6 +43,7 @@ export class Stopping {
   private readonly world: World;
   private readonly orders = new Map<string, Order>();
   private readonly finished: Order[] = [];
+  private hasTakenUp = false;
 
   constructor(world: World) {
     this.world = world;
@@ -113,6 +114,23 @@ export class Stopping {
       this.begin(id, entry, stop, Promise.resolve(true), before);
     }
     for (const one of this.world.kernel.stops.successions()) this.goesOn(one);
+    this.hasTakenUp = true;
+    for (const graph of this.world.graphs.values()) this.beginAgain(graph, written);
+  }
+
+  /**
+   * A terminate that was called done may have covered what nobody ran then: it is told of that too once it is taken over (S10).
+   */
+  private beginAgain(graph: Graph, written: ReadonlyMap<string, Receipt>): void {
+    if (graph.isElsewhere || !this.hasTakenUp) return;
+    for (const { node, saved } of graph.members()) {
+      const decision = saved.settled ? undefined : this.world.decide(node);
+      if (decision?.action !== 'terminate' || decision.stopId === undefined) continue;
+      const entry = this.world.kernel.stops.find(decision.stopId);
+      const id = entry && receiptId(entry);
+      if (id === undefined || this.orders.has(id)) continue;
+      this.begin(id, entry!, describeStop(entry!), Promise.resolve(true), written.get(id));
+    }
   }
 
   /** A latch that had failed was made up for. */
@@ -168,6 +186,7 @@ export class Stopping {
       for (const member of graph.members()) if (this.covers(order, member.node)) this.include(order, member);
       this.look(order);
     }
+    this.beginAgain(graph, new Map());
   }
 
   restChanged(session: LiveSession): void {

@@ -4,7 +4,17 @@
 // Absence is no evidence: what a process does not say, or what cannot be read, makes no ghost; it is told as not known.
 
 import type { Stop } from '@offswitch/core';
-import { foldJournals, type Journals, type KeptGrant, type Receipt, type StoredStop } from '@offswitch/runtime';
+import {
+  foldJournals,
+  type GrantRecord,
+  hasEnded,
+  type Journals,
+  type KeptGrant,
+  type Receipt,
+  type RegisteredSession,
+  type Saved,
+  type StoredStop,
+} from '@offswitch/runtime';
 import { folderHold, type Step } from './folder-holds.ts';
 import { isEnded, type SessionLine } from './wire.ts';
 
@@ -42,6 +52,8 @@ export interface Seen {
   /** Some processes did not answer: what they run is not known, and nothing is concluded from not seeing it. */
   readonly isPartial: boolean;
   readonly journals: Journals['journals'];
+  /** What the store itself knows of the graphs of these sessions and grants. */
+  readonly registered: readonly RegisteredSession[];
   readonly stops: readonly StoredStop[];
   readonly receipts: readonly Receipt[];
   readonly grants: readonly KeptGrant[];
@@ -60,7 +72,9 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
   const ended = new Set<string>();
   for (const { sessions } of seen.processes) for (const line of sessions) if (isEnded(line)) ended.add(line.id);
   for (const { id, saved } of journaled) if (saved.settled) ended.add(id);
-  const steps = new Map<string, Step>(journaled.map(({ id, saved }) => [id, saved.record]));
+  for (const { session, state } of seen.registered) if (hasEnded(state)) ended.add(session);
+  const steps = new Map<string, Step>(seen.registered.map((one) => [one.session, { ...one, s: one.session }]));
+  for (const { id, saved } of journaled) steps.set(id, saved.record);
   for (const { line } of live.values()) steps.set(line.id, { ...line, s: line.id });
   const holdOf = folderHold(seen.stops, steps);
   const fencedAt = (stop: Stop): number | undefined =>
@@ -107,19 +121,98 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
         why: 'its process is gone, and no other has taken it up',
       });
     }
+  const told = new Set(ghosts.map((one) => `${one.session} ${one.of}`));
+  for (const [id, { saved, late }] of lateCalls(seen.journals, journaled, (one) => {
+    const hold = holdOf(one);
+    return hold?.action === 'terminate' ? fencedAt(hold) : undefined;
+  }))
+    for (const call of late)
+      if (!told.has(`${id} ${call.id}`))
+        ghosts.push({
+          class: 'late-call',
+          session: id,
+          of: call.id,
+          ...optionalStop(holdOf(saved.record)),
+          why: `${call.name} began ${call.afterMs} ms after every process had confirmed the stop`,
+        });
   for (const { record } of seen.grants) {
-    if (record.state !== 'active' || record.expiresAt <= seen.at) continue;
-    const isOver = ended.has(record.session) && !live.has(record.session);
-    if (isOver)
-      ghosts.push({
-        class: 'live-grant',
-        session: record.session,
-        process: record.process,
-        of: record.id,
-        why: `the grant of ${record.broker} works for ${Math.ceil((record.expiresAt - seen.at) / 1000)} s more`,
-      });
+    if (isPowerless(record) || record.expiresAt <= seen.at) continue;
+    const { session, path } = record;
+    const hold = holdOf({ path });
+    const isStopped = hold?.action === 'terminate' && fencedAt(hold) !== undefined;
+    const isNowhere = !seen.isPartial && !live.has(session) && !steps.has(session);
+    const why = live.has(session)
+      ? isStopped && 'its session is stopped for good'
+      : ended.has(session)
+        ? 'its session has ended'
+        : isStopped
+          ? 'its session is stopped for good'
+          : isNowhere && 'nobody knows its session';
+    if (why === false) continue;
+    ghosts.push({
+      class: 'live-grant',
+      session,
+      process: record.process,
+      of: record.id,
+      ...(isStopped ? optionalStop(hold) : {}),
+      why: `${why}, and the grant of ${record.broker} (${record.state}) may work for ${Math.ceil((record.expiresAt - seen.at) / 1000)} s more`,
+    });
   }
   return ghosts;
+}
+
+/** Nothing can be done with it any more. One that is being taken back, or cannot be, works until it is. */
+function isPowerless({ state }: GrantRecord): boolean {
+  switch (state) {
+    case 'expired':
+    case 'not-issued':
+    case 'revoked':
+      return true;
+    case 'issuing':
+    case 'active':
+    case 'revoking':
+    case 'irrevocable':
+      return false;
+  }
+}
+
+const optionalStop = (stop: Stop | undefined): { readonly stop?: string } => (stop ? { stop: stop.id } : {});
+
+interface Journaled {
+  readonly id: string;
+  readonly saved: Saved;
+}
+interface Late {
+  readonly saved: Saved;
+  readonly late: readonly { readonly id: string; readonly name: string; readonly afterMs: number }[];
+}
+
+/** Calls that were written down after the fence, also those that have ended since; one whose body was never entered is none. */
+function lateCalls(
+  journals: Journals['journals'],
+  journaled: readonly Journaled[],
+  fencedAt: (session: Saved['record']) => number | undefined,
+): ReadonlyMap<string, Late> {
+  const found = new Map<string, Late>();
+  const fences = new Map<string, { readonly saved: Saved; readonly fenced: number }>();
+  for (const { id, saved } of journaled) {
+    const fenced = fencedAt(saved.record);
+    if (fenced !== undefined) fences.set(id, { saved, fenced });
+  }
+  if (fences.size === 0) return found;
+  const neverSent = new Set<string>();
+  const records = journals.flatMap((one) => one.records).filter(({ s }) => fences.has(s));
+  const callOf = ({ s, e, turn, key }: { s: string; e: number; turn: number; key: string }): string =>
+    JSON.stringify([s, e, turn, key]);
+  for (const one of records) if (one.t === 'end' && one.outcome === 'not-sent') neverSent.add(callOf(one));
+  for (const one of records) {
+    if (one.t !== 'call' || neverSent.has(callOf(one))) continue;
+    const { saved, fenced } = fences.get(one.s)!;
+    if (one.at <= fenced + clockSkewMs) continue;
+    const before = found.get(one.s)?.late ?? [];
+    found.set(one.s, { saved, late: [...before, { id: one.id, name: one.name, afterMs: one.at - fenced }] });
+  }
+  return found;
 }
 
 /** Seen in both looks: what was on its way out at the first is gone at the second (I12). */

@@ -1,11 +1,13 @@
 // ghosts.ts: looks twice for what is alive although it was stopped.
 
+import type { Receipt, StoredStop } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
+import { folderHold } from './folder-holds.ts';
 import { type Ghost, ghostClasses, ghostsIn, inBoth, type Seen } from './ghosts-found.ts';
 import { silentOnes } from './preview.ts';
 import { clean, count, paint, table } from './print.ts';
-import { askAll, sessionsIn, statusIn } from './wire.ts';
+import { askAll, isEnded, type SessionLine, sessionsIn, statusIn } from './wire.ts';
 
 /** Between the two looks. Milliseconds: longer than anything that is on its way out takes, short for a person who waits. */
 const betweenMs = 1_500;
@@ -43,13 +45,35 @@ export async function ghosts(command: Command): Promise<Done> {
   );
 }
 
+/** Graphs that a terminate holds, of which something is alive: their journals say what began when. */
+function fencedRoots(
+  stops: readonly StoredStop[],
+  receipts: readonly Receipt[],
+  live: readonly SessionLine[],
+): readonly string[] {
+  const holdOf = folderHold(stops, new Map(live.map((line) => [line.id, { ...line, s: line.id }])));
+  const isFenced = (id: string): boolean => receipts.some(({ stop, stages }) => stop.id === id && stages.fenced !== undefined);
+  const held = live.filter((line) => {
+    const hold = holdOf({ path: line.path });
+    return hold?.action === 'terminate' && isFenced(hold.id);
+  });
+  return [...new Set(held.map(rootOf))];
+}
+
+const rootOf = ({ path, id }: SessionLine): string => path[0] ?? id;
+
 async function look({ io, place }: Command): Promise<{ readonly seen: Seen; readonly silent: readonly string[] }> {
   // The stops and receipts first: what begins after them is seen as later than they are, and never the other way about.
   const [stops, receipts] = [await place.stops(), await place.receipts()];
   const statuses = await askAll(place, 'status', {}, statusIn);
   const answers = await askAll(place, 'sessions', {}, sessionsIn);
   const silent = silentOnes(answers);
-  const { journals, damage } = await place.journals();
+  const grants = await place.grants();
+  const live = answers.answered.flatMap(({ value }) => value.filter((line) => !isEnded(line)));
+  const held = fencedRoots(stops, receipts, live);
+  const { journals, damage } = await place.journals(held);
+  const roots = [...live.map(rootOf), ...grants.map(({ record }) => record.path[0] ?? record.session)];
+  const registered = await place.registered([...new Set(roots)]);
   const deadlines = new Map(statuses.answered.map((one) => [one.process, one.value.effectDeadlineMs]));
   return {
     silent,
@@ -61,9 +85,10 @@ async function look({ io, place }: Command): Promise<{ readonly seen: Seen; read
       }),
       isPartial: silent.length > 0 || damage !== undefined,
       journals,
+      registered,
       stops,
       receipts,
-      grants: await place.grants(),
+      grants,
     },
   };
 }

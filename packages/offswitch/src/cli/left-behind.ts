@@ -8,6 +8,10 @@ import type { SessionLine, Status } from './wire.ts';
 export interface LeftBehind {
   /** Graphs whose root has not ended, with everything in them. */
   readonly sessions: readonly SessionLine[];
+  /** Of them those that no living process has taken up, and that have not ended. */
+  readonly orphans: readonly SessionLine[];
+  /** Everything that is written down as ended, by session: how. */
+  readonly ended: ReadonlyMap<string, string>;
   /** What could not be read; then `sessions` are not all there are. */
   readonly damage?: string;
 }
@@ -15,7 +19,8 @@ export interface LeftBehind {
 /** Throws where the journals cannot be listed: that is not the same as no sessions (S10). */
 export async function leftBehind(place: Place): Promise<LeftBehind> {
   const [{ journals, damage }, stored] = await Promise.all([place.journals(), place.stops()]);
-  const folded = [...foldJournals(journals).values()].map(({ saved }) => saved);
+  const all = [...foldJournals(journals).values()];
+  const folded = all.map(({ saved }) => saved);
   // A root, or what came from another process, whose own root may have left nothing here.
   const isHead = ({ record }: Saved): boolean => record.s === record.root || record.arrived !== undefined;
   const open = new Set(folded.filter((one) => isHead(one) && !one.settled).map((one) => one.record.s));
@@ -42,7 +47,13 @@ export async function leftBehind(place: Place): Promise<LeftBehind> {
           : unknownCalls(one).map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey })),
       };
     });
-  return { sessions, ...(damage === undefined ? {} : { damage }) };
+  const isLeft = new Set(all.flatMap(({ saved, isElsewhere }) => (isElsewhere || saved.settled ? [] : [saved.record.s])));
+  return {
+    sessions,
+    orphans: sessions.filter(({ id }) => isLeft.has(id)),
+    ended: new Map(folded.flatMap(({ record, settled }) => (settled ? [[record.s, settled.status] as const] : []))),
+    ...(damage === undefined ? {} : { damage }),
+  };
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   type Journals,
   type KeptGrant,
   type Receipt,
+  type RegisteredSession,
   type Resolution,
   readFolderJournals,
   requestControl,
@@ -38,8 +39,13 @@ export interface Place {
   resolve(resolution: Resolution): Promise<boolean>;
   /** Credentials lent to sessions, by reference. */
   grants(): Promise<readonly KeptGrant[]>;
-  /** What processes that are gone left of their sessions. Writes nothing, so that a full or read-only disk hides none of them. */
-  journals(): Promise<Journals>;
+  /**
+   * What processes that are gone left of their sessions; with `roots` those of these whole graphs too. Writes nothing, so that a full or
+   * read-only disk hides none of them.
+   */
+  journals(roots?: readonly string[]): Promise<Journals>;
+  /** What the store itself knows of the sessions of these graphs, beside the journals: nothing, in a folder. */
+  registered(roots: readonly string[]): Promise<readonly RegisteredSession[]>;
   /** What this command did, for the audit log. Never throws and never waits; a folder that is not there gets none. */
   note(fact: AuditFact): void;
   /** The command is over: writes what was noted, lets go of what is open. What kept it from being written, in words. */
@@ -115,6 +121,7 @@ export function folderPlace(folder: string): Place {
     bundle: async (session) => (existsSync(folder) ? reader.forensics?.readBundle(session) : undefined),
     grants: async () => (existsSync(join(folder, 'grants')) ? ((await reader.grants?.list()) ?? []) : []),
     journals: async () => (existsSync(folder) ? readFolderJournals(folder) : { journals: [] }),
+    registered: async () => [],
     document: () => reader.readDocument('switches'),
     control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),
     load: (specifier) => loadFrom(process.cwd(), specifier),

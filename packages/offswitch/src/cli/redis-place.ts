@@ -3,7 +3,15 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { KillSwitches } from '@offswitch/core';
-import { Auditor, type ControlAnswer, type ControlRequestOptions, resolvedFact, type StateStore } from '@offswitch/runtime';
+import {
+  Auditor,
+  type ControlAnswer,
+  type ControlRequestOptions,
+  type Journals,
+  type RegisteredSession,
+  resolvedFact,
+  type StateStore,
+} from '@offswitch/runtime';
 import { CommandError, failureOf } from './failure.ts';
 import { folderPlace, type Place } from './place.ts';
 
@@ -16,6 +24,7 @@ interface RedisModule {
     params?: Readonly<Record<string, unknown>>,
     options?: ControlRequestOptions,
   ): Promise<readonly ControlAnswer[]>;
+  readRedisJournals(place: { readonly url: string }, roots: readonly string[]): Promise<Journals>;
 }
 
 /** How long a Redis that is slow, or is being restarted, is asked again: a stop is not given up for a bad second. Milliseconds. */
@@ -137,16 +146,17 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
     auditChains: () => using(async (store) => (await store.audit?.chains()) ?? []),
     bundle: (session) => using((store) => store.forensics?.readBundle(session)),
     grants: () => using(async (store) => (await store.grants?.list()) ?? []),
-    // What no process runs is taken up by the next that has its agent; it is not listed before.
-    journals: () =>
-      using(async (store) => {
-        const gone = (await store.lineage.processes()).filter((one) => !one.isAlive);
-        return {
-          journals: [],
-          ...(gone.length > 0
-            ? { damage: `${gone.length} processes that are gone left sessions, which are not listed until another takes them up` }
-            : {}),
-        };
+    journals: async (roots = []) => (await redis()).readRedisJournals({ url }, roots),
+    registered: (roots) =>
+      using(async ({ lineage }) => {
+        const found: RegisteredSession[] = [];
+        for (const root of roots)
+          for (let after: string | undefined = ''; after !== undefined; ) {
+            const page: Awaited<ReturnType<typeof lineage.subtree>> = await lineage.subtree(root, root, { after });
+            found.push(...page.sessions);
+            after = page.next;
+          }
+        return found;
       }),
     document: () => using((store) => store.readDocument('switches')),
     lint: (path, switches: KillSwitches | undefined) => folder.lint(path, switches),

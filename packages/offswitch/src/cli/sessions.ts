@@ -3,15 +3,13 @@
 import { commandFor } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
-import { notTakenUp } from './left-behind.ts';
-import { silentOnes } from './preview.ts';
+import { knownSessions } from './known.ts';
 import { clean, money, paint, table } from './print.ts';
 import { inTreeOrder } from './tree.ts';
-import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn, statusIn } from './wire.ts';
+import { askAll, isEnded, type SessionLine, statusIn } from './wire.ts';
 
 export async function sessions(command: Command, isAll: boolean): Promise<Done> {
-  const answers = await askAll(command.place, 'sessions', {}, sessionsIn);
-  const silent = silentOnes(answers);
+  const { sessions: all, answers, silent, damage } = await knownSessions(command.place);
   const isNobody = answers.answered.length === 0;
   if (isNobody && silent.length > 0) {
     throw new CommandError('no_process', `${silent.join('; ')}; what is in force: offswitch status`, exit.failed);
@@ -21,8 +19,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
       `no process is running on ${clean(command.place.folder)}; these were left, and what nothing holds goes on at the next start`,
     );
   const statuses = isNobody ? [] : (await askAll(command.place, 'status', {}, statusIn)).answered.map((one) => one.value);
-  const left = isNobody || statuses.length > 0 ? await notTakenUp(command.place, statuses) : undefined;
-  if (left && !isNobody)
+  if (statuses.length > 0 && statuses.every(({ store }) => store.state === 'memory'))
     command.say(
       paint(
         command.io,
@@ -30,9 +27,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
         '! what runs could not write the folder when it started, and goes on with none of what was left there',
       ),
     );
-  const live = mergeSessions(answers.answered);
-  const all = [...live, ...(left?.sessions ?? []).filter(({ id }) => !live.some((one) => one.id === id))];
-  if (left?.damage !== undefined) command.say(paint(command.io, 'red', `! not all of them: ${clean(left.damage)}`));
+  if (damage !== undefined) command.say(paint(command.io, 'red', `! not all of them: ${clean(damage)}`));
   const shown = inTreeOrder(all.filter((one) => isAll || !isEnded(one))).map(({ one }) => one);
   for (const one of silent) command.say(paint(command.io, 'yellow', `! ${one}`));
   const rows = shown.map((one) => [
@@ -55,7 +50,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
   }
   const hidden = all.length - shown.length;
   if (hidden > 0) command.say(`${hidden} ended; --all shows them`);
-  if (left?.damage !== undefined) return done({ sessions: shown, silent, problems: [left.damage] }, exit.failed);
+  if (damage !== undefined) return done({ sessions: shown, silent, problems: [damage] }, exit.failed);
   return done({ sessions: shown, silent });
 }
 

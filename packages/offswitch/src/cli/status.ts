@@ -8,7 +8,7 @@ import { type Declared, readDeclared } from './declared.ts';
 import { CommandError, exit, failureOf } from './failure.ts';
 import { wordsOf } from './flip.ts';
 import { inTime } from './in-time.ts';
-import { notTakenUp } from './left-behind.ts';
+import { type LeftBehind, notTakenUp } from './left-behind.ts';
 import { silentOnes } from './preview.ts';
 import { age, clean, paint, table } from './print.ts';
 import { type Answered, askAll, type Status, statusIn, subjectName } from './wire.ts';
@@ -69,7 +69,7 @@ export async function status(command: Command): Promise<Done> {
   const sessions: Record<string, number> = {};
   for (const { value } of running)
     for (const [state, n] of Object.entries(value.sessions)) sessions[state] = (sessions[state] ?? 0) + n;
-  const untold = { sessions: [], damage: 'not known' };
+  const untold: LeftBehind = { sessions: [], orphans: [], ended: new Map(), damage: 'not known' };
   const left = await attempt(
     () =>
       notTakenUp(

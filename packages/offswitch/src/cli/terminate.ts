@@ -9,10 +9,10 @@ import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { CommandError, exit } from './failure.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { leftBehind } from './left-behind.ts';
-import { covered, silentOnes } from './preview.ts';
+import { knownSessions } from './known.ts';
+import { covered } from './preview.ts';
 import { clean, count, paint, tally } from './print.ts';
-import { askAll, isEnded, mergeSessions, type SessionLine, sessionsIn } from './wire.ts';
+import { isEnded, type SessionLine } from './wire.ts';
 
 export interface Whose {
   readonly workflow?: string | undefined;
@@ -31,12 +31,9 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
     throw new CommandError('subject_missing', 'say whose sessions to end: --workflow <name> or --user <id>', exit.usage);
   const [tier, subject] =
     workflow === undefined ? (['user', checkId('userId', user)] as const) : (['feature', checkId('workflow', workflow)] as const);
-  const answers = await askAll(place, 'sessions', {}, sessionsIn);
-  const silent = silentOnes(answers);
-  const running = mergeSessions(answers.answered);
-  // What lies parked with no process running is ended too, wherever it is next taken up.
-  const left = answers.answered.length === 0 && place.exists() ? (await leftBehind(place)).sessions : [];
-  const reached = covered([...running, ...left], tier, subject);
+  // What lies where a process left it is ended too, wherever it is next taken up.
+  const { sessions: known, silent, damage } = await knownSessions(place);
+  const reached = covered(known, tier, subject);
   const heads = headsOf(reached);
   const name = `${tier === 'user' ? 'user' : 'workflow'} ${clean(subject)}`;
   command.say(paint(io, 'bold', `terminate ${name}`));
@@ -45,14 +42,14 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
   );
   command.say('  authorised  whoever can write the state. No flag source is needed, and none is asked');
   for (const one of silent) command.say(paint(io, 'yellow', `  warning     ${one}; what it runs is not among these`));
+  if (damage !== undefined)
+    command.say(paint(io, 'yellow', `  warning     ${clean(damage)}; what was left there is not among these`));
   command.say(`  right now   ends ${paint(io, 'bold', count(reached.length, 'session'))} in ${count(heads.length, 'graph')}`);
   if (heads.length === 0) {
-    const known = [
-      ...new Set(
-        [...running, ...left].filter((one) => !isEnded(one)).map((one) => (tier === 'user' ? (one.user ?? '') : one.workflow)),
-      ),
+    const names = [
+      ...new Set(known.filter((one) => !isEnded(one)).map((one) => (tier === 'user' ? (one.user ?? '') : one.workflow))),
     ];
-    const others = known.filter((one) => one !== '').slice(0, 5);
+    const others = names.filter((one) => one !== '').slice(0, 5);
     command.say(
       paint(
         io,
@@ -60,7 +57,7 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
         `  warning     no live session of ${name}${others.length > 0 ? `; there are some of ${others.map(clean).join(', ')}` : ''}`,
       ),
     );
-    return done({ stops: [], sessions: 0, silent }, silent.length > 0 ? exit.unconfirmed : exit.ok);
+    return done({ stops: [], sessions: 0, silent }, silent.length > 0 || damage !== undefined ? exit.unconfirmed : exit.ok);
   }
   command.say(`  workflows   ${tally(countBy(reached, (one) => one.workflow))}`);
   command.say(`  users       ${tally(countBy(reached, (one) => one.user ?? '(no user)'))}`);
@@ -98,8 +95,9 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
       stages: followed.stages,
       receipts: followed.receipts.map((one) => one.id),
       silent: [...silent, ...followed.silent],
+      ...(damage === undefined ? {} : { problems: [damage] }),
     },
-    followed.isFenced && silent.length === 0 ? exit.ok : exit.unconfirmed,
+    followed.isFenced && silent.length === 0 && damage === undefined ? exit.ok : exit.unconfirmed,
   );
 }
 

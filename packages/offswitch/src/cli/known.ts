@@ -1,0 +1,72 @@
+// known.ts: every session there is to know of: what running processes tell, and what processes that are gone left and nobody has taken up.
+//
+// A process that lost a session to another keeps a copy, which says where it was and not how it is. What the store says of it stands above that.
+
+import { hasEnded, type RegisteredSession } from '@offswitch/runtime';
+import { type LeftBehind, leftBehind } from './left-behind.ts';
+import type { Place } from './place.ts';
+import { silentOnes } from './preview.ts';
+import { type Answers, askAll, mergeSessions, type SessionLine, sessionsIn } from './wire.ts';
+
+export interface Known {
+  readonly sessions: readonly SessionLine[];
+  readonly answers: Answers<readonly SessionLine[]>;
+  /** Processes that run and did not answer, as sentences. */
+  readonly silent: readonly string[];
+  /** What could not be read; then there may be more. */
+  readonly damage?: string;
+}
+
+/** What nobody runs while others run: nothing goes on in it before a process takes it up that defines its agent. */
+const orphaned = { state: 'orphaned', why: 'its process is gone; it waits for one that defines its agent' };
+
+export async function knownSessions(place: Place): Promise<Known> {
+  const answers = await askAll(place, 'sessions', {}, sessionsIn);
+  const told = mergeSessions(answers.answered);
+  const isNobody = answers.answered.length === 0;
+  const left = place.exists() ? await leftIn(place, isNobody) : nothing;
+  const live = new Map(told.filter(isHad).map((one) => [one.id, one]));
+  // Where none runs, everything lies where it was left, and what has ended in it is shown with it.
+  const orphans = (isNobody ? left.sessions : left.orphans).filter(({ id }) => !live.has(id));
+  const copies = told.filter((one) => !isHad(one) && !orphans.some(({ id }) => id === one.id));
+  const registered = await registeredOf(place, copies);
+  return {
+    sessions: [
+      ...live.values(),
+      ...orphans.map((one) =>
+        isNobody ? one : { ...one, state: orphaned.state, ...(one.action === 'run' ? { reason: orphaned.why } : {}) },
+      ),
+      ...copies.map((one) => asTold(one, left.ended.get(one.id), registered.get(one.id))),
+    ],
+    answers,
+    silent: silentOnes(answers),
+    ...(left.damage === undefined ? {} : { damage: left.damage }),
+  };
+}
+
+/** By the process that tells of it. */
+const isHad = ({ state }: SessionLine): boolean => state !== 'elsewhere';
+
+const nothing: LeftBehind = { sessions: [], orphans: [], ended: new Map() };
+
+/** While somebody runs, what cannot be read hides nothing of what they tell. */
+async function leftIn(place: Place, isNobody: boolean): Promise<LeftBehind> {
+  try {
+    return await leftBehind(place);
+  } catch (error) {
+    if (isNobody) throw error;
+    return { ...nothing, damage: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function registeredOf(place: Place, copies: readonly SessionLine[]): Promise<ReadonlyMap<string, RegisteredSession>> {
+  if (copies.length === 0) return new Map();
+  const found = await place.registered([...new Set(copies.map(({ path, id }) => path[0] ?? id))]).catch(() => []);
+  return new Map(found.map((one) => [one.session, one]));
+}
+
+/** A copy, with the last word there is of it. */
+function asTold(copy: SessionLine, ended: string | undefined, registered: RegisteredSession | undefined): SessionLine {
+  const end = ended ?? (registered && hasEnded(registered.state) ? registered.state : undefined);
+  return end === undefined ? copy : { ...copy, state: end, action: 'run', unknownCalls: [], calls: [] };
+}

@@ -1,0 +1,117 @@
+// left.process.test.ts: what a process left that was killed, over a folder and over a real Redis: it is listed, ended with the others by one
+// order for each root, and a ghost until somebody has marked it.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { redisStore } from '@offswitch/redis';
+import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
+import { createRuntime, flagFile, folderStore, type Runtime } from 'offswitch';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Bench, switches } from './bench.ts';
+
+const program = fileURLToPath(new URL('./agent-process.mjs', import.meta.url));
+const why = whyNoRedis();
+if (why !== undefined && process.env.OFFSWITCH_REQUIRE_REDIS === '1')
+  test('runs here, as OFFSWITCH_REQUIRE_REDIS=1 asks', () => expect(why).toBe(undefined));
+
+interface Line {
+  readonly id: string;
+  readonly state: string;
+}
+
+describe.each(['folder', 'redis'] as const)('what a killed process left in a %s', (kind) => {
+  let bench: Bench;
+  let server: LocalRedis | undefined;
+  let state: string;
+  const runtimes: Runtime[] = [];
+  const children: ChildProcess[] = [];
+  beforeEach(async (context) => {
+    if (kind === 'redis' && why !== undefined) return context.skip(why);
+    bench = new Bench();
+    await bench.provision();
+    server = kind === 'redis' ? await startLocalRedis() : undefined;
+    state = server?.url ?? bench.folder;
+    bench.installed.set('@offswitch/redis', await import('@offswitch/redis'));
+  });
+  afterEach(async () => {
+    if (!bench) return;
+    bench.isOver = true;
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    for (const runtime of runtimes.splice(0)) await runtime.close();
+    await bench.close();
+    await server?.close();
+  });
+
+  const start = async () => {
+    const store = server ? redisStore({ url: server.url, leaseMs: 1500, anchor: false }) : folderStore(bench.folder);
+    const runtime = await createRuntime({ switches, source: flagFile(bench.file), store });
+    runtimes.push(runtime as Runtime);
+    return runtime;
+  };
+  const spawn = async (name: string, user?: string): Promise<{ child: ChildProcess; id: string }> => {
+    const child = fork(program, [state, bench.file, name, ...(user === undefined ? [] : [user])], {
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    children.push(child);
+    const [message] = (await once(child, 'message')) as [{ id?: string }];
+    return { child, id: message.id ?? '' };
+  };
+  const kill = async (child: ChildProcess): Promise<void> => {
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  };
+  const cli = (args: readonly string[], answers?: readonly string[]) => bench.cli(['--state', state, ...args, '--json'], answers);
+  const states = async (...args: string[]): Promise<Record<string, string>> =>
+    Object.fromEntries(((await cli(['sessions', ...args])).json.sessions as Line[]).map((one) => [one.id, one.state]));
+  const within = { timeout: 20_000, interval: 100 };
+
+  test('is listed as orphaned, and not as running, until a process takes it up (S10)', { timeout: 60_000 }, async () => {
+    const here = await start();
+    const mine = bench.agentOn(here, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    const { child, id } = await spawn('batch-scoring', 'u-2');
+    expect(await states()).toEqual({ [mine.id]: 'running', [id]: 'running' });
+    await kill(child);
+    await expect.poll(() => states(), within).toEqual({ [mine.id]: 'running', [id]: 'orphaned' });
+    expect(await cli(['ghosts'])).toMatchObject({ code: 0, json: { ghosts: [] } });
+    await spawn('batch-scoring');
+    await expect.poll(() => states(), within).toEqual({ [mine.id]: 'running', [id]: 'running' });
+  });
+
+  test('is previewed and ended with the others by one order for each root, is a ghost until it is marked, and none after (S6, S12, I12)', {
+    timeout: 90_000,
+  }, async () => {
+    const here = await start();
+    const agent = bench.agentOn(here, 'resume-rewrite');
+    const mine = agent.start(undefined, { userId: 'u-1' });
+    const other = agent.start(undefined, { userId: 'u-10' });
+    const alive = await spawn('resume-rewrite', 'u-1');
+    const dead = await spawn('batch-scoring', 'u-1');
+    await kill(dead.child);
+    await expect.poll(() => states(), within).toMatchObject({ [dead.id]: 'orphaned' });
+
+    const refused = await bench.cli(['--state', state, 'terminate', '--user', 'u-1', '--reason', 'stolen'], ['n']);
+    expect(refused.asked).toEqual(['End 3 sessions of user u-1 for good? [y/N] ']);
+    for (const id of [mine.id, alive.id, dead.id]) expect(refused.out).toContain(id);
+    expect(refused.out).not.toContain(other.id);
+    expect(here.session(mine.id)?.state).toBe('running');
+
+    const ran = await cli(['terminate', '--user', 'u-1', '--reason', 'stolen', '--yes']);
+    expect(ran).toMatchObject({ code: 0, json: { sessions: 3, confirmed: true } });
+    const orders = (ran.json.stops as { session: string }[]).map((one) => one.session);
+    expect(orders.sort()).toEqual([mine.id, alive.id, dead.id].sort());
+    expect((await mine.outcome).status).toBe('terminated');
+    expect(here.session(other.id)?.state).toBe('running');
+
+    // In a folder whoever lives marks it; in Redis it waits for one that defines its agent, and is told as a ghost until then.
+    const found = kind === 'folder' ? [] : [{ class: 'dead-process', session: dead.id }];
+    expect(await cli(['ghosts'])).toMatchObject({ code: found.length, json: { ghosts: found } });
+    await spawn('batch-scoring');
+    await expect.poll(async () => (await cli(['ghosts'])).json.ghosts, within).toEqual([]);
+    expect(await states()).toEqual({ [other.id]: 'running' });
+    const forensics = await cli(['forensics', dead.id]);
+    expect(forensics).toMatchObject({ code: 0, json: { verified: 'yes' } });
+  });
+});
