@@ -44,6 +44,7 @@ export class Confirming {
       if (id === '')
         return {
           confirmed: [],
+          runners: [],
           unconfirmed: [`the store does not hold ${key} at ${engaged}, so no other process can have heard of it`],
         };
       const waits = others.filter(([, state]) => state === 'waits');
@@ -53,6 +54,7 @@ export class Confirming {
       }
       return {
         confirmed: others.filter(([, state]) => state !== 'waits').map(([one]) => one),
+        runners: others.filter(([, state, , info]) => state !== 'waits' && runsSessions(info)).map(([one]) => one),
         unconfirmed: waits.map(
           ([one, , left, info]) => `process ${one} (${nameIn(info)}) has not taken it in; its lease runs for another ${left} ms`,
         ),
@@ -79,6 +81,10 @@ export function processesIn(reply: Reply): StoreProcess[] {
     name: nameIn(info),
     isAlive: alive === 1,
   }));
+}
+
+function runsSessions(info: string): boolean {
+  return parsed<{ readonly runsSessions: boolean }>(info, (one) => one.runsSessions === true) !== undefined;
 }
 
 function nameIn(info: string): string {

@@ -179,8 +179,9 @@ class RedisStore implements StateStore {
     return warnings.length === 0 ? { state: 'ok' } : { state: 'memory', why: warnings.join('; ') };
   }
 
-  async open(): Promise<StoreOpening> {
+  async open({ runsSessions = false } = {}): Promise<StoreOpening> {
     if (this.phase !== 'new') throw invalid('a store is opened once; make another');
+    this.runsSessions = runsSessions;
     this.phase = 'open';
     await this.readAnchor();
     try {
@@ -500,8 +501,15 @@ class RedisStore implements StateStore {
       this.anchor?.write(this.membership.storeId, () => this.known.all());
   }
 
+  private runsSessions = false;
   private info(): string {
-    return JSON.stringify({ name: `${hostname()} pid ${process.pid}`, pid: process.pid, serves: this.handler !== undefined });
+    const { handler, runsSessions } = this;
+    return JSON.stringify({
+      name: `${hostname()} pid ${process.pid}`,
+      pid: process.pid,
+      serves: handler !== undefined,
+      runsSessions,
+    });
   }
 
   private announce(): void {

@@ -1,12 +1,21 @@
 // receipts.process.test.ts: what receipts read of a Redis that holds much.
 
+import { defineKillSwitches } from '@offswitch/core';
 import { redisStore } from '@offswitch/redis';
-import { type LocalRedis, startLocalRedis } from '@offswitch/testing';
+import { createRuntime, openGate } from '@offswitch/runtime';
+import { type LocalRedis, memorySource, startLocalRedis, waitUntil } from '@offswitch/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeRedis } from './real-redis.ts';
 
 /** What is asked here has nothing to do with time. */
 const patient = { leaseMs: 20_000, timeoutMs: 8_000, anchor: false } as const;
+
+const switches = defineKillSwitches({
+  global: { authorized: ['x'] },
+  features: { writer: { authorized: ['x'] } },
+  user: { authorized: ['x'] },
+  instance: { authorized: ['x'] },
+});
 
 describeRedis('receipts in a Redis that holds much', () => {
   let server: LocalRedis;
@@ -14,6 +23,26 @@ describeRedis('receipts in a Redis that holds much', () => {
     server = await startLocalRedis();
   });
   afterAll(() => server.close());
+
+  test('wait for no process that runs no sessions: neither a gate nor a command line that was there, and has gone (S10)', async () => {
+    const prefix = 'runners';
+    const source = memorySource(switches);
+    const runtime = await createRuntime({ switches, source, store: redisStore({ url: server.url, prefix, ...patient }) });
+    const gate = await openGate({
+      switches,
+      source: memorySource(switches),
+      store: redisStore({ url: server.url, prefix, ...patient }),
+      onAlarm: () => {},
+    });
+    const command = redisStore({ url: server.url, prefix, ...patient });
+    await command.open();
+    source.engage('killswitch.global');
+    const first = async () => (await runtime.receipts())[0];
+    expect(await waitUntil(source, 20_000, async () => (await first())?.stages.done !== undefined)).toBe(true);
+    await Promise.all([gate.close(), command.close()]);
+    expect(await first()).toMatchObject({ residue: [], stages: { done: expect.any(Number) } });
+    await runtime.close();
+  });
 
   test('read the journal of a graph once for all its sessions that ended, and not once for each', async () => {
     const store = redisStore({ url: server.url, ...patient });

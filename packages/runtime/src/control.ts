@@ -61,7 +61,7 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
       case 'reread':
         await world.kernel.reread();
         world.reconsider();
-        return { confirmed: true };
+        return { confirmed: true, runsSessions: true };
       case 'refresh':
         await runtime.refresh();
         return { refreshed: true };

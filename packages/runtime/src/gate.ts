@@ -93,6 +93,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     store,
     clock,
     bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
+    runsSessions: false,
     // What the store holds at the start is no news.
     onStop: (change) => {
       if (isOpen || !change.isLearned) audit.stop(change);

@@ -18,6 +18,8 @@ export interface KernelOptions {
   readonly store: StateStore;
   readonly clock: Clock;
   readonly bootstrapMaxAgeMs: number;
+  /** See `StateStore.open`. */
+  readonly runsSessions: boolean;
   readonly onStop: (change: StopChange) => void;
   /** A stop whose latch had failed is durable now. */
   readonly onLatched?: (entry: StopEntry) => void;
@@ -57,7 +59,7 @@ export class Kernel {
     opened.catch(() => {});
     let kernel: Kernel | undefined;
     try {
-      kernel = new Kernel(options, await options.store.open());
+      kernel = new Kernel(options, await options.store.open({ runsSessions: options.runsSessions }));
       await opened;
       await kernel.switchboard.open();
     } catch (error) {

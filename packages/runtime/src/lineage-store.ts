@@ -55,6 +55,8 @@ export interface StoreProcess {
 export interface Confirmation {
   /** Processes that refuse under it now. */
   readonly confirmed: readonly string[];
+  /** Those of them that live and run sessions, so that the receipt waits for what they have to say (`open`). */
+  readonly runners: readonly string[];
   /** One line for people for each that may not refuse yet. */
   readonly unconfirmed: readonly string[];
 }

@@ -24,7 +24,12 @@ export function sharedRegistry(): SharedRegistry {
 
 export interface RegistryOptions {
   readonly process: string;
-  readonly journals: readonly { readonly process: string; readonly alive: boolean; readonly records: readonly JournalRecord[] }[];
+  readonly journals: readonly {
+    readonly process: string;
+    readonly alive: boolean;
+    readonly runsSessions: boolean;
+    readonly records: readonly JournalRecord[];
+  }[];
   /** Later, as from another process. */
   tell(process: string, change: StoreChange): void;
   adopt(): Adoption;
@@ -87,7 +92,11 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
       // Each was told in a microtask that was queued before this one.
       await Promise.resolve();
       const others = options.journals.filter(({ process, alive }) => alive && process !== options.process);
-      return { confirmed: others.map(({ process }) => process), unconfirmed: [] };
+      return {
+        confirmed: others.map(({ process }) => process),
+        runners: others.filter(({ runsSessions }) => runsSessions).map(({ process }) => process),
+        unconfirmed: [],
+      };
     },
     adopt: async () => options.adopt(),
   };

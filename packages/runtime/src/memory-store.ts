@@ -29,6 +29,7 @@ export interface MemoryStore extends StateStore {
 interface Journal {
   readonly process: string;
   alive: boolean;
+  runsSessions: boolean;
   readonly records: JournalRecord[];
 }
 
@@ -56,7 +57,7 @@ export function memoryStore(options: { /** For people. Default `memory`. */ read
 }
 
 function open(memory: Memory, name: string): MemoryStore {
-  const journal: Journal = { process: mintId('p'), alive: true, records: [] };
+  const journal: Journal = { process: mintId('p'), alive: true, runsSessions: false, records: [] };
   const self = { process: journal.process };
   const listeners = new Set<(change: StoreChange) => void>();
 
@@ -118,8 +119,9 @@ function open(memory: Memory, name: string): MemoryStore {
       },
       readBundle: async (session) => memory.bundles.get(session),
     },
-    async open(): Promise<StoreOpening> {
+    async open({ runsSessions = false } = {}): Promise<StoreOpening> {
       living();
+      journal.runsSessions = runsSessions;
       leftBehind(memory.journals, taken);
       memory.journals.push(journal);
       memory.listeners.set(self, listeners);

@@ -24,7 +24,7 @@ export interface Order {
   /** Settled before the stop came. */
   readonly ended: Set<Member>;
   readonly missing: { recorded?: readonly string[]; fenced?: readonly string[] };
-  /** Other processes that refuse under it. */
+  /** Other processes that refuse under it and run sessions. */
   others: readonly string[];
   /** What was told last of each grant: the receipt outlives what is known here. */
   readonly grants: Map<string, ReceiptGrant>;

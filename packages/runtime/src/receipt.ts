@@ -88,7 +88,7 @@ export interface ReceiptPart extends Receipt {
   readonly process: string;
   /** Epoch milliseconds at which it was written. */
   readonly at: number;
-  /** Other processes that were found to refuse under the stop: the receipt waits for what they have to say. */
+  /** Other processes that run sessions and were found to refuse under the stop: the receipt waits for what they have to say. */
   readonly others: readonly string[];
   /** Residue as long as the stage is not true in any part: why it is not true in this one. */
   readonly missing: Partial<Readonly<Record<'recorded' | 'fenced', readonly string[]>>>;

@@ -145,6 +145,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     store,
     clock,
     bootstrapMaxAgeMs: options.bootstrapMaxAgeMs ?? 3_600_000,
+    runsSessions: true,
     onStop: (change) => {
       // What the store holds at the start is no news.
       if (world || !change.isLearned) audit.stop(change);

@@ -284,8 +284,8 @@ export class Stopping {
     const { store, clock } = this.world;
     let missing: readonly string[];
     try {
-      const { confirmed, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
-      order.others = [...new Set([...order.others, ...confirmed])];
+      const { runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
+      order.others = [...new Set([...order.others, ...runners])];
       missing = unconfirmed;
     } catch (error) {
       missing = [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];

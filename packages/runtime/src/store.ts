@@ -111,7 +111,10 @@ export interface StateStore {
    * Reads everything. A damaged log (anything but an incomplete last record) or a failed disk gives health `failed` and never
    * an empty answer; an unwritable folder gives `memory` and says so. Rejects on bad configuration only.
    */
-  open(): Promise<StoreOpening>;
+  open(options?: {
+    /** This process runs sessions, so receipts wait for what it has to say of them. Default false: a gate, a command line. */
+    readonly runsSessions?: boolean;
+  }): Promise<StoreOpening>;
   /**
    * Latches or releases: one mark, grow-only, idempotent. Resolves when it is durable; the time of one flush whatever the
    * size of the graph. Rejects when it is not (the caller has applied it already and retries).

@@ -216,8 +216,12 @@ export class FolderLineage implements LineageStore {
   async confirm(): Promise<Confirmation> {
     const { folder, processId } = this.options;
     const answers = await requestControl(folder, 'reread', {}, { timeoutMs: confirmWithinMs, except: processId });
+    const confirmed = answers.filter((one) => 'result' in one);
     return {
-      confirmed: answers.filter((one) => 'result' in one).map((one) => one.process),
+      confirmed: confirmed.map((one) => one.process),
+      runners: confirmed
+        .filter(({ result }) => (result as { readonly runsSessions?: boolean } | null)?.runsSessions === true)
+        .map((one) => one.process),
       unconfirmed: answers.flatMap((one) =>
         'error' in one ? [`Process ${one.process} has not confirmed: [${one.error.code}] ${one.error.message}`] : [],
       ),
