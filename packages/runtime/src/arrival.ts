@@ -6,7 +6,7 @@ import type { Node } from './node.ts';
 import { tokenIn } from './path/carrier.ts';
 import type { PathKeys } from './path/path-keys.ts';
 import type { PathSegment } from './path/segment.ts';
-import { extend, type OpenedPath, openToken, type SignedPath, signRoot } from './path/signed-path.ts';
+import { expired, extend, type OpenedPath, openToken, type SignedPath, signRoot } from './path/signed-path.ts';
 
 /**
  * A verified path from another process: pass it as `parent`, and what begins is a child of the session that carried it, wherever
@@ -18,7 +18,7 @@ export interface Arrival {
   readonly workflow: string;
   readonly userId: string | undefined;
   readonly conversationId: string | undefined;
-  /** The call it was carried for: asked for again, it is the same child that is meant. */
+  /** The call it was carried for: it has one child. */
   readonly call: string | undefined;
 }
 
@@ -55,10 +55,14 @@ export function tokenOf(carrier: string | object): string {
   return token;
 }
 
-/** Who is above, root first. Throws `invalid_option` for something that no `accept` of this process gave. */
-export function segmentsOf(arrival: Arrival): readonly PathSegment[] {
+/**
+ * Who is above, root first. Throws `invalid_option` for something that no `accept` of this process gave, `path_expired` for what waited
+ * here until the path was good no more.
+ */
+export function segmentsOf(arrival: Arrival, now: number): readonly PathSegment[] {
   const path = opened.get(arrival);
   if (!path) throw new RuntimeError('invalid_option', 'parent is no arrival; get one from accept');
+  if (!(now < path.expiresAt)) throw expired(path.expiresAt);
   return path.segments;
 }
 

@@ -114,7 +114,7 @@ export class Carrying {
 
   /** Runs an agent under an arrival to its end: a new session, or the one that the same call had before. */
   async arrive(definition: AgentDefinition, input: unknown, options: RunOptions, arrival: Arrival): Promise<Outcome> {
-    const segments = segmentsOf(arrival);
+    const segments = segmentsOf(arrival, this.world.clock.now());
     if (options.userId !== undefined) checkId('userId', options.userId);
     const { world } = this;
     const { births, store } = world;

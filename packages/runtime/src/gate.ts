@@ -9,7 +9,7 @@ import {
   type SwitchSource,
   unknownWorkflow,
 } from '@offswitch/core';
-import { type Arrival, carryForMs, openArrival, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
+import { type Arrival, carryForMs, openArrival, refused, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
 import { atMost } from './at-most.ts';
 import { auditOf } from './audit/audit-of.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -21,7 +21,8 @@ import { type Alarm, Kernel } from './kernel.ts';
 import type { Registration } from './lineage-store.ts';
 import { Node } from './node.ts';
 import { type Carrier, carrierOf } from './path/carrier.ts';
-import { type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
+import { checkedPathKeys, type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
+import type { PathSegment } from './path/segment.ts';
 import { seal } from './path/signed-path.ts';
 import type { StateStore } from './store.ts';
 
@@ -53,8 +54,9 @@ export interface GateSubject<Workflow extends string = string> {
 
 export interface Gate<Workflow extends string = string> {
   /**
-   * May this session take its next turn? Ask before each. Throws `unknown_workflow` and `invalid_id`; never for a stop or a fault
-   * of the source, which are decisions.
+   * May this session take its next turn? Ask before each. Throws `unknown_workflow` and `invalid_id`; for a new one under a session of
+   * another process `path_expired`, `root_unknown`, `root_settled`, and `session_elsewhere` where its call has a child already; never for
+   * a stop or a fault of the source or the store, which are decisions.
    */
   decide(subject: GateSubject<Workflow>): Promise<Decision>;
   /** May new work of this workflow start? For queues. From memory: what is known of global, the workflow and the user. */
@@ -77,6 +79,7 @@ export interface Gate<Workflow extends string = string> {
 /** Opens a gate: reads every switch once, or holds. Rejects on bad configuration only. */
 export async function openGate<Workflow extends string>(options: GateOptions<Workflow>): Promise<Gate<Workflow>> {
   const clock = options.clock ?? systemClock;
+  const pathKeys = options.pathKeys ? checkedPathKeys(options.pathKeys) : pathKeysFromEnv();
   const store = options.store ?? folderStore('.offswitch');
   const onAlarm = options.onAlarm ?? ((alarm: Alarm) => console.error(`offswitch: ${alarm.message}`));
   const audit = auditOf(store, clock, (alarm) => {
@@ -106,12 +109,11 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   const refusals = new Map<Node, Refusal>();
   // The command line reaches a gate too; but a loop that has ended is no longer running for it.
   await kernel.options.store.serve?.(gateControlHandler(kernel, nodes, refusals), { keepsAlive: false });
-  const reading = new Map<string, Promise<void>>();
+  const reading = new Map<string, Promise<unknown>>();
   const children = new Map<Node, number>();
   const ended = new Set<Node>();
-  const pathKeys = options.pathKeys ?? pathKeysFromEnv();
   const known = new Map<string, Promise<unknown>>();
-  const arrivals = new Map<Node, Arrival>();
+  const arrivals = new Map<Node, readonly PathSegment[]>();
   /** Of sessions in other processes, for the next that begins under them. */
   let beingRead: Promise<void>[] = [];
   const foreign = new Foreign({
@@ -127,6 +129,36 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     },
   });
   let isClosed = false;
+
+  const forget = (node: Node): void => {
+    ended.delete(node);
+    const segments = arrivals.get(node);
+    arrivals.delete(node);
+    if (segments) foreign.leave(segments);
+    if (known.delete(node.id)) store.lineage.note(node.id, rootOf(node).id, 'completed');
+    refusals.delete(node);
+    nodes.delete(node.id);
+    kernel.stops.unknow(node);
+    kernel.switchboard.dismiss(node);
+  };
+
+  /** Made known to the store, which knows whether the root lives and whether the call has another child. Throws what `decide` does. */
+  const beginUnder = async (node: Node, { path, call }: Arrival): Promise<void> => {
+    const registration = { ...registrationOf(node), path: [...path, node.id], ...(call === undefined ? {} : { call }) };
+    try {
+      const registered = await store.lineage.register(registration);
+      if (registered.status === 'refused') throw refused(registered.code, path[0]!);
+      if (registered.status === 'exists' && registered.session.session !== node.id)
+        throw new RuntimeError(
+          'session_elsewhere',
+          `the call that this path was carried for has a child already: ${registered.session.session}`,
+        );
+      known.set(node.id, Promise.resolve());
+    } catch (error) {
+      if (nodes.get(node.id) === node) forget(node);
+      throw error;
+    }
+  };
 
   const check = (subject: { readonly workflow: Workflow; readonly userId?: string }): void => {
     if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
@@ -147,11 +179,14 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       if (!node) {
         if (subject.parentId !== undefined && subject.parent)
           throw new RuntimeError('invalid_option', 'a session has one parent: parentId of this process, or parent of another');
-        const parent =
-          subject.parentId !== undefined
-            ? nodes.get(subject.parentId)
-            : subject.parent && foreign.enter(segmentsOf(subject.parent));
-        if (subject.parentId !== undefined && !parent) return orphaned(subject.parentId, clock.now());
+        const segments = subject.parent && segmentsOf(subject.parent, clock.now());
+        const parent = subject.parentId !== undefined ? nodes.get(subject.parentId) : segments && foreign.enter(segments);
+        if (subject.parentId !== undefined && !parent)
+          return held(
+            `the parent ${JSON.stringify(subject.parentId)} has never asked this gate, so a stop of it could not reach this session; decide for the parent first`,
+            'Held until its parent is known.',
+            clock.now(),
+          );
         node = new Node({
           id: subject.sessionId,
           workflow: subject.workflow,
@@ -160,19 +195,26 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
           ...(parent ? { parent } : {}),
         });
         nodes.set(node.id, node);
-        if (subject.parent) arrivals.set(node, subject.parent);
+        if (segments) arrivals.set(node, segments);
         else if (parent) children.set(parent, (children.get(parent) ?? 0) + 1);
         kernel.stops.know(node);
         const admitted = kernel.switchboard.admit(node);
         if (admitted) beingRead.push(admitted);
+        const began = subject.parent && beginUnder(node, subject.parent);
+        if (began) beingRead.push(began);
         if (beingRead.length > 0) {
-          const read = Promise.all(beingRead).then(() => void reading.delete(subject.sessionId));
+          const read = Promise.all(beingRead).finally(() => void reading.delete(subject.sessionId));
           reading.set(node.id, read);
           beingRead = [];
         }
       }
       ended.delete(node);
-      await reading.get(node.id);
+      try {
+        await reading.get(node.id);
+      } catch (error) {
+        if (!RuntimeError.is(error) || error.code !== 'store_failed') throw error;
+        return held(`it could not be made known that it began: ${error.message}`, 'Held until the store answers.', clock.now());
+      }
       const decision = kernel.decide(node);
       if (decision.action === 'run') refusals.delete(node);
       else refusals.set(node, { decision, at: clock.now() });
@@ -191,11 +233,11 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     async carry(sessionId) {
       if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
       const node = nodes.get(sessionId);
-      if (!node) throw new RuntimeError('unknown_session', `no session ${JSON.stringify(sessionId)} has asked this gate`);
+      if (!node) throw unknownSession(sessionId);
       const token = seal(signNode(pathKeys, node), { expiresAt: clock.now() + carryForMs });
       const root = rootOf(node);
       // What is above in other processes was made known there.
-      if (nodes.has(root.id)) {
+      if (nodes.get(root.id) === root) {
         let registered = known.get(root.id);
         if (!registered) {
           registered = store.lineage.register(registrationOf(root));
@@ -204,6 +246,11 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
         }
         await registered;
         await store.flush();
+        if (nodes.get(root.id) !== root) {
+          // It ended meanwhile, when nobody knew of it yet.
+          store.lineage.note(root.id, root.id, 'completed');
+          throw unknownSession(sessionId);
+        }
       }
       return carrierOf(token);
     },
@@ -222,16 +269,9 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       ended.add(node);
       // Its switch is read on for as long as it has children: a stop of it reaches them (S2).
       for (let at: Node | undefined = node; at && ended.has(at) && !children.has(at); at = at.parent) {
-        ended.delete(at);
-        const arrival = arrivals.get(at);
-        arrivals.delete(at);
-        if (arrival) foreign.leave(segmentsOf(arrival));
-        if (known.delete(at.id)) store.lineage.note(at.id, at.id, 'completed');
-        refusals.delete(at);
-        nodes.delete(at.id);
-        kernel.stops.unknow(at);
-        kernel.switchboard.dismiss(at);
-        if (arrival) break;
+        const segments = arrivals.get(at);
+        forget(at);
+        if (segments) break;
         const left = at.parent ? children.get(at.parent)! - 1 : 0;
         if (at.parent && left > 0) children.set(at.parent, left);
         else if (at.parent) children.delete(at.parent);
@@ -246,6 +286,10 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   };
 }
 
+function unknownSession(id: string): RuntimeError {
+  return new RuntimeError('unknown_session', `no session ${JSON.stringify(id)} is running at this gate`);
+}
+
 function registrationOf(root: Node): Registration {
   return {
     session: root.id,
@@ -258,14 +302,6 @@ function registrationOf(root: Node): Registration {
   };
 }
 
-function orphaned(parentId: string, since: number): Decision {
-  return {
-    action: 'pause',
-    tier: 'instance',
-    cause: 'unknown',
-    reason: `the parent ${JSON.stringify(parentId)} has never asked this gate, so a stop of it could not reach this session; decide for the parent first`,
-    effect: 'Held until its parent is known.',
-    notice: noticeOf('pause'),
-    since,
-  };
+function held(reason: string, effect: string, since: number): Decision {
+  return { action: 'pause', tier: 'instance', cause: 'unknown', reason, effect, notice: noticeOf('pause'), since };
 }

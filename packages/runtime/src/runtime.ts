@@ -25,7 +25,7 @@ import type { ForensicsOptions } from './forensics/forensics.ts';
 import type { CredentialBroker } from './grants/broker.ts';
 import { type Alarm, Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
-import { type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
+import { checkedPathKeys, type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
 import type { Receipt } from './receipt.ts';
 import { forgiveReleased, type ReleaseOrder, releaseByAct } from './release.ts';
 import { around, runInside } from './run-inside.ts';
@@ -133,6 +133,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     if (value !== undefined && !(Number.isFinite(value) && value >= 0))
       throw new RuntimeError('invalid_option', `${field} must be a number of milliseconds, got ${String(value)}`);
   }
+  const pathKeys = options.pathKeys ? checkedPathKeys(options.pathKeys) : pathKeysFromEnv();
   let world: World | undefined;
   const onAlarm = (alarm: Alarm): void => {
     if (world && world.listeners.size > 0) world.emit({ type: 'alarm', ...alarm });
@@ -171,7 +172,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     parkAfterMs: options.parkAfterMs ?? 5_000,
     holdForMs: options.holdForMs ?? 30_000,
     effectDeadlineMs: options.effectDeadlineMs ?? 10_000,
-    pathKeys: options.pathKeys ?? pathKeysFromEnv(),
+    pathKeys,
     audit,
     forensics: options.forensics ?? {},
     brokers: options.brokers ?? {},

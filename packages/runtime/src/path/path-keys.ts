@@ -45,6 +45,18 @@ export function pathKeysFromEnv(env: Readonly<Record<string, string | undefined>
   });
 }
 
+/** Keys that were given as values, before anything is signed with them. Throws `invalid_option`, as for those of the environment. */
+export function checkedPathKeys(keys: PathKeys): PathKeys {
+  const seen = new Set<string>();
+  for (const key of keys) {
+    keyObject(key);
+    if (seen.has(key.id))
+      throw new RuntimeError('invalid_option', `two path keys have the id "${key.id}"; ids are not used again`);
+    seen.add(key.id);
+  }
+  return keys;
+}
+
 /** The key that signs. Throws `path_keys_missing`. */
 export function signingKey(keys: PathKeys): PathKey {
   const [first] = keys;

@@ -102,11 +102,7 @@ export function openToken(keys: PathKeys, token: string, now: number): OpenedPat
   const expiresAt = Number.parseInt(written ?? '', 36);
   if (!isTime(expiresAt) || expiresAt.toString(36) !== written)
     throw new RuntimeError('path_malformed', 'the path is sealed with something that is no time');
-  if (!(now < expiresAt))
-    throw new RuntimeError(
-      'path_expired',
-      `the path was good until ${new Date(expiresAt).toISOString()}; carry it anew for each use`,
-    );
+  if (!(now < expiresAt)) throw expired(expiresAt);
   const segments: PathSegment[] = [];
   const sessions = new Set<string>();
   for (const one of rest) {
@@ -158,6 +154,10 @@ function isTime(ms: number): boolean {
 
 function hmac(key: KeyObject | Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
+}
+
+export function expired(at: number): RuntimeError {
+  return new RuntimeError('path_expired', `the path was good until ${new Date(at).toISOString()}; carry it anew for each use`);
 }
 
 const tooDeep = (): RuntimeError =>

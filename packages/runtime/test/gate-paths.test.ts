@@ -1,0 +1,113 @@
+// gate-paths.test.ts: what a gate makes of sessions that came from other processes, and of a path that it gives away.
+
+import {
+  type Arrival,
+  type Gate,
+  type GateOptions,
+  memoryStore,
+  newPathKey,
+  openGate,
+  pathKeysFromEnv,
+  RuntimeError,
+} from '@offswitch/runtime';
+import { manualClock, memorySource } from '@offswitch/testing';
+import { describe, expect, test } from 'vitest';
+import { settle, switches, type Workflows, world } from './world.ts';
+
+const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
+const open = (options: Partial<GateOptions<Workflows>> = {}): Promise<Gate<Workflows>> =>
+  openGate<Workflows>({
+    switches,
+    source: memorySource(switches),
+    store: memoryStore(),
+    pathKeys,
+    onAlarm: () => {},
+    ...options,
+  });
+const ask = async (gate: Gate<Workflows>, sessionId: string, parent?: Arrival): Promise<string> =>
+  (await gate.decide({ workflow: 'alpha', sessionId, ...(parent ? { parent } : {}) })).action;
+const code = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: { code?: string }) => error.code);
+
+describe('at a gate', () => {
+  test('one call has one child: another session under its path is refused, the same one asks on', async () => {
+    const one = await world({ pathKeys });
+    let headers: object = {};
+    const agent = one.runtime.agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'delegate',
+          {},
+          async () => {
+            headers = (await session.carry()).headers;
+            await new Promise(() => {});
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    agent.start(undefined);
+    await settle(one.clock);
+    const gate = await open({ store: one.store.share(), clock: one.clock });
+    expect(await ask(gate, 'first', await gate.accept(headers))).toBe('run');
+    expect(await code(ask(gate, 'second', await gate.accept(headers)))).toBe('session_elsewhere');
+    expect(await ask(gate, 'first')).toBe('run');
+    await gate.close();
+  });
+
+  test('an arrival begins nothing once the path was good no more, or its root has ended', async () => {
+    const clock = manualClock();
+    const store = memoryStore();
+    const [there, here] = [await open({ store, clock }), await open({ store: store.share(), clock })];
+    await ask(there, 'root');
+    const late = await here.accept((await there.carry('root')).headers);
+    expect(await ask(here, 'in-time', late)).toBe('run');
+    await clock.advance(600_001);
+    expect(await code(ask(here, 'late', late))).toBe('path_expired');
+    const orphan = await here.accept((await there.carry('root')).headers);
+    there.end('root');
+    expect(await code(ask(here, 'orphan', orphan))).toBe('root_settled');
+    expect(await ask(here, 'in-time')).toBe('run');
+    await there.close();
+    await here.close();
+  });
+
+  test('a session that cannot be made known is held, and goes on when it can (S4)', async () => {
+    const store = memoryStore();
+    const shared = store.share();
+    const [there, here] = [await open({ store }), await open({ store: shared })];
+    await ask(there, 'root');
+    const parent = await here.accept((await there.carry('root')).headers);
+    const { register } = shared.lineage;
+    shared.lineage.register = async () => {
+      throw new RuntimeError('store_failed', 'away');
+    };
+    expect(await here.decide({ workflow: 'alpha', sessionId: 'lower', parent })).toMatchObject({
+      action: 'pause',
+      cause: 'unknown',
+      reason: expect.stringContaining('away'),
+    });
+    shared.lineage.register = register;
+    expect(await ask(here, 'lower', parent)).toBe('run');
+    await there.close();
+    await here.close();
+  });
+
+  test('a root that ends while it is being carried is carried nowhere', async () => {
+    const store = memoryStore();
+    const gate = await open({ store });
+    await ask(gate, 'root');
+    const carried = gate.carry('root');
+    gate.end('root');
+    expect(await code(carried)).toBe('unknown_session');
+    expect((await store.lineage.find('root', 'root'))?.state ?? 'completed').toBe('completed');
+    await gate.close();
+  });
+
+  test.each([
+    ['two of one id', [pathKeys[0]!, pathKeys[0]!]],
+    ['one that is too short', [{ id: 'k', secret: 'AAAA' }]],
+  ])('path keys are checked before anything is opened: %s', async (_, keys) => {
+    expect(await code(open({ pathKeys: keys }))).toBe('invalid_option');
+    expect(await code(world({ pathKeys: keys }))).toBe('invalid_option');
+  });
+});
