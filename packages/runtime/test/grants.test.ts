@@ -94,6 +94,25 @@ describe('a credential that a tool asks for', () => {
     expect(broker.live).toEqual([]);
   });
 
+  test('for a child is lent for no longer than its parent’s lives, however little that is (I4)', async () => {
+    const { runtime, broker, clock } = await lending();
+    const heard: Grant[] = [];
+    const child = runtime.agent('child', (session) =>
+      session.turn((turn) => borrow(turn, heard, Promise.resolve(), { ttlMs: 3_600_000 })),
+    );
+    runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, heard, Promise.resolve(), { ttlMs: 9_000 });
+          await turn.spawn(child, undefined);
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    expect(heard[1]!.expiresAt).toBe(heard[0]!.expiresAt);
+    expect(broker.asked[1]).toMatchObject({ parent: { id: heard[0]!.id } });
+  });
+
   test('is written down before the broker is asked, and never with its secret', async () => {
     const { runtime, store, broker, clock } = await lending();
     const states: string[] = [];
@@ -216,6 +235,179 @@ describe('a broker that answers too late', () => {
     await settle(clock);
     expect(broker.live).toEqual([]);
     expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+});
+
+describe('a credential whose issue was never answered', () => {
+  const unheard = async (make: Parameters<typeof memoryBroker>[0], ttlMs: number): Promise<Lending> => {
+    const made = await lending(make);
+    made.broker.afterIssue = () => new Promise(() => {});
+    made.runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], undefined, { ttlMs }).catch(() => null)))
+      .start(undefined);
+    await settle(made.clock);
+    expect(made.broker.live).toHaveLength(1);
+    return made;
+  };
+  const stateOf = async ({ store }: TestWorld): Promise<string> => (await store.grants!.list())[0]!.record.state;
+
+  test('does not run out by a guess: its backend, down for longer than was asked for, is asked until it answers (I4)', async () => {
+    const made = await unheard({ lifetimeMs: () => 8e15 }, 60_000);
+    made.broker.beforeRevoke = () => Promise.reject(new Error('down'));
+    await made.clock.advance(120_000);
+    expect(await stateOf(made)).toBe('irrevocable');
+    made.broker.beforeRevoke = undefined;
+    await made.clock.advance(60_000);
+    expect(made.broker.live).toEqual([]);
+  });
+
+  test('is taken back by the next process however much later that comes (I4)', async () => {
+    const made = await unheard({ lifetimeMs: () => 8e15 }, 60_000);
+    const clock = manualClock(made.clock.now() + 3_600_000);
+    const next = await world({ store: made.store.reopen(), clock, brokers: { mail: made.broker } });
+    await settle(clock);
+    expect(made.broker.live).toEqual([]);
+    expect(await stateOf(next)).toBe('revoked');
+  });
+
+  test('is taken back when the answer comes after the time that was asked for (I4)', async () => {
+    const made = await lending({ lifetimeMs: () => 3_600_000 });
+    const late = deferred();
+    made.broker.beforeIssue = () => late.promise.then(() => undefined);
+    made.runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], undefined, { ttlMs: 30_000 }).catch(() => null)))
+      .start(undefined);
+    await settle(made.clock);
+    await made.clock.advance(60_000);
+    late.resolve();
+    await settle(made.clock);
+    expect(made.broker.live).toEqual([]);
+    expect(await stateOf(made)).toBe('revoked');
+  });
+
+  test('is stated for as long as its backend may give, and without an end where nobody knows that (I4)', async () => {
+    for (const [maxLifetimeMs, leastMs] of [
+      [900_000, 899_000],
+      [undefined, 8e15],
+    ] as const) {
+      const bound = maxLifetimeMs === undefined ? {} : { maxLifetimeMs };
+      const made = await unheard({ lifetimeMs: () => 900_000, caps: { revokesById: false, ...bound } }, 60_000);
+      const { store } = await made.restart({ brokers: { mail: made.broker } });
+      await made.clock.advance(600_000);
+      const [kept] = await store.grants!.list();
+      expect(made.broker.live).toHaveLength(1);
+      expect(kept!.record.state).toBe('irrevocable');
+      expect(kept!.record.expiresAt - made.clock.now()).toBeGreaterThan(leastMs - 600_000 - made.clock.now());
+      expect(kept!.record.expiresAt).toBeLessThan(
+        maxLifetimeMs === undefined ? Number.POSITIVE_INFINITY : made.clock.now() + 320_000,
+      );
+    }
+  });
+
+  test('was not issued where the broker says so after all', async () => {
+    const made = await lending({ caps: { revokesById: false } });
+    const late = deferred();
+    made.broker.beforeIssue = () => late.promise.then(() => ({ status: 'refused', why: 'no such scope' }));
+    made.runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, []).catch(() => null))).start(undefined);
+    await settle(made.clock);
+    await made.clock.advance(12_000);
+    expect(await stateOf(made)).toBe('irrevocable');
+    late.resolve();
+    await settle(made.clock);
+    expect(await stateOf(made)).toBe('not-issued');
+  });
+});
+
+describe('a credential that is of no use when it comes', () => {
+  test.each([
+    ['with an end that is over', (now: number) => now - 1],
+    ['with an end that is no number', () => Number.NaN],
+  ])('%s is taken back, and no other is asked for (I4)', async (_, endOf) => {
+    const { runtime, store, broker, clock } = await lending();
+    // A bound, so that without the check the test ends.
+    broker.beforeIssue = async ({ id }) =>
+      broker.asked.length > 50
+        ? { status: 'refused', why: 'enough' }
+        : { status: 'issued', secret: id, expiresAt: endOf(clock.now()) };
+    const errors: unknown[] = [];
+    runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, []).catch((error) => void errors.push(error))))
+      .start(undefined);
+    await settle(clock);
+    expect(errors).toMatchObject([{ code: 'grant_failed', message: expect.stringContaining('is no moment to come') }]);
+    expect([broker.asked.length, broker.revoked]).toEqual([1, [broker.asked[0]!.id]]);
+    expect(await store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+  });
+
+  test('after all the time that was asked for is taken back, and no other is asked for', async () => {
+    const { runtime, broker, clock } = await lending();
+    broker.afterIssue = () => new Promise((resolve) => void clock.setTimeout(resolve, 20));
+    const errors: unknown[] = [];
+    runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) => borrow(turn, [], undefined, { ttlMs: 10 }).catch((error) => void errors.push(error))),
+      )
+      .start(undefined);
+    await settle(clock, 1_000);
+    expect(errors).toMatchObject([{ code: 'grant_failed', message: expect.stringContaining('longer to come than the 10 ms') }]);
+    expect([broker.asked.length, broker.revoked.length]).toEqual([1, 1]);
+  });
+
+  test('is asked for once, whatever little is left of its time', async () => {
+    for (let ttlMs = 1; ttlMs <= 40; ttlMs++) {
+      const base = manualClock();
+      let looks = 0;
+      // Every look at it takes a millisecond, so one of these ends between being lent and being handed out.
+      const clock = { ...base, now: () => base.now() + looks++ };
+      const broker = memoryBroker({ now: clock.now, lifetimeMs: () => 3_600_000 });
+      const { runtime } = await world({ clock, brokers: { mail: broker } });
+      broker.beforeIssue = async () => (broker.asked.length > 50 ? { status: 'refused', why: 'enough' } : undefined);
+      const { outcome } = runtime
+        .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], undefined, { ttlMs }).catch(() => null)))
+        .start(undefined);
+      await outcome;
+      expect([ttlMs, broker.asked.length]).toEqual([ttlMs, 1]);
+      await runtime.close();
+    }
+  });
+});
+
+describe('a clock that is wrong', () => {
+  const ahead = async (hours: number): Promise<Lending & { readonly heard: Grant[]; readonly id: string; skewMs: number }> => {
+    const base = manualClock();
+    const at = { skewMs: 0 };
+    const clock = { ...base, now: () => base.now() + at.skewMs };
+    const broker = memoryBroker({ now: base.now, lifetimeMs: () => hours * 3_600_000 });
+    const made = await world({ clock, brokers: { mail: broker } });
+    const heard: Grant[] = [];
+    const { id } = made.runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {}), { ttlMs: 3_600_000 })))
+      .start(undefined);
+    await settle(base);
+    return Object.assign(at, { ...made, clock: base, broker, alarms: [], stages: [], heard, id });
+  };
+
+  test('lets no credential run out that its backend still takes: that is asked for (I4)', async () => {
+    const made = await ahead(3);
+    made.skewMs = 4 * 3_600_000;
+    await made.clock.advance(3_700_000);
+    made.skewMs = 0;
+    await made.runtime.stop({ session: made.id, reason: 'r', by: 'ann' });
+    await settle(made.clock, 20_000);
+    expect(made.broker.works(made.heard[0]!.secret)).toBe(false);
+    expect((await last(made)).grants).toMatchObject([{ state: 'revoked' }]);
+  });
+
+  test('ends no residual time that was stated (I4)', async () => {
+    const made = await ahead(1);
+    made.broker.beforeRevoke = async () => ({ state: 'irrevocable', why: 'it cannot' });
+    await made.runtime.stop({ session: made.id, reason: 'r', by: 'ann' });
+    await settle(made.clock, 20_000);
+    made.skewMs = 4 * 3_600_000;
+    await made.clock.advance(3_500_000);
+    expect((await made.store.grants!.list())[0]!.record.state).toBe('irrevocable');
+    await made.clock.advance(110_000);
+    expect((await made.store.grants!.list())[0]!.record.state).toBe('expired');
   });
 });
 
@@ -464,6 +656,41 @@ describe('a revocation that fails', () => {
     expect((await last(made)).grants).toMatchObject([{ state: 'revoked' }]);
   });
 
+  test('is not believed either where something may outlive it, until that is over (I4)', async () => {
+    const made = await lending({ caps: { maxResidualMs: 5_000 } });
+    const { runtime, broker, clock } = made;
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    // It answered 200 and did nothing.
+    broker.beforeRevoke = async () => ({ state: 'revoked', residualMs: 5_000 });
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock, 1_000);
+    expect(broker.revoked).toHaveLength(1);
+    await clock.advance(10_000);
+    expect(broker.revoked.length).toBeGreaterThan(1);
+    expect((await last(made)).stages.revoked).toBeUndefined();
+    broker.beforeRevoke = undefined;
+    await clock.advance(10_000);
+    expect((await last(made)).grants).toMatchObject([{ state: 'revoked' }]);
+  });
+
+  test('whose broker knows no end of what may still work says so, and not that nothing does (I4)', async () => {
+    const made = await lending({ caps: { canVerify: false } });
+    const { runtime, broker, clock } = made;
+    const heard: Grant[] = [];
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    broker.beforeRevoke = async () => ({ state: 'revoked', residualMs: Number.POSITIVE_INFINITY });
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock);
+    const [grant] = (await last(made)).grants;
+    expect(grant!.at + grant!.residualMs!).toBe(heard[0]!.expiresAt);
+  });
+
   test('by a broker that hangs or throws holds up neither the others nor the stop’s other stages (I13)', async () => {
     const made = await lending();
     const { runtime, broker, clock } = made;
@@ -594,7 +821,7 @@ describe('what a process that died had lent', () => {
   });
 
   test('is stated as alive until it runs out where the broker revokes nothing by its id (I4)', async () => {
-    const made = await lending({ caps: { revokesById: false } });
+    const made = await lending({ caps: { revokesById: false, maxLifetimeMs: 600_000 } });
     const { runtime, broker, clock } = made;
     broker.afterIssue = () => new Promise(() => {});
     const { id } = runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, []))).start(undefined);

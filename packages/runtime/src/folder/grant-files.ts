@@ -3,9 +3,9 @@
 //   grants/<grant>.<process>.json
 
 import { join } from 'node:path';
-import { type GrantRecord, type GrantStore, isGrantRecord, joinParts } from '../grants/grant-record.ts';
+import { endless, type GrantRecord, type GrantStore, isGrantRecord, joinParts } from '../grants/grant-record.ts';
 import type { AtomicFiles } from './atomic-file.ts';
-import { type FolderFs, removeIfThere, storeFailed } from './folder-fs.ts';
+import { codeOf, type FolderFs, removeIfThere, storeFailed } from './folder-fs.ts';
 
 const fileName = /^(g-[a-z0-9]+)\.([a-z0-9]+)\.json$/;
 
@@ -36,12 +36,18 @@ export class GrantFiles implements GrantStore {
 
   async list(root?: string): ReturnType<GrantStore['list']> {
     const parts: GrantRecord[] = [];
+    const known = new Set<string>();
+    const damaged = new Map<string, GrantRecord>();
     for (const name of this.names()) {
-      const value = this.options.atomic.read(join(this.folder, name));
-      // Gone meanwhile: it was over. A file is never there in part.
-      if (isGrantRecord(value) && (root === undefined || value.path[0] === root)) parts.push(value);
+      const text = this.read(name);
+      // Gone meanwhile: it was over.
+      if (text === undefined) continue;
+      const part = partIn(text);
+      if (part === undefined) damaged.set(fileName.exec(name)![1]!, unreadable(name));
+      else known.add(part.id);
+      if (part && (root === undefined || part.path[0] === root)) parts.push(part);
     }
-    const records = joinParts(parts);
+    const records = [...joinParts(parts), ...[...damaged.values()].filter(({ id }) => !known.has(id))];
     const living = new Map<string, boolean>();
     for (const { process } of records)
       if (!living.has(process)) living.set(process, process === this.options.processId || (await this.options.isAlive(process)));
@@ -56,6 +62,17 @@ export class GrantFiles implements GrantStore {
       if (ids.has(fileName.exec(name)![1]!)) removeIfThere(this.options.disk, join(this.folder, name));
   }
 
+  /** `undefined`: it is not there. */
+  private read(name: string): string | undefined {
+    const path = join(this.folder, name);
+    try {
+      return this.options.disk.readFileSync(path, 'utf8');
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw storeFailed(`${path} cannot be read`, error);
+    }
+  }
+
   private names(): string[] {
     try {
       return this.options.disk.readdirSync(this.folder).filter((name) => fileName.test(name));
@@ -63,4 +80,31 @@ export class GrantFiles implements GrantStore {
       throw storeFailed(`${this.folder} cannot be listed`, error);
     }
   }
+}
+
+function partIn(text: string): GrantRecord | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isGrantRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A grant of which only the name is left. It may live, whosever it was; so it is told of and hides no other. */
+function unreadable(name: string): GrantRecord {
+  const [, id, process] = fileName.exec(name)!;
+  return {
+    id: id!,
+    session: '',
+    path: [],
+    broker: `unknown (grants/${name} is damaged: revoke ${id} by hand, then remove the file)`,
+    audience: '',
+    scope: [],
+    process: process!,
+    state: 'irrevocable',
+    at: 0,
+    expiresAt: endless,
+    evidence: 'its file is damaged',
+  };
 }

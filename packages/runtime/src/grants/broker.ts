@@ -20,6 +20,11 @@ export interface BrokerCaps {
   readonly revokesById: boolean;
   /** The longest it lends for. Milliseconds, default 3,600,000. */
   readonly maxTtlMs?: number;
+  /**
+   * The longest that its backend takes any credential, whatever was asked for: when one is over whose issue was never answered. Milliseconds.
+   * Default: not known; then such a one is alive until it is revoked, or, where that takes more than its id, until a person removes it.
+   */
+  readonly maxLifetimeMs?: number;
 }
 
 /** One grant as its broker needs it to take it back. */

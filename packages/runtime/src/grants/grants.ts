@@ -18,13 +18,11 @@ import { type GrantRecord, isOver } from './grant-record.ts';
 import { checkBroker, wantedOf } from './grant-request.ts';
 import { Ledger } from './ledger.ts';
 import { findLeftBehind, type LeftBehind } from './left-behind.ts';
-import { type Grant, type GrantRequest, grantOf, type Lent } from './lent.ts';
+import { clockSkewMs, type Grant, type GrantRequest, grantOf, type Lent, leftMs } from './lent.ts';
 import { doubtful, mint, type Wanted } from './mint.ts';
 import { parentGrant } from './parent-grant.ts';
 import { Revoker } from './revoker.ts';
 
-/** A backend's clock may be behind ours: what ran out is counted as alive for so much longer. Milliseconds. */
-const clockSkewMs = 5_000;
 /** A grant with less than this share of its time left is not lent again: a new one is. */
 const renewalShare = 0.2;
 /** And at most this much of it. Milliseconds. */
@@ -83,6 +81,7 @@ export class Grants {
   async ask(call: Call, name: string, request: GrantRequest = {}): Promise<Grant> {
     const { session } = call;
     const wanted = wantedOf(this.brokers, name, request);
+    let fresh: Lent | undefined;
     for (;;) {
       if (this.host.isClosed || !session.mayGoOn()) return never();
       if (call.outcome !== undefined)
@@ -93,13 +92,15 @@ export class Grants {
       // A process that others may count as gone hands out nothing, not even what it has: its sessions may be stopped by now.
       if (this.mustWait) {
         await this.woken();
+        fresh = undefined;
         continue;
       }
       // Looked up and handed out in one step after the checks, so that no stop fits between.
-      const lent = this.usable(session.id, wanted);
+      // What was lent just now is, however short its time: else there would be another, and another.
+      const lent = this.usable(session.id, wanted) ?? (fresh?.record.state === 'active' ? fresh : undefined);
       if (lent) return grantOf(lent);
       // What it could not have now it may have later: the checks above say.
-      await this.minted(session, wanted);
+      fresh = await this.minted(session, wanted);
     }
   }
 
@@ -190,7 +191,7 @@ export class Grants {
   }
 
   /** One at a time for a session and what it asks for. */
-  private async minted(session: LiveSession, wanted: Wanted): Promise<void> {
+  private async minted(session: LiveSession, wanted: Wanted): Promise<Lent | undefined> {
     const key = `${session.id}\n${wanted.key}`;
     let one = this.minting.get(key);
     if (!one) {
@@ -198,9 +199,11 @@ export class Grants {
       this.minting.set(key, one);
     }
     try {
-      await one;
+      const lent = await one;
+      return lent === 'stopped' ? undefined : lent;
     } catch (error) {
       if (session.mayGoOn() && !this.mustWait) throw error;
+      return undefined;
     }
   }
 
@@ -232,7 +235,6 @@ export class Grants {
       this.dueAt(this.readAt);
       return;
     }
-    this.tick();
     const missing = [...found.unknown].join(', ');
     if (missing !== '')
       this.host.alarm(`credentials that a dead process had lent wait for a process that has these brokers: ${missing}`, true);
@@ -242,13 +244,15 @@ export class Grants {
       else if (record.state === 'active') this.revoker.take([lent]);
       else if (!isOver(record)) this.revoker.again(lent);
     }
+    this.tick();
   }
 
   /** When something has to be done about it. Epoch milliseconds. */
-  private nextOf({ record, dueAt, lentUntil }: Lent): number {
+  private nextOf(lent: Lent): number {
+    const { record, broker, isFinal, dueAt } = lent;
     if (isOver(record)) return Number.POSITIVE_INFINITY;
-    const over = record.expiresAt + clockSkewMs;
-    return Math.min(over, record.state === 'active' ? lentUntil : (dueAt ?? over));
+    if (!broker || isFinal) return this.host.clock.now() + leftMs(lent, this.host.clock);
+    return record.state === 'active' ? takenAt(lent) : (dueAt ?? Number.POSITIVE_INFINITY);
   }
 
   private dueAt(at: number): void {
@@ -259,7 +263,7 @@ export class Grants {
     this.timer = this.host.clock.setTimeout(() => this.tick(), waitMs);
   }
 
-  /** What is due: tries again, lets run out, takes back what was lent for less time than it lives. */
+  /** What is due: tries again, takes back what was lent for less time than it lives, and what ran out by our clock alone; lets the rest run out. */
   private tick(): void {
     this.host.clock.clearTimeout(this.timer);
     this.timerAt = Number.POSITIVE_INFINITY;
@@ -270,19 +274,22 @@ export class Grants {
     this.ledger.tidy();
     let next = Math.min(this.ledger.dueAt, this.readAt);
     for (const lent of this.ledger.all()) {
-      const { record } = lent;
+      const { record, broker, isFinal } = lent;
       if (isOver(record)) continue;
-      if (record.expiresAt + clockSkewMs <= now) {
-        lent.dueAt = undefined;
-        delete lent.secret;
-        this.ledger.change(lent, { state: 'expired', evidence: 'it ran out' });
-      } else if (record.state === 'active' && lent.lentUntil <= now && record.expiresAt > lent.lentUntil)
-        this.revoker.take([lent]);
-      else if (lent.dueAt !== undefined && lent.dueAt <= now) this.revoker.again(lent);
-      next = Math.min(next, this.nextOf(lent) <= now ? Math.max(now + 1, record.expiresAt + clockSkewMs) : this.nextOf(lent));
+      if (!broker || isFinal) {
+        if (leftMs(lent, this.host.clock) <= 0) this.revoker.ranOut(lent);
+      } else if (record.state === 'active') {
+        if (takenAt(lent) <= now) this.revoker.take([lent]);
+      } else if (lent.dueAt !== undefined && lent.dueAt <= now) this.revoker.again(lent);
+      next = Math.min(next, this.nextOf(lent));
     }
     this.dueAt(next);
   }
+}
+
+/** When it is to be taken back. Where its backend ends it by itself it has the time to, and is asked for all the same: clocks are wrong at times. */
+function takenAt({ record, lentUntil }: Lent): number {
+  return lentUntil < record.expiresAt ? lentUntil : record.expiresAt + clockSkewMs;
 }
 
 /** Those of sessions that it covers, that it has told of before, and, of sessions that nobody here knows, those that it is said to have ended. */

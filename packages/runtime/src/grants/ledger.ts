@@ -51,6 +51,8 @@ export class Ledger {
 
   add(lent: Lent): void {
     const { session, id } = lent.record;
+    const { clock } = this.options;
+    lent.knownSince = { now: clock.now(), monotonic: clock.monotonic() };
     this.ids.add(id);
     const lents = this.bySession.get(session);
     if (lents) lents.add(lent);

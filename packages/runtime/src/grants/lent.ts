@@ -1,7 +1,11 @@
 // lent.ts: one credential as this process knows it: its record, and what is never written down.
 
+import type { Clock } from '../clock.ts';
 import type { CredentialBroker, GrantHandle } from './broker.ts';
 import type { GrantRecord } from './grant-record.ts';
+
+/** A backend's clock may be behind ours: what ran out is counted as alive for so much longer. Milliseconds. */
+export const clockSkewMs = 5_000;
 
 /** What a tool asks for. */
 export interface GrantRequest {
@@ -37,11 +41,14 @@ export interface Lent {
   isFinal: boolean;
   /** A broker is being asked about it. */
   isTrying: boolean;
-  /** Its issue may still be under way: until then no revocation of it is the last one. Epoch milliseconds. */
+  /** Its issue may still be under way: until then no revocation of it is the last one, and it has no end. Epoch milliseconds. */
   unansweredUntil: number;
-  /** How often it was tried to take it back, since when, and when it is tried next. Epoch milliseconds. */
+  /** Both clocks when it came to be known here. Milliseconds. */
+  knownSince: { readonly now: number; readonly monotonic: number } | undefined;
+  /** How often it was tried to take it back, and since when. Milliseconds of the clock that only grows. */
   tries: number;
   triedSince: number | undefined;
+  /** When it is tried next. Epoch milliseconds. */
   dueAt: number | undefined;
 }
 
@@ -54,10 +61,21 @@ export function newLent(record: GrantRecord, broker: CredentialBroker | undefine
     isFinal: false,
     isTrying: false,
     unansweredUntil: 0,
+    knownSince: undefined,
     tries: 0,
     triedSince: undefined,
     dueAt: undefined,
   };
+}
+
+/**
+ * How long it may still work, 0 or less when that is over. Milliseconds. Both clocks must say so: the wall clock may jump ahead for a moment,
+ * and the other one stands still while the machine sleeps.
+ */
+export function leftMs({ record, unansweredUntil, knownSince }: Lent, clock: Clock): number {
+  const now = clock.now();
+  const until = Math.max(record.expiresAt + clockSkewMs, unansweredUntil);
+  return Math.max(until - now, knownSince ? until - knownSince.now - (clock.monotonic() - knownSince.monotonic) : 0);
 }
 
 export function handleOf({ record, secret }: Lent): GrantHandle {

@@ -8,7 +8,7 @@ import { RuntimeError } from '../error.ts';
 import { messageOf } from '../error-text.ts';
 import { mintId } from '../id.ts';
 import type { CredentialBroker, GrantHandle, Issued } from './broker.ts';
-import { endless, isOver } from './grant-record.ts';
+import { endless } from './grant-record.ts';
 import { brokerTimeoutMs, inTime } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
 import { type Lent, newLent } from './lent.ts';
@@ -48,6 +48,7 @@ export async function mint(
 ): Promise<Lent | 'stopped'> {
   const { clock, ledger, revoker } = options;
   const { broker, name, audience, scope } = wanted;
+  const longestMs = broker.caps.maxLifetimeMs;
   const now = clock.now();
   const ttlMs = parent ? Math.min(wanted.ttlMs, parent.lentUntil - now) : wanted.ttlMs;
   const lent = newLent(
@@ -61,8 +62,8 @@ export async function mint(
       process: options.process,
       state: 'issuing',
       at: now,
-      // Issued at the last moment at which we wait for it, it lives this long.
-      expiresAt: now + brokerTimeoutMs + ttlMs,
+      // A backend may give it longer than was asked for. Issued at the last moment at which we wait for it, it lives this long.
+      expiresAt: longestMs === undefined ? endless : now + brokerTimeoutMs + longestMs,
     },
     broker,
     wanted.key,
@@ -94,9 +95,9 @@ export async function mint(
   } catch (error) {
     lent.isTrying = false;
     // Rejected, it has been answered; else it may be issued until it is, whatever is revoked before.
-    lent.unansweredUntil = Number.POSITIVE_INFINITY;
+    lent.unansweredUntil = asked ? Number.POSITIVE_INFINITY : 0;
     void asked?.then(
-      (late) => cameLate(options, lent, late.status === 'issued' ? late : undefined),
+      (late) => cameLate(options, lent, late),
       () => cameLate(options, lent, undefined),
     );
     doubtful(options, lent, messageOf(error));
@@ -109,21 +110,39 @@ export async function mint(
     if (!asker.mayGoOn()) return 'stopped';
     throw new RuntimeError('grant_failed', `${name} refused to lend a credential: ${issued.why}`);
   }
-  take(lent, issued, now + ttlMs);
+  const written = take(lent, issued, now + ttlMs, clock);
+  const isUsable = lent.lentUntil > clock.now();
   ledger.change(lent, {
-    state: 'active',
-    ...writtenOf(issued),
-    ...(lent.lentUntil < issued.expiresAt ? { lentUntil: lent.lentUntil } : {}),
+    ...written,
+    ...(isUsable ? { state: 'active', ...(lent.lentUntil < issued.expiresAt ? { lentUntil: lent.lentUntil } : {}) } : {}),
   });
-  if (asker.mayGoOn()) return lent;
+  const mayGoOn = asker.mayGoOn();
+  if (mayGoOn && isUsable) return lent;
   revoker.take([lent]);
-  return 'stopped';
+  if (!mayGoOn) return 'stopped';
+  const why =
+    now + ttlMs <= clock.now()
+      ? `it took longer to come than the ${ttlMs} ms that were asked for`
+      : `its end is no moment to come (${String(issued.expiresAt)}); is the backend's clock behind?`;
+  throw new RuntimeError('grant_failed', `${name} lent a credential that was of no use, and it is taken back: ${why}`);
 }
 
-function take(lent: Lent, issued: Extract<Issued, { status: 'issued' }>, untilMs: number): void {
-  lent.secret = issued.secret;
-  if (issued.username !== undefined) lent.username = issued.username;
-  lent.lentUntil = Math.min(issued.expiresAt, untilMs);
+type GoodIssue = Extract<Issued, { status: 'issued' }>;
+
+/** What of it is written down. An end that is none to come is not believed: the bound stays. */
+function take(
+  lent: Lent,
+  issued: GoodIssue,
+  untilMs: number,
+  clock: Clock,
+): { readonly expiresAt?: number; readonly ref?: string } {
+  const { expiresAt, ref, secret, username } = issued;
+  lent.secret = secret;
+  if (username !== undefined) lent.username = username;
+  // A NaN is above nothing.
+  const isToCome = typeof expiresAt === 'number' && expiresAt > clock.now();
+  lent.lentUntil = isToCome ? Math.min(expiresAt, untilMs) : 0;
+  return { ...(isToCome ? { expiresAt: Math.min(expiresAt, endless) } : {}), ...(ref === undefined ? {} : { ref }) };
 }
 
 /** It may have been issued: taken back by its id, or left to run out. */
@@ -134,21 +153,14 @@ export function doubtful({ revoker }: Pick<MintOptions, 'revoker'>, lent: Lent, 
   else revoker.take([lent]);
 }
 
-/** The answer after all: now it can be taken back by what it says. */
-function cameLate({ ledger, revoker }: MintOptions, lent: Lent, issued: Extract<Issued, { status: 'issued' }> | undefined): void {
+/** The answer after all: now it can be taken back by what it says. Nothing is over before that (leftMs), so it is never too late. */
+function cameLate({ clock, ledger, revoker }: MintOptions, lent: Lent, late: Issued | undefined): void {
   lent.unansweredUntil = 0;
-  if (isOver(lent.record)) return;
-  if (issued) {
-    take(lent, issued, lent.lentUntil);
-    lent.isFinal = false;
-    ledger.change(lent, writtenOf(issued));
+  if (late?.status === 'refused') {
+    revoker.neverWas(lent, late.why);
+    return;
   }
+  if (late) lent.isFinal = false;
+  ledger.change(lent, late ? take(lent, late, lent.lentUntil, clock) : {});
   revoker.again(lent);
-}
-
-function writtenOf({ expiresAt, ref }: Extract<Issued, { status: 'issued' }>): {
-  readonly expiresAt: number;
-  readonly ref?: string;
-} {
-  return { expiresAt: Math.min(expiresAt, endless), ...(ref === undefined ? {} : { ref }) };
 }

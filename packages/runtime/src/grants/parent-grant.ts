@@ -2,7 +2,6 @@
 
 import type { GrantHandle } from './broker.ts';
 import type { GrantRecord, KeptGrant } from './grant-record.ts';
-import { brokerTimeoutMs } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
 import { handleOf, type Lent, newLent } from './lent.ts';
 
@@ -21,7 +20,7 @@ export function parentGrant(
   now: number,
 ): ParentGrant | undefined {
   const isHeld = ({ record, lentUntil }: Lent): boolean =>
-    record.broker === broker && record.state === 'active' && lentUntil > now + brokerTimeoutMs;
+    record.broker === broker && record.state === 'active' && lentUntil > now;
   for (const id of path.slice(0, -1).reverse()) {
     const there = others
       .filter(({ record }) => record.session === id && !ledger.has(record.id))

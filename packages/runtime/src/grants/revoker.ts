@@ -7,7 +7,7 @@ import type { Revocation, RevokeOptions } from './broker.ts';
 import { endless, isOver } from './grant-record.ts';
 import { brokerTimeoutMs, inTime } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
-import { handleOf, type Lent } from './lent.ts';
+import { handleOf, type Lent, leftMs } from './lent.ts';
 
 /** The first pause between two tries; it doubles. Milliseconds. */
 const firstPauseMs = 250;
@@ -71,7 +71,23 @@ export class Revoker {
   giveUp(lent: Lent, why: string): void {
     lent.isFinal = true;
     lent.dueAt = undefined;
-    this.irrevocable(lent, why);
+    if (leftMs(lent, this.options.clock) <= 0) this.ranOut(lent, why);
+    else this.irrevocable(lent, why);
+  }
+
+  /** By both clocks the backend takes it no more, and there is nothing left to ask. */
+  ranOut(lent: Lent, why?: string): void {
+    lent.dueAt = undefined;
+    delete lent.secret;
+    this.options.ledger.change(lent, { state: 'expired', evidence: why === undefined ? 'it ran out' : `it ran out; ${why}` });
+  }
+
+  /** The broker says of what was in doubt that it was not issued. */
+  neverWas(lent: Lent, why: string): void {
+    const wasSaid = lent.record.state === 'irrevocable';
+    lent.dueAt = undefined;
+    this.options.ledger.change(lent, { state: 'not-issued', evidence: why });
+    if (wasSaid) this.options.onAlarm(`${nameOf(lent)} was not issued after all`, false);
   }
 
   /** Begins nothing more; resolves when what was begun has an answer. */
@@ -148,8 +164,8 @@ export class Revoker {
       case 'unknown':
         return { ...answer, evidence: `${words}; not verified` };
       case 'active':
-        // Where something may outlive the revocation, that is what it sees.
-        return answer.residualMs > 0 ? answer : { state: 'pending', why: 'it was revoked, and still counts as active' };
+        // Where something may outlive the revocation, that may be what it sees: looked at again when that is over.
+        return { state: 'pending', why: 'it was revoked, and still counts as active', retryAfterMs: answer.residualMs };
     }
   }
 
@@ -162,7 +178,7 @@ export class Revoker {
     const answer: Revocation = isEarly ? { state: 'pending', why: 'the broker was asked for it, and may still issue it' } : said;
     switch (answer.state) {
       case 'revoked': {
-        const residual = Number.isFinite(answer.residualMs) ? answer.residualMs : (lent.broker?.caps.maxResidualMs ?? 0);
+        const residual = Number.isNaN(Number(answer.residualMs)) ? (lent.broker?.caps.maxResidualMs ?? 0) : answer.residualMs;
         const wasSaid = lent.record.state === 'irrevocable';
         ledger.change(lent, {
           state: 'revoked',
@@ -178,15 +194,21 @@ export class Revoker {
         return;
       case 'pending': {
         lent.tries++;
-        lent.triedSince ??= now;
+        lent.triedSince ??= clock.monotonic();
+        const isLong = clock.monotonic() - lent.triedSince >= irrevocableAfterMs;
+        // The backend is asked past the end too, for our clock may be wrong; but not for ever.
+        if (isLong && leftMs(lent, clock) <= 0) {
+          this.ranOut(lent, answer.why);
+          return;
+        }
         const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(lent.tries - 1, 16));
         // Half of it is left to chance, so that ten processes do not come back together.
-        const askedMs = Math.min(answer.retryAfterMs ?? 0, irrevocableAfterMs);
+        const { retryAfterMs = 0 } = answer;
+        const askedMs = retryAfterMs > 0 ? Math.min(retryAfterMs, irrevocableAfterMs) : 0;
         lent.dueAt = now + Math.max(askedMs, pauseMs * (0.5 + random() / 2));
         // The first moment at which a revocation is the last one.
         if (isEarly) lent.dueAt = Math.min(lent.dueAt, lent.unansweredUntil);
-        if (now - lent.triedSince >= irrevocableAfterMs && lent.record.state !== 'irrevocable')
-          this.irrevocable(lent, answer.why);
+        if (isLong && lent.record.state !== 'irrevocable') this.irrevocable(lent, answer.why);
         else if (lent.record.evidence !== answer.why) ledger.change(lent, { evidence: answer.why });
         this.options.onDue(lent.dueAt);
       }
