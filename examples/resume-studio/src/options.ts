@@ -141,8 +141,12 @@ export function hasRunBefore(options: Pick<Options, 'state'>): boolean {
   return existsSync(join(options.state, 'switches.json')) || existsSync(join(options.state, 'redis.json'));
 }
 
-/** How to name the state folder to the command, where it would not find it by itself. */
-export function stateFlag(options: Pick<Options, 'state'>, cwd: string): string {
+/** How to name the state to the command, where it would not find it by itself. A password is nobody's to read. */
+export function stateFlag(options: Pick<Options, 'state' | 'store'>, cwd: string, redisUrl: string | undefined): string {
+  if (options.store === 'redis' && redisUrl) {
+    const { username, password } = new URL(redisUrl);
+    return ` --state ${username || password ? '"$REDIS_URL"' : redisUrl}`;
+  }
   return dirname(options.state) === cwd && options.state.endsWith('.offswitch') ? '' : ` --state ${options.state}`;
 }
 

@@ -90,7 +90,7 @@ export async function provisionFlags(options: Options, wiring: Wiring): Promise<
     const refused = steps.filter((step) => step.change === 'refuse').map((step) => `\n  ${step.key}: ${step.detail}`);
     if (refused.length > 0) return `flags at ${where} that are left as they are:${refused.join('')}`;
     if (made > 0 && !isOurs)
-      return `${made} flags are missing at ${where}, and what cannot be read holds: npx offswitch${stateFlag(options, process.cwd())} provision --apply, or start with --yes`;
+      return `${made} flags are missing at ${where}, and what cannot be read holds: npx offswitch${stateFlag(options, process.cwd(), process.env.REDIS_URL)} provision --apply, or start with --yes`;
     return made === 0 ? undefined : `made ${made} flags in ${where}`;
   } catch (error) {
     const what = wiring.name === 'file' ? 'the flag file is' : `the flags at ${where} are`;

@@ -29,6 +29,7 @@ export async function engageFeature(scene: Scene): Promise<void> {
     await scene.until(`${turnsMeasured} turns of bystanders in both fleets`, () =>
       [scene.model.log, reference.log].every((log) => turnTimes(log, measureFrom).length >= turnsMeasured),
     );
+    const waitOn = scene.standStill();
 
     const open = await scene.open();
     const covered = open.filter((view) => view.workflow === workflow);
@@ -58,6 +59,7 @@ export async function engageFeature(scene: Scene): Promise<void> {
       slower <= tolerance * usual + noise,
     );
     await reference.interrupt();
+    waitOn();
   } finally {
     await reference.close();
   }
