@@ -58,7 +58,9 @@ export const unfenced =
 
 /** Did this stop, or what it goes on from, end a session that `stopId` ended? */
 export function isOwn({ stop, formerly }: Order, stopId: string | undefined): boolean {
-  return stopId !== undefined && (stopId === stop.id || [...formerly].some((id) => stopOfReceipt(id) === stopId));
+  if (stopId === undefined || stopId === stop.id) return stopId !== undefined;
+  for (const id of formerly) if (stopOfReceipt(id) === stopId) return true;
+  return false;
 }
 
 /** The same switch engaged again is another stop with a receipt of its own. */
