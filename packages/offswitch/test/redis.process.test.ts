@@ -100,6 +100,35 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     expect((await engaging).code).toBe(0);
   });
 
+  test('reaches an application with a prefix of its own, and with none the default one', async () => {
+    const runtime = await createRuntime({
+      switches,
+      source: flagFile(bench.file),
+      store: redisStore({ url: server.url, anchor: false, prefix: '{os1}' }),
+    });
+    runtimes.push(runtime as Runtime);
+    const one = bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    const listed = async (state: string) => (await bench.cli(['--state', state, 'sessions', '--json'])).json.sessions;
+    expect(await listed(server.url)).toEqual([]);
+    expect(await listed(`${server.url}?prefix={os1}`)).toMatchObject([{ id: one.id }]);
+    const prefixed = `${server.url}/0?prefix=%7Bos1%7D`;
+    expect(await bench.cli(['--state', prefixed, 'stop', one.id, '--reason', 'r', '--yes', '--json'])).toMatchObject({
+      code: 0,
+      json: { confirmed: true, processes: 1 },
+    });
+    expect((await one.outcome).status).toBe('terminated');
+  });
+
+  test.each(['?timeout=5', '?prefix=a&prefix=b', '?prefix=a&x=1', '/db', '/0/1', '#x'])(
+    'refuses %s after the host, which may be the rest of a password, and repeats none of it',
+    async (rest) => {
+      const ran = await bench.cli(['--state', `redis://ann:12/secret@127.0.0.1:1${rest}`, 'status']);
+      expect(ran.code).toBe(2);
+      expect(ran.err + ran.out).not.toContain('secret');
+      expect((await bench.cli(['--state', `${server.url}${rest}`, 'status'])).code).toBe(2);
+    },
+  );
+
   test('says what is missing where nothing answers, or the package is not there, without repeating a password', async () => {
     const nowhere = await bench.cli(['--state', 'redis://ann:secret@127.0.0.1:1', 'status']);
     expect(nowhere.code).toBe(1);

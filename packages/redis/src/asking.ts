@@ -99,8 +99,9 @@ export async function requestRedisControl(
   options: ControlRequestOptions = {},
 ): Promise<readonly ControlAnswer[]> {
   const { prefix, timeoutMs } = settingsOf(place);
+  const where = placeOf(place, prefix);
   const open = linksToOwner(place, prefix);
-  const wire = new Wire({ open, timeoutMs, prefix, where: placeOf(place, prefix) });
+  const wire = new Wire({ open, timeoutMs, prefix, where });
   try {
     return await ask({ wire, open, prefix, method, params, options });
   } finally {

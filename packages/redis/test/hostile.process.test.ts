@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type RedisStoreOptions, redisStore } from '@offswitch/redis';
+import { type RedisStoreOptions, redisStore, requestRedisControl } from '@offswitch/redis';
 import { formatStopKey, type StateStore, subjectKey, systemClock } from '@offswitch/runtime';
 import { type LocalRedis, type LocalRedisOptions, startLocalRedis } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -337,6 +337,12 @@ describeRedis('a store in Redis, in trouble', () => {
       expect(right.health).toEqual({ state: 'ok' });
       expect(JSON.stringify([right.location, right.name])).not.toContain('secret');
       expect(() => redisStore({ url: 'http://secret@x' })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
+      // A password with a character that it should have been written without: what stands before it is taken for the host.
+      for (const url of ['redis://u:12/secret@h', 'redis://u:12?secret@h', 'redis://u:12#secret@h', 'redis://u:pw/secret@h']) {
+        const refused = expect.objectContaining({ code: 'invalid_option', message: expect.not.stringContaining('secret') });
+        expect(() => redisStore({ url, anchor: false })).toThrow(refused);
+        await expect(requestRedisControl({ url }, 'status')).rejects.toEqual(refused);
+      }
       expect(() => redisStore({})).toThrow(expect.objectContaining({ code: 'invalid_option' }));
       expect(() => redisStore({ url: redis.url, leaseMs: 1000, timeoutMs: 900 })).toThrow(/could not be renewed/);
     });

@@ -59,7 +59,10 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     isRedisUrl(state) ? redisPlace(state, place('.offswitch')) : place(resolvePath(state));
   const program = new Program('offswitch')
     .description('Stops AI agents, and lets them go on.')
-    .option('--state <place>', 'state folder of the application, or redis://... (default: $OFFSWITCH_STATE, else .offswitch)')
+    .option(
+      '--state <place>',
+      "state folder of the application, or 'redis://...' with '?prefix=...' where the application has another prefix than os1 (default: $OFFSWITCH_STATE, else .offswitch)",
+    )
     .option('--json', 'one JSON object on stdout, for machines')
     .option('--env-file <file>', "the vendor's credentials, as NAME=value lines; what is set in the environment wins")
     .exitOverride()

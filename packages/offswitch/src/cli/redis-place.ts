@@ -12,19 +12,24 @@ import {
   resolvedFact,
   type StateStore,
 } from '@offswitch/runtime';
-import { CommandError, failureOf } from './failure.ts';
+import { CommandError, exit, failureOf } from './failure.ts';
 import { folderPlace, type Place } from './place.ts';
+
+interface RedisAddress {
+  readonly url: string;
+  readonly prefix?: string;
+}
 
 /** What is used of `@offswitch/redis`, which the application has installed. */
 interface RedisModule {
-  redisStore(options: { readonly url: string; readonly anchor: false }): StateStore;
+  redisStore(options: RedisAddress & { readonly anchor: false }): StateStore;
   requestRedisControl(
-    place: { readonly url: string },
+    place: RedisAddress,
     method: string,
     params?: Readonly<Record<string, unknown>>,
     options?: ControlRequestOptions,
   ): Promise<readonly ControlAnswer[]>;
-  readRedisJournals(place: { readonly url: string }, roots: readonly string[]): Promise<Journals>;
+  readRedisJournals(place: RedisAddress, roots: readonly string[]): Promise<Journals>;
 }
 
 /** How long a Redis that is slow, or is being restarted, is asked again: a stop is not given up for a bad second. Milliseconds. */
@@ -38,8 +43,9 @@ export function isRedisUrl(state: string): boolean {
   return /^rediss?:\/\//.test(state);
 }
 
-/** `folder` is what of the others has nothing to do with state: files, modules. */
-export function redisPlace(url: string, folder: Place = folderPlace('.offswitch')): Place {
+/** `state`: as `--state` has it, with the application's prefix as `?prefix=`. `folder` is what of the others has nothing to do with state: files, modules. */
+export function redisPlace(state: string, folder: Place = folderPlace('.offswitch')): Place {
+  const { address, shown } = addressIn(state);
   let loaded: Promise<RedisModule> | undefined;
   const redis = (): Promise<RedisModule> => {
     loaded ??= folder.load('@offswitch/redis').catch((cause) => {
@@ -64,7 +70,7 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
   // One for the whole command, opened when it is first needed: opening reads every stop there is. It confirms stops as any process does.
   let opening: Promise<StateStore> | undefined;
   const open = async (): Promise<StateStore> => {
-    const store = (await redis()).redisStore({ url, anchor: false });
+    const store = (await redis()).redisStore({ ...address, anchor: false });
     try {
       await store.open();
       mustBeWell(store);
@@ -105,12 +111,12 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
   };
   return {
     ...folder,
-    folder: withoutCredentials(url),
+    folder: shown,
     // Whether it is there is found out by asking it.
     exists: () => true,
     ask: (method, params = {}, process) =>
       patiently(async () =>
-        (await redis()).requestRedisControl({ url }, method, params, {
+        (await redis()).requestRedisControl(address, method, params, {
           timeoutMs: answerWithinMs,
           ...(process === undefined ? {} : { process }),
         }),
@@ -146,7 +152,7 @@ export function redisPlace(url: string, folder: Place = folderPlace('.offswitch'
     auditChains: () => using(async (store) => (await store.audit?.chains()) ?? []),
     bundle: (session) => using((store) => store.forensics?.readBundle(session)),
     grants: () => using(async (store) => (await store.grants?.list()) ?? []),
-    journals: async (roots = []) => (await redis()).readRedisJournals({ url }, roots),
+    journals: async (roots = []) => (await redis()).readRedisJournals(address, roots),
     registered: (roots) =>
       using(async ({ lineage }) => {
         const found: RegisteredSession[] = [];
@@ -169,11 +175,26 @@ function mustBeWell(store: StateStore): StateStore {
   return store;
 }
 
-function withoutCredentials(text: string): string {
+/** `shown`: without credentials. Throws `bad_state`, whose message does not repeat what was typed: it may be a password. */
+function addressIn(state: string): { readonly address: RedisAddress; readonly shown: string } {
+  const form =
+    "redis[s]://[[username][:password]@]host[:port][/db], in quotes, and '?prefix=...' where the application has another";
+  let url: URL;
   try {
-    const url = new URL(text);
-    return `${url.protocol}//${url.host}${url.pathname}`;
+    url = new URL(state);
   } catch {
-    throw new CommandError('bad_state', '--state is no URL of a Redis: redis[s]://[[username][:password]@]host[:port][/db]');
+    throw new CommandError('bad_state', `--state is no URL of a Redis: ${form}`, exit.usage);
   }
+  const prefix = url.searchParams.get('prefix') ?? undefined;
+  const isPrefixAlone = [...url.searchParams.keys()].join() === (url.search === '' ? '' : 'prefix');
+  if (!/^(\/\d*)?$/.test(url.pathname) || url.hash !== '' || !isPrefixAlone)
+    throw new CommandError(
+      'bad_state',
+      `--state has something in it that is not taken: ${form}. In a name or password write / as %2F, ? as %3F, # as %23`,
+      exit.usage,
+    );
+  url.search = '';
+  const shown = `${url.protocol}//${url.host}${url.pathname}`;
+  if (prefix === undefined) return { address: { url: url.href }, shown };
+  return { address: { url: url.href, prefix }, shown: `${shown}?prefix=${prefix}` };
 }
