@@ -20,7 +20,7 @@ export function judge(scene: Scene, arrivals: readonly Arrival[]): string[] {
 /** I9: no effect arrives twice. */
 function repeated(fleet: Fleet, arrivals: readonly Arrival[]): string[] {
   const seen = new Map<string, Arrival[]>();
-  for (const one of arrivals) seen.set(one.key, [...(seen.get(one.key) ?? []), one]);
+  for (const one of arrivals) if (one.kind === 'effect') seen.set(one.key, [...(seen.get(one.key) ?? []), one]);
   return [...seen].flatMap(([key, all]) => {
     // Frozen with the call on its way, taken for dead, and thawed: what it sends then nobody can take back (docs/nemesis.md).
     const counted = all.filter((one) => !wasFrozenOnTheWay(fleet, one));

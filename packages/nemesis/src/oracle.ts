@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { machineMs } from './switches.ts';
 
 export interface Arrival {
+  /** Only an effect may not arrive twice. */
+  readonly kind: 'effect' | 'look';
   readonly key: string;
   readonly path: readonly string[];
   readonly user: string;

@@ -12,9 +12,11 @@ import {
   RuntimeError,
   type Session,
   systemClock,
+  type ToolContext,
   type Turn,
 } from '@offswitch/runtime';
 import { mortal } from './mortal.ts';
+import type { Arrival } from './oracle.ts';
 import { openStore } from './store.ts';
 import { machineMs, type News, type Order, type SaidStop, switches, type WorkerSetup } from './switches.ts';
 
@@ -59,30 +61,30 @@ runtime.subscribe((event) => {
   else fate.come('walked', said.session);
 });
 
-/** One effect in the world, that can be asked about. */
-async function effect(turn: Turn, session: Session, turnAt: number): Promise<void> {
-  await turn.tool(
-    'effect',
-    {},
-    async (_, { signal, idempotencyKey }) => {
-      const arrival = {
-        key: idempotencyKey,
-        path: session.path,
-        user: session.userId ?? '',
-        startedAt: machineMs(),
-        turnAt,
-        worker: setup.name,
-      };
-      const response = await fetch(setup.oracle, { method: 'POST', body: JSON.stringify(arrival), signal });
-      await response.text();
+async function arrive(kind: Arrival['kind'], session: Session, turnAt: number, context: ToolContext): Promise<void> {
+  const { idempotencyKey: key, signal } = context;
+  const arrival: Omit<Arrival, 'at'> = {
+    kind,
+    key,
+    path: session.path,
+    user: session.userId ?? '',
+    startedAt: machineMs(),
+    turnAt,
+    worker: setup.name,
+  };
+  const response = await fetch(setup.oracle, { method: 'POST', body: JSON.stringify(arrival), signal });
+  await response.text();
+}
+
+/** One look at the world, which waits for no disk and no server; and one effect in it, that can be asked about. */
+async function act(turn: Turn, session: Session, turnAt: number): Promise<void> {
+  await turn.tool('look', {}, (_, context) => arrive('look', session, turnAt, context), { effect: false });
+  await turn.tool('effect', {}, (_, context) => arrive('effect', session, turnAt, context), {
+    probe: async (key) => {
+      const response = await fetch(`${setup.oracle}/happened?key=${encodeURIComponent(key)}`);
+      return (await response.text()) === 'true' ? 'happened' : 'did-not';
     },
-    {
-      probe: async (key) => {
-        const response = await fetch(`${setup.oracle}/happened?key=${encodeURIComponent(key)}`);
-        return (await response.text()) === 'true' ? 'happened' : 'did-not';
-      },
-    },
-  );
+  });
 }
 
 /** What each session that asks another worker was answered last. */
@@ -117,7 +119,7 @@ async function body(session: Session, input: { readonly depth: number }): Promis
   let { state, turnNumber } = session;
   while (turnNumber < turns) {
     await session.turn(async (turn) => {
-      await effect(turn, session, machineMs());
+      await act(turn, session, machineMs());
       if (input.depth > 0 && turn.number === 2) await turn.spawn(job, { depth: input.depth - 1 });
       if (input.depth > 0 && turn.number === 3)
         await turn.tool('delegate', {}, (_, { signal }) => elsewhere(session, input.depth - 1, signal), { delegates: true });
