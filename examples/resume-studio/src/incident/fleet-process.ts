@@ -56,8 +56,8 @@ export function startFleetProcess(args: readonly string[], cwd: string, env: Rea
   };
 }
 
-/** Without what would reach the outside: nobody's model and nobody's switches are touched by an incident that is played. */
+/** Without what would reach the outside: nobody’s model, switches or state are touched by an incident that is played. */
 export function ownEnvironment(): Record<string, string | undefined> {
-  const isOutside = (name: string): boolean => /^(OPENAI|OFFSWITCH|LAUNCHDARKLY|GROWTHBOOK|UNLEASH)_/.test(name);
+  const isOutside = (name: string): boolean => /^(OPENAI|OFFSWITCH|LAUNCHDARKLY|GROWTHBOOK|UNLEASH|REDIS)_/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOutside(name)));
 }
