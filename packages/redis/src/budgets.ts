@@ -12,6 +12,7 @@ export interface BudgetOptions {
   readonly process: string;
   readonly membership: Membership;
   readonly mustBeOpen: () => void;
+  readonly retentionMs: number;
 }
 
 export class RedisBudgets implements BudgetStore {
@@ -67,6 +68,12 @@ export class RedisBudgets implements BudgetStore {
     const { wire, mustBeOpen } = this.options;
     mustBeOpen();
     await wire.fn('reconcile', [process, nameOf(account, keys), spentMicros]).catch(refused);
+  }
+
+  async retire(key: string): Promise<void> {
+    const { wire, prefix, mustBeOpen, retentionMs } = this.options;
+    mustBeOpen();
+    await wire.call(['PEXPIRE', `${prefix}:{ctl}:b:${key}`, String(retentionMs)]).catch(refused);
   }
 
   async forget(key: string): Promise<void> {

@@ -156,6 +156,7 @@ class RedisStore implements StateStore {
       process: this.processId,
       membership: this.membership,
       mustBeOpen: () => this.mustBeOpen(),
+      retentionMs: settings.retentionMs,
     });
     this.anchor = settings.anchor === undefined ? undefined : new Anchor(settings.anchor, prefix);
     this.lineage = new RedisLineage({

@@ -17,6 +17,8 @@ export interface ScopeLedger {
   readonly key: string;
   readonly spentMicros: number;
   readonly leases: readonly OpenLease[];
+  /** When the root of its graph had ended: it may go when the retention time is over. Epoch milliseconds. */
+  readonly retiredAt?: number;
 }
 
 export function emptyLedger(key: string): ScopeLedger {

@@ -67,6 +67,8 @@ export interface BudgetStore {
   orphans(): Promise<readonly BudgetOrphan[]>;
   /** Closes a dead process's lease at what it spent, between 0 and what it was granted. Nothing happens where somebody did so before. */
   reconcile(orphan: BudgetOrphan, spentMicros: number): Promise<void>;
+  /** The root of this graph has ended, but sessions of it may run elsewhere: what was spent stands until the retention time is over. */
+  retire(key: string): Promise<void>;
   /** Nobody will ask for this key again. */
   forget(key: string): Promise<void>;
 }

@@ -50,6 +50,7 @@ export class Carrying {
     const call = context?.session === session ? context.call : undefined;
     if (session.isOver || (call && call.outcome !== undefined))
       throw new RuntimeError('session_ended', `session ${session.id} has ended, so nothing can begin under it`);
+    session.graph.wasCarried = true;
     const path = signNode(this.keys, session.node);
     const key = call && keyOf(call);
     const token = seal(path, {

@@ -26,6 +26,8 @@ export class Graph {
   parkTimer: unknown;
   /** Of a run without a name: what it runs, in this process alone. */
   definition: AgentDefinition | undefined;
+  /** Its path was carried out of this process, or may have been before it came here: sessions of it may run elsewhere, and outlive its root. */
+  wasCarried = false;
   /** Another process runs it. */
   isElsewhere = false;
 

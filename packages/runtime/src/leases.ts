@@ -51,7 +51,7 @@ export class Leases {
     const dead = journals.filter(({ alive }) => !alive);
     if (!budgets || dead.length === 0) return;
     this.reconciled = this.reconciled.then(() =>
-      reconcile(budgets, dead, this.world.graphs).catch((error) =>
+      reconcile(budgets, dead, this.world.graphs, (node) => capsOn(this.world, node).map(({ key }) => key)).catch((error) =>
         this.world.alarm(
           `what processes that are gone had leased counts as spent: their spending could not be told: ${String(error)}`,
         ),
@@ -65,10 +65,11 @@ export class Leases {
     if (!credits) return;
     this.credits.delete(graph);
     void this.endAll(credits.values(), true).then(() => {
-      // The graph's own cap goes with its root.
+      // The graph's own cap goes with its root, unless sessions elsewhere may spend of it yet.
       const [cap] = capsOn(this.world, graph.root.node);
       if (cap?.tier !== 'instance' || cap.subject !== graph.id) return undefined;
-      return this.world.store.budgets?.forget(cap.key).catch(() => undefined);
+      const { budgets } = this.world.store;
+      return (graph.wasCarried ? budgets?.retire(cap.key) : budgets?.forget(cap.key))?.catch(() => undefined);
     });
   }
 

@@ -38,6 +38,9 @@ export function memoryBudgets(
       living();
       for (const key of orphan.keys) if (ledgers.has(key)) ledgers.set(key, closeOrphan(of(key), orphan, spentMicros));
     },
+    async retire() {
+      living();
+    },
     async forget(key) {
       living();
       ledgers.delete(key);

@@ -159,6 +159,8 @@ export class Parking {
         const above = record.arrived && !saved.settled ? world.foreign.enter(record.arrived.segments) : undefined;
         const made = new Graph({ node: nodeOf(record, above), saved, live: undefined });
         made.isElsewhere = isElsewhere;
+        // No record says whether it was.
+        made.wasCarried = true;
         roots.push(made);
         found.set(record.s, made);
         continue;

@@ -7,35 +7,54 @@ import type { BudgetOrphan, BudgetStore } from './budget-store.ts';
 import { capKeysOn } from './caps.ts';
 import type { Graph } from './graph.ts';
 import type { JournalRecord } from './journal.ts';
+import type { Node } from './node.ts';
 
 interface DeadJournal {
   readonly process: string;
   readonly records: readonly JournalRecord[];
 }
 
+/** `keysOf`: of the caps that are declared for a session, as it would lease from them. */
 export async function reconcile(
   budgets: BudgetStore,
   journals: readonly DeadJournal[],
   graphs: ReadonlyMap<string, Graph>,
+  keysOf: (node: Node) => readonly string[],
 ): Promise<void> {
   const gone = new Set(journals.map(({ process }) => process));
   for (const orphan of await budgets.orphans()) {
     const graph = graphs.get(orphan.account);
     if (!graph || !gone.has(orphan.process)) continue;
     const records = journals.filter(({ process }) => process === orphan.process).flatMap((one) => one.records);
-    await budgets.reconcile(orphan, Math.max(0, spentOf(records, graph, orphan) - orphan.toldMicros));
+    await budgets.reconcile(orphan, Math.max(0, spentOf(records, graph, orphan, keysOf) - orphan.toldMicros));
   }
 }
 
-/** By the sessions of the graph that the lease was for. */
-function spentOf(records: readonly JournalRecord[], graph: Graph, { keys }: BudgetOrphan): number {
+/**
+ * By the sessions of the graph that the lease was for: those with these very caps, since one below them may have had a lease of its own, over
+ * more. Where nobody has them any more other caps were declared then, and every session that they could be on counts, on the safe side.
+ */
+function spentOf(
+  records: readonly JournalRecord[],
+  graph: Graph,
+  { keys }: BudgetOrphan,
+  keysOf: (node: Node) => readonly string[],
+): number {
+  const areThese = (node: Node): boolean => {
+    const own = keysOf(node);
+    return own.length === keys.length && keys.every((key) => own.includes(key));
+  };
+  const areOn = (node: Node): boolean => {
+    const own = capKeysOn(node);
+    return keys.every((key) => own.has(key));
+  };
+  const isItsOwn = [...graph.members()].some(({ node }) => areThese(node)) ? areThese : areOn;
   const isOf = new Map<string, boolean>();
   const covers = (session: string): boolean => {
     let is = isOf.get(session);
     if (is === undefined) {
       const member = graph.get(session);
-      const own = member && capKeysOn(member.node);
-      is = own !== undefined && keys.every((key) => own.has(key));
+      is = member !== undefined && isItsOwn(member.node);
       isOf.set(session, is);
     }
     return is;

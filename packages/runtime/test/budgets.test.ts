@@ -165,6 +165,30 @@ describe('the cap of a graph', () => {
     expect(one.runtime.session(id)?.decision).toMatchObject({ action: 'pause', cause: 'breaker' });
   });
 
+  test('is not given anew when its root has ended and a session of it runs elsewhere (I8)', async () => {
+    const { one, two, made } = await twoProcesses({ breakers: { '*': { costMicros: 1_000 } } });
+    let headers: object = {};
+    const root = one.runtime
+      .agent('alpha', async (session) => {
+        for (let n = 0; n < 9; n++) await pay(session, made, 100);
+        headers = (await session.carry()).headers;
+        await session.turn(() => new Promise<void>((resolve) => void one.clock.setTimeout(resolve, 500)));
+      })
+      .start(undefined);
+    await settle(one.clock);
+    const parent = await two.runtime.accept(headers);
+    const rootEnded = root.outcome;
+    const helper = two.runtime.agent('helper', async (session: Session) => {
+      await rootEnded;
+      while (session.turnNumber < 20) await pay(session, made, 100);
+    });
+    void helper.run(undefined, { parent });
+    await settle(one.clock, 10_000);
+    expect((await rootEnded).status).toBe('completed');
+    expect(made.spent).toBe(1_000);
+    expect(await one.store.budgets!.spent(`graph.${root.id}`)).toEqual({ spentMicros: 1_000, leasedMicros: 0 });
+  });
+
   test('is asked of the store for few of its calls, and what is not used is given back when idle and at the end', async () => {
     const one = await world({ breakers: { alpha: { costMicros: 1_000_000 } }, caps: { user: { '*': 2_000_000 } } });
     const made: Made = { calls: [], spent: 0 };
@@ -252,6 +276,44 @@ describe('what a dead process had leased', () => {
     await settle(here.clock, 100);
     // Made again, and of unknown cost: its reserve once more.
     expect(await here.store.budgets!.spent('user.u-1')).toEqual({ spentMicros: 700, leasedMicros: 0 });
+  });
+
+  test('is counted once where sessions of its graph had leases over other users too', async () => {
+    let here = await world({ caps: { user: { '*': 100_000 } } });
+    const made: Made = { calls: [], spent: 0 };
+    const child = here.runtime.agent('child', async (session) => {
+      await pay(session, made, 1_000);
+      await session.turn(() => new Promise<void>(() => {}));
+    });
+    here.runtime
+      .agent('alpha', async (session) => {
+        await pay(session, made, 10);
+        await session.turn((turn) => turn.spawn(child, undefined, { userId: 'u-2' }));
+      })
+      .start(undefined, { userId: 'u-1' });
+    await settle(here.clock, 20);
+    expect(made.spent).toBe(1_010);
+    here = await here.restart();
+    await settle(here.clock);
+    expect(await here.store.budgets!.spent('user.u-1')).toEqual({ spentMicros: 1_010, leasedMicros: 0 });
+    expect(await here.store.budgets!.spent('user.u-2')).toEqual({ spentMicros: 1_000, leasedMicros: 0 });
+  });
+
+  test('is counted by all it may have been for where other caps are declared by now (I8)', async () => {
+    let here = await world({ caps: { user: { 'u-1': 100_000 } } });
+    const made: Made = { calls: [], spent: 0 };
+    payer(here, 'alpha', made, 3, 100).start(1, { userId: 'u-1' });
+    here.runtime
+      .agent('beta', async (session: Session) => {
+        await pay(session, made, 100);
+        await session.turn(() => new Promise<void>(() => {}));
+      })
+      .start(1, { userId: 'u-1' });
+    await settle(here.clock, 20);
+    here = await here.restart({ caps: { user: { 'u-1': 100_000 }, workflow: { '*': 100_000 } } });
+    await settle(here.clock);
+    expect(made.spent).toBe(400);
+    expect(await here.store.budgets!.spent('user.u-1')).toEqual({ spentMicros: 400, leasedMicros: 0 });
   });
 
   test('is counted each time where the same call is made again and its process dies again', async () => {

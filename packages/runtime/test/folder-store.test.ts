@@ -676,3 +676,30 @@ describe('a folder while it is used', () => {
     expect(readdirSync(join(path, 'claims'))).toEqual([]);
   });
 });
+
+describe('the spending of a graph whose root has ended', () => {
+  test('stands until the retention time is over, and is cleared away by who opens the folder after that', async () => {
+    const path = fresh();
+    const clock = manualClock();
+    const lease = {
+      account: 's-1',
+      scopes: [{ key: 'graph.s-1', capMicros: 1_000 }],
+      wantMicros: 600,
+      minMicros: 1,
+      toldMicros: 0,
+    };
+    const seen = async (more: number): Promise<number> => {
+      await clock.advance(more);
+      const { store } = await opened(path, { clock, retentionMs: 1_000 });
+      const { spentMicros } = await store.budgets!.spent('graph.s-1');
+      if (more === 0) {
+        await store.budgets!.lease(lease);
+        await store.budgets!.settle('s-1', ['graph.s-1'], 600);
+        await store.budgets!.retire('graph.s-1');
+      }
+      await store.close();
+      return spentMicros;
+    };
+    expect([await seen(0), await seen(900), await seen(900)]).toEqual([0, 600, 0]);
+  });
+});

@@ -128,6 +128,21 @@ export function describeBudgetStore(name: string, make: () => Promise<StoreHarne
       expect(await after.spent(graph)).toEqual({ spentMicros: 100, leasedMicros: 0 });
     });
 
+    test('keeps what was spent of a graph whose root has ended, for its sessions elsewhere (I8)', async () => {
+      const { harness, budgets } = await start();
+      const other = await enter(await harness.share());
+      await budgets.lease(request({ [graph]: 1_000 }, 600));
+      await other.lease(request({ [graph]: 1_000 }, 300, { account: 's-2' }));
+      await budgets.settle('s-1', [graph], 600);
+      await budgets.retire(graph);
+      await budgets.retire(graph);
+      expect(await other.spent(graph)).toEqual({ spentMicros: 600, leasedMicros: 300 });
+      await other.settle('s-2', [graph], 200);
+      expect(await other.lease(request({ [graph]: 1_000 }, 1_000, { account: 's-2' }))).toMatchObject({ grantedMicros: 200 });
+      await budgets.retire('graph.s-unknown');
+      expect(await budgets.spent('graph.s-unknown')).toEqual({ spentMicros: 0, leasedMicros: 0 });
+    });
+
     test('forgets a key', async () => {
       const { budgets } = await start();
       await budgets.lease(request({ [graph]: 1_000 }, 600));

@@ -32,16 +32,19 @@ export class FolderBudgets implements BudgetStore {
   private readonly folder: string;
   private readonly process: string;
   private readonly atomic: AtomicFiles;
+  private readonly now: () => number;
   private readonly lock: FolderLock;
   private living: ReadonlySet<string> = new Set();
   private lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(disk: FolderFs, root: string, process: string, atomic: AtomicFiles) {
+  /** `now`: epoch milliseconds. */
+  constructor(disk: FolderFs, root: string, process: string, atomic: AtomicFiles, now: () => number) {
     this.disk = disk;
     this.root = root;
     this.folder = join(root, 'budgets');
     this.process = process;
     this.atomic = atomic;
+    this.now = now;
     this.lock = new FolderLock(disk, this.folder, process, (one) => isProcessAlive(root, one));
   }
 
@@ -81,6 +84,25 @@ export class FolderBudgets implements BudgetStore {
         if (after !== before) await this.write([after]);
       }
     });
+  }
+
+  retire(key: string): Promise<void> {
+    return this.lock.hold(async () => {
+      if (this.list().includes(key)) await this.write([{ ...this.read(key), retiredAt: this.now() }]);
+    });
+  }
+
+  /** Clears away what was retired before then. Epoch milliseconds. */
+  tidy(before: number): void {
+    for (const key of this.list()) {
+      if (!key.startsWith('graph.')) continue;
+      try {
+        const { retiredAt } = this.read(key);
+        if (retiredAt !== undefined && retiredAt < before) removeIfThere(this.disk, this.file(key));
+      } catch {
+        // Damaged: whoever asks for it is told.
+      }
+    }
   }
 
   forget(key: string): Promise<void> {

@@ -142,7 +142,7 @@ class FolderStore implements StateStore {
       onMended: () => this.healths.mend('append'),
       onBroken: (why) => this.healths.fail('journal', why),
     });
-    this.folderBudgets = new FolderBudgets(disk, this.location, this.processId, this.small.atomic);
+    this.folderBudgets = new FolderBudgets(disk, this.location, this.processId, this.small.atomic, () => clock.now());
     this.folderLineage = new FolderLineage({
       folder: this.location,
       processId: this.processId,
@@ -200,6 +200,7 @@ class FolderStore implements StateStore {
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());
       this.small.tidy(this.clock.now());
+      this.folderBudgets.tidy(this.clock.now() - (this.options.retentionMs ?? 604_800_000));
     });
     if (this.stopFiles.strangers.size > 0) {
       const names = [...this.stopFiles.strangers].slice(0, 5).join(', ');
