@@ -25,7 +25,7 @@ export class Lease {
   }
 
   get isOut(): boolean {
-    return this.clock.monotonic() >= this.until.monotonic || this.clock.now() >= this.until.wall;
+    return this.isEnded || this.clock.monotonic() >= this.until.monotonic || this.clock.now() >= this.until.wall;
   }
 
   /** Milliseconds that are left; 0 when it is out. */
@@ -33,9 +33,22 @@ export class Lease {
     return Math.max(0, Math.min(this.until.monotonic - this.clock.monotonic(), this.until.wall - this.clock.now()));
   }
 
+  /** It has run out, whatever the clocks say here: others count this process as gone. */
+  end(): void {
+    this.isEnded = true;
+  }
+  private isEnded = false;
+
+  /** For how long it has been out. Milliseconds. */
+  get outMs(): number {
+    return Math.max(0, this.clock.now() - this.until.wall);
+  }
+
   /** Renewed by a request that was sent at this instant. An older renewal that is heard of later changes nothing. */
   extend(sentAt: Instant): void {
     const monotonic = sentAt.monotonic + this.leaseMs;
-    if (monotonic > this.until.monotonic) this.until = { monotonic, wall: sentAt.wall + this.leaseMs };
+    if (monotonic <= this.until.monotonic) return;
+    this.until = { monotonic, wall: sentAt.wall + this.leaseMs };
+    this.isEnded = false;
   }
 }

@@ -4,6 +4,7 @@ import {
   type Adoption,
   type Confirmation,
   hasEnded,
+  type JournalRecord,
   type LineageStore,
   type Registered,
   type RegisteredSession,
@@ -11,6 +12,7 @@ import {
   type Registration,
   RuntimeError,
   type SettledRecord,
+  type StoreChange,
   type StoreProcess,
 } from '@offswitch/runtime';
 import { Confirming, processesIn } from './confirm.ts';
@@ -25,6 +27,8 @@ import { checkRegistration, describedIn, letterOf, pageIn, readStates, wordsOf }
 
 /** Local roots taken over in one step of the server, and read before the next. */
 const adoptedTogether = 200;
+/** Local roots asked for at once. */
+const askedTogether = 500;
 
 export interface LineageOptions {
   readonly settings: Settings;
@@ -37,6 +41,7 @@ export interface LineageOptions {
   readonly mustBeOpen: () => void;
   /** Why this process may not go on, while it may not. */
   readonly whyCutOff: () => string | undefined;
+  readonly tell: (change: StoreChange) => void;
   /** It was found out by asking: whoever is told of health must be told of this, or would not be told of its end. */
   readonly onCutOff: () => void;
 }
@@ -132,6 +137,12 @@ export class RedisLineage implements LineageStore {
     return this.lost.has(localRoot);
   }
 
+  /** The local root that a record is of. A session that is not registered yet is where its parent is. */
+  localRootIn(record: JournalRecord): string {
+    const above = record.t === 'session' && !record.arrived ? this.mine.get(record.path.at(-2) ?? '') : undefined;
+    return this.mine.get(record.s) ?? above ?? record.s;
+  }
+
   /** Its next epoch is this process's to take as long as its lease holds: nobody else runs it. */
   claim(session: string, epoch: number): boolean {
     this.options.mustBeOpen();
@@ -217,7 +228,6 @@ export class RedisLineage implements LineageStore {
       for (const page of this.pages) for (const one of page.localRoots.keys()) localRoots.delete(one);
       const page: Page = { localRoots, left: undefined };
       this.pages.add(page);
-      membership.given(localRoots.keys());
       try {
         page.left = await readLeft(bulk, settings.prefix, [...new Set(localRoots.values())], isIn(localRoots));
       } catch (error) {
@@ -259,20 +269,39 @@ export class RedisLineage implements LineageStore {
     return { journals: [...journals.values()], claims };
   }
 
+  /** This process was counted as gone: of what it runs it keeps what the store says is its own. */
+  async loseBut(own: readonly string[], awayMs: number): Promise<void> {
+    const kept = new Set(own.map((one) => one.slice(one.indexOf('\n') + 1)));
+    const roots = new Map([...this.pages].flatMap(({ localRoots }) => [...localRoots]));
+    for (const localRoot of this.mine.values()) roots.set(localRoot, this.rootOf(localRoot));
+    const others = [...roots].filter(([localRoot]) => !kept.has(localRoot));
+    const { control, process, settings } = this.options;
+    const lost: string[] = [];
+    for (let i = 0; i < others.length; i += askedTogether)
+      await Promise.all(
+        others.slice(i, i + askedTogether).map(async ([localRoot, root]) => {
+          const found = describedIn(await control.fn('find', [root, localRoot]));
+          // What is nobody's there was lost by the store; or it has ended elsewhere, so long ago that it was cleared away.
+          if (found ? found.process !== process : awayMs >= settings.retentionMs) lost.push(localRoot);
+        }),
+      );
+    this.lose(lost);
+  }
+
   /** Sessions under these are another process's now. */
   lose(localRoots: readonly string[]): void {
     const lost = new Set(localRoots);
-    for (const page of this.pages) for (const one of lost) page.localRoots.delete(one);
+    const known = new Set<string>();
+    for (const page of this.pages) for (const one of lost) if (page.localRoots.delete(one)) known.add(one);
     for (const [session, localRoot] of this.mine)
       if (lost.has(localRoot)) {
+        known.add(localRoot);
         this.mine.delete(session);
         this.epochs.delete(session);
       }
-    for (const one of lost) {
-      this.roots.delete(one);
-      this.lost.add(one);
-    }
-    this.options.outbox.drop((localRoot) => lost.has(localRoot));
+    for (const one of lost) this.roots.delete(one);
+    this.options.outbox.drop(lost);
+    if (known.size > 0) this.options.tell({ takenOver: [...known] });
   }
 
   private mustHold(): void {

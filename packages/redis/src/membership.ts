@@ -16,7 +16,8 @@ export interface MembershipOptions {
   /** What others see of this process, as JSON. */
   readonly info: () => string;
   readonly tell: (change: StoreChange) => void;
-  readonly onTaken: (localRoots: readonly string[]) => void;
+  /** It was counted as gone, and runs these still. Resolves when it has lost what another process runs now. */
+  readonly onLapsed: (own: readonly string[], awayMs: number) => Promise<void>;
   /** It is another store, or one that lost its data: its id, '' for none. */
   readonly onOther: (id: string) => void;
   /** Not joined yet, and time to try again. */
@@ -28,7 +29,6 @@ export interface MembershipOptions {
 export class Membership {
   private readonly options: MembershipOptions;
   private readonly lease: Lease;
-  private readonly told = new Set<string>();
   private timer: unknown;
   private endTimer: unknown;
   private isClosed = false;
@@ -69,11 +69,6 @@ export class Membership {
     this.options.settings.clock.clearTimeout(this.endTimer);
   }
 
-  /** These are this process's to go on with: when they are lost again, that is news. */
-  given(localRoots: Iterable<string>): void {
-    for (const one of localRoots) this.told.delete(one);
-  }
-
   /** Never rejects. */
   async renew(): Promise<void> {
     if (!this.isStarted || this.isClosed || this.storeId === '') return;
@@ -92,27 +87,39 @@ export class Membership {
   lastTrouble: string | undefined;
 
   private async renewed(sentAt: Instant, reply: readonly Reply[]): Promise<void> {
-    const [id, tail, gen, hadLapsed, taken, gone] = reply;
+    const [id, tail, gen, hadLapsed, own, gone] = reply;
     if (this.isClosed) return;
     if (id !== this.storeId) {
       this.options.onOther(String(id));
       return;
     }
     this.lastTrouble = undefined;
-    if (hadLapsed === 1) this.gen = String(gen);
-    const lost = ((taken ?? []) as readonly string[]).filter((one) => !this.told.has(one));
-    if (lost.length > 0) {
-      for (const one of lost) this.told.add(one);
-      // Before it may go on: what was taken over is not this process's to continue.
-      this.options.onTaken(lost);
-      this.options.tell({ takenOver: lost });
-    }
+    if (hadLapsed === 1 && !(await this.caughtUp(String(gen), (own ?? []) as readonly string[]))) return;
     this.tellOrphaned((gone ?? []) as readonly string[]);
     // A lease is good only with every stop that there was when it was renewed.
     const { settings, hearing } = this.options;
-    if (!(await hearing().reached(String(tail), settings.leaseMs)) || this.isClosed) return;
+    const { lapses } = this;
+    if (!(await hearing().reached(String(tail), settings.leaseMs)) || this.isClosed || lapses !== this.lapses) return;
     this.lease.extend(sentAt);
     this.watchEnd();
+  }
+
+  private lapses = 0;
+  private isCatchingUp = false;
+  /** It was counted as gone. Before it may go on, or write: what was taken over is not this process's to continue. */
+  private async caughtUp(gen: string, own: readonly string[]): Promise<boolean> {
+    this.lapses++;
+    this.lease.end();
+    if (this.isCatchingUp) return false;
+    this.isCatchingUp = true;
+    try {
+      await this.options.onLapsed(own, this.lease.outMs);
+    } finally {
+      this.isCatchingUp = false;
+    }
+    // Not before: until it has been told, it is told again.
+    this.gen = gen;
+    return !this.isClosed;
   }
 
   private readonly orphans = new Set<string>();

@@ -11,7 +11,7 @@ import type { Wire } from './connection/wire.ts';
 export interface Write {
   readonly fn: 'journal' | 'claim' | 'note' | 'forget';
   readonly root: string;
-  /** Dropped when this is taken over by another process. */
+  /** Dropped, or refused by the server, when another process has this. */
   readonly localRoot: string;
   readonly args: readonly string[];
 }
@@ -25,6 +25,8 @@ export interface OutboxOptions {
   readonly maxBytes: number;
   readonly retentionMs: number;
   readonly gen: () => string;
+  /** The server says that another process has these local roots. */
+  readonly onLost: (localRoots: readonly string[]) => void;
   /** Redis refuses to take it; `undefined`: it takes it again. */
   readonly onTrouble: (why: string | undefined) => void;
 }
@@ -32,6 +34,7 @@ export interface OutboxOptions {
 interface Sent {
   readonly argv: readonly string[];
   readonly fn: Write['fn'];
+  readonly localRoot: string;
   /** How many of the queue it holds. */
   readonly count: number;
 }
@@ -40,6 +43,8 @@ const mostTogether = 2000;
 const bytesTogether = 2_097_152;
 const recordsTogether = 200;
 const againMs = 250;
+/** The answer of the server to a write of a session that another process has (lua/registry.ts). */
+const notMade = 2;
 
 export class Outbox {
   private readonly options: OutboxOptions;
@@ -114,13 +119,13 @@ export class Outbox {
     this.send();
   }
 
-  /** Drops what belongs to sessions that are another process's now. */
-  drop(isTaken: (localRoot: string) => boolean): void {
+  /** Drops what waits of sessions that are another process's now; what is pushed from here on may be of the day they are given back. */
+  drop(localRoots: ReadonlySet<string>): void {
+    for (const one of this.queue) if (localRoots.has(one.localRoot)) this.dropped.add(one);
     // What is on its way is refused by the server, and dropped with the rest once it was.
-    this.dropping = isTaken;
     if (!this.sending) this.dropNow();
   }
-  private dropping: ((localRoot: string) => boolean) | undefined;
+  private readonly dropped = new Set<Write>();
   private inDoubt: Sent[] | undefined;
 
   async close(): Promise<void> {
@@ -132,10 +137,9 @@ export class Outbox {
   }
 
   private dropNow(): void {
-    const isTaken = this.dropping;
-    if (!isTaken || this.inDoubt) return;
-    this.dropping = undefined;
-    this.left(this.queue.filter(({ localRoot }) => !isTaken(localRoot)));
+    if (this.dropped.size === 0 || this.inDoubt) return;
+    this.left(this.queue.filter((one) => !this.dropped.has(one)));
+    this.dropped.clear();
     this.bytes = this.queue.reduce((sum, one) => sum + sizeOf(one), 0);
   }
 
@@ -162,6 +166,9 @@ export class Outbox {
     this.next += through.length;
     const count = through.reduce((sum, one) => sum + one.count, 0);
     for (const one of this.queue.slice(0, count)) this.bytes -= sizeOf(one);
+    const lost = through.filter((_, i) => (ends[i] as PromiseFulfilledResult<unknown>).value === notMade);
+    // Before whoever waits for them is told: a call whose intent was not written must not be made.
+    if (lost.length > 0) this.options.onLost([...new Set(lost.map(({ localRoot }) => localRoot))]);
     this.left(this.queue.slice(count));
     if (failed === -1) return this.tell(undefined);
     const error = (ends[failed] as PromiseRejectedResult).reason as unknown;
@@ -192,19 +199,20 @@ export class Outbox {
     let bytes = 0;
     let at = 0;
     while (at < this.queue.length && sent.length < mostTogether && bytes < bytesTogether) {
-      const { fn, root, args } = this.queue[at]!;
+      const { fn, root, localRoot, args } = this.queue[at]!;
       const all = [...args];
       let count = 1;
       if (fn === 'journal')
         for (; count < recordsTogether && bytes < bytesTogether; count++) {
           const next = this.queue[at + count];
-          if (next?.fn !== 'journal' || next.root !== root) break;
+          if (next?.fn !== 'journal' || next.root !== root || next.localRoot !== localRoot) break;
           all.push(...next.args);
           bytes += sizeOf(next);
         }
       bytes += sizeOf(this.queue[at]!);
-      const place = fn === 'claim' ? [root] : [root, String(retentionMs)];
-      sent.push({ fn, count, argv: [process, gen(), String(this.next + sent.length), ...place, ...all] });
+      const keep = String(retentionMs);
+      const place = fn === 'claim' ? [root, localRoot] : fn === 'journal' ? [root, keep, localRoot] : [root, keep];
+      sent.push({ fn, localRoot, count, argv: [process, gen(), String(this.next + sent.length), ...place, ...all] });
       at += count;
     }
     return sent;

@@ -117,7 +117,7 @@ class RedisStore implements StateStore {
       process: this.processId,
       info: () => this.info(),
       tell: (change) => this.tell(change),
-      onTaken: (localRoots) => this.lineage.lose(localRoots),
+      onLapsed: (own, awayMs) => this.lineage.loseBut(own, awayMs),
       onOther: (id) => this.isOther(id),
       onUnjoined: () => void this.isBack(),
       onChange: () => {
@@ -134,6 +134,7 @@ class RedisStore implements StateStore {
       maxBytes: settings.maxQueuedBytes,
       retentionMs: settings.retentionMs,
       gen: () => this.membership.gen,
+      onLost: (localRoots) => this.lineage.lose(localRoots),
       onTrouble: (why) => {
         this.outboxWhy = why;
         this.announce();
@@ -169,6 +170,7 @@ class RedisStore implements StateStore {
       outbox: this.outbox,
       mustBeOpen: () => this.mustBeOpen(),
       whyCutOff: () => this.whyCutOff(),
+      tell: (change) => this.tell(change),
       onCutOff: () => this.announce(),
     });
   }
@@ -227,7 +229,7 @@ class RedisStore implements StateStore {
     this.outbox.push({
       fn: 'journal',
       root: whole,
-      localRoot: this.lineage.localRootOf(record.s),
+      localRoot: this.lineage.localRootIn(record),
       args: [JSON.stringify(record)],
     });
   }

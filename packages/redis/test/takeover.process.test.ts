@@ -6,6 +6,7 @@ import { type RedisStoreOptions, redisStore } from '@offswitch/redis';
 import { createRuntime, newPathKey, pathKeysFromEnv, type Runtime, type StateStore } from '@offswitch/runtime';
 import { type LocalRedis, memorySource, startLocalRedis } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Fleet, fleet } from './fleet.ts';
 import { describeRedis } from './real-redis.ts';
 
 const switches = defineKillSwitches({
@@ -47,6 +48,85 @@ describeRedis('graphs over Redis', () => {
     open.push(runtime);
     return runtime;
   };
+
+  describe('a process', () => {
+    const root = { session: 'r-1', path: ['r-1'], agent: 'writer', workflow: 'drafts', isLocalRoot: true };
+    const born = {
+      t: 'session',
+      s: 'r-1',
+      e: 1,
+      at: 1,
+      root: 'r-1',
+      path: ['r-1'],
+      agent: 'writer',
+      workflow: 'drafts',
+    } as const;
+    const two = async (options: Partial<RedisStoreOptions> = {}) => {
+      const ships: Fleet = await fleet(redis, options);
+      open.push(ships);
+      const [a, b] = [ships.store, await ships.share()];
+      await a.open();
+      await b.open();
+      const lost: string[] = [];
+      a.watch((change) => lost.push(...(change.takenOver ?? [])));
+      await a.lineage.register(root);
+      a.append('r-1', born);
+      await a.flush();
+      const key = (name: string): string => `${ships.prefix}:{r-1}:${name}`;
+      return { ships, a, b, lost, key };
+    };
+
+    test('writes nothing of a session that the store says is another’s, and is told so (S7, I6)', async () => {
+      const { a, b, lost, key } = await two();
+      // However that came about: nobody has told it that it was counted as gone.
+      await redis.command('HSET', key('o'), 'r-1', b.processId);
+      expect(a.claim('r-1', 2)).toBe(true);
+      a.append('r-1', { t: 'claim', s: 'r-1', e: 2, at: 2 });
+      a.lineage.note('r-1', 'r-1', 'resting');
+      await a.flush();
+      expect([await redis.command('EXISTS', key('e')), await redis.command('XLEN', key('j'))]).toEqual(['0', '1']);
+      expect((await b.lineage.find('r-1', 'r-1'))?.state).toBe('running');
+      expect([lost, a.claim('r-1', 3)]).toEqual([['r-1'], false]);
+      // What comes after it is written.
+      await a.lineage.register({ ...root, session: 'r-2', path: ['r-2'] });
+      expect(a.claim('r-2', 2)).toBe(true);
+      await a.flush();
+      expect((await redis.command('HGET', key('e').replace('r-1', 'r-2'), 'r-2')).split(' ')[0]).toBe('2');
+    });
+
+    test('takes back no epoch that a session has in the store, and has lost it (I6)', async () => {
+      const { a, b, lost, key } = await two();
+      await redis.command('HSET', key('e'), 'r-1', `7 ${b.processId}`);
+      expect(a.claim('r-1', 5)).toBe(true);
+      await a.flush();
+      expect([await redis.command('HGET', key('e'), 'r-1'), lost]).toEqual([`7 ${b.processId}`, ['r-1']]);
+    });
+
+    test('that was away until what it ran had ended elsewhere and was cleared away goes on with none of it (S6, I6)', async () => {
+      const { ships, a, b, lost, key } = await two({ retentionMs: 1_000 });
+      await ships.lease!.cut(a);
+      await ships.lease!.runOut(a);
+      await b.lineage.adopt(['writer']);
+      b.lineage.note('r-1', 'r-1', 'terminated');
+      await b.flush();
+      await until('it is cleared away', async () => (await redis.command('EXISTS', key('n'))) === '0');
+      await ships.lease!.mend(a);
+      await until('it is back', () => !a.lineage.isCutOff());
+      expect([lost, a.claim('r-1', 2)]).toEqual([['r-1'], false]);
+    });
+
+    test('that was away keeps what nobody has taken: its own, and what the store itself has lost (I14)', async () => {
+      const { ships, a, lost, key } = await two();
+      await a.lineage.register({ ...root, session: 'r-2', path: ['r-2'] });
+      await ships.lease!.cut(a);
+      await ships.lease!.runOut(a);
+      await redis.command('DEL', ...['m', 'n', 'x', 'k', 't', 'o', 'c'].map(key));
+      await redis.command('SREM', ships.key(`p:${a.processId}:writer`), 'r-1\nr-1');
+      await ships.lease!.mend(a);
+      await until('it is back', () => !a.lineage.isCutOff());
+      expect([lost, a.claim('r-1', 2), a.claim('r-2', 2)]).toEqual([[], true, true]);
+    });
+  });
 
   describe('a session whose root was another process’s', () => {
     test('starts nothing more once that has ended: what it spawns is refused and does not wait for ever (S6, I14)', async () => {

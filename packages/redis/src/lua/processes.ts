@@ -9,6 +9,15 @@ local function admit(p, process, info, leaseMs)
   return gen
 end
 
+-- The local roots that a process runs.
+local function runBy(p, process)
+  local out = {}
+  for _, agent in ipairs(redis.call('SMEMBERS', ctl(p, 'agents:' .. process))) do
+    for _, one in ipairs(redis.call('SMEMBERS', ctl(p, 'p:' .. process .. ':' .. agent))) do out[#out + 1] = one end
+  end
+  return out
+end
+
 -- Joins, unless this is another store than the one that was known: then it only shows what there is.
 local function join(keys, a)
   local p, process, info, leaseMs, known, newId = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6]
@@ -22,24 +31,30 @@ local function join(keys, a)
   return out
 end
 
+-- A process that was counted as gone is told what is still its own.
 local function renew(keys, a)
   local p, process, info, leaseMs, id, gen, at = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6], a[7]
   local have = redis.call('HGET', ctl(p, 'meta'), 'id') or ''
   if have ~= id then return { have } end
-  local hadLapsed = 0
+  local hadLapsed, own = 0, {}
   if holds(p, process, gen) then
     redis.call('HSET', ctl(p, 'proc'), process, info)
     redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
   else
+    -- The answer that said so the first time may not have come.
     hadLapsed = 1
-    gen = admit(p, process, info, leaseMs)
+    if isAlive(p, process, nowMs()) then
+      gen = redis.call('HGET', ctl(p, 'gen'), process)
+      redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
+    else gen = admit(p, process, info, leaseMs) end
+    own = runBy(p, process)
   end
   sawUpTo(p, process, at)
   local gone = {}
   for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '-inf', whole(nowMs()), 'LIMIT', 0, 100)) do
     if redis.call('SCARD', ctl(p, 'agents:' .. one)) == 0 then removeProcess(p, one) else gone[#gone + 1] = one end
   end
-  return { have, (tail(p)), gen, hadLapsed, redis.call('SMEMBERS', ctl(p, 'taken:' .. process)), gone }
+  return { have, (tail(p)), gen, hadLapsed, own, gone }
 end
 
 local function leave(keys, a)
@@ -104,9 +119,6 @@ local function adopt(keys, a)
           redis.call('HSET', graph(p, root, 'o'), session, process)
           redis.call('SADD', ctl(p, 'p:' .. process .. ':' .. agent), one)
           redis.call('SADD', ctl(p, 'agents:' .. process), agent)
-          redis.call('SADD', ctl(p, 'taken:' .. gone), session)
-          redis.call('PEXPIRE', ctl(p, 'taken:' .. gone), weekMs)
-          redis.call('SREM', ctl(p, 'taken:' .. process), session)
           redis.call('LREM', ctl(p, 'adopted:' .. gone), 0, one)
           redis.call('RPUSH', mine, one)
           left = left - 1

@@ -159,6 +159,14 @@ local function subtree(keys, a)
   return { (way(p, root, sessions[1])), members, values, kinds }
 end
 
+local function isOfAnother(p, root, localRoot, process)
+  local owner = redis.call('HGET', graph(p, root, 'o'), localRoot)
+  return owner and owner ~= process
+end
+
+-- Said of a write that was not made, because it is of a session that another process has.
+local lost = 2
+
 -- What a process writes in order: each write is numbered, so that one sent again after a lost answer is not made twice, and none is
 -- made before the one it follows.
 local function inOrder(write)
@@ -168,22 +176,26 @@ local function inOrder(write)
     if n <= had then return 0 end
     if not holds(p, process, gen) then return lapsed end
     if had >= 0 and n > had + 1 then return { err = 'ORDER a write before this one is missing' } end
-    local refused = write(p, process, a)
-    if refused then return refused end
+    local said = write(p, process, a)
     redis.call('HSET', ctl(p, 'sent'), process, whole(n))
-    return 1
+    return said or 1
   end
 end
 
 local journal = inOrder(function(p, process, a)
-  local root, keepMs = a[5], a[6]
+  local root, keepMs, localRoot = a[5], a[6], a[7]
+  if isOfAnother(p, root, localRoot, process) then return lost end
   local key = graph(p, root, 'j')
-  for i = 7, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
+  for i = 8, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
   if redis.call('HGET', graph(p, root, 'm'), 'settled') then redis.call('PEXPIRE', key, keepMs) end
 end)
 
 local claim = inOrder(function(p, process, a)
-  redis.call('HSET', graph(p, a[5], 'e'), a[6], a[7] .. ' ' .. process)
+  local root, localRoot, session, epoch = a[5], a[6], a[7], a[8]
+  if isOfAnother(p, root, localRoot, process) then return lost end
+  local had = redis.call('HGET', graph(p, root, 'e'), session)
+  if had and tonumber(string.match(had, '^%d+')) >= tonumber(epoch) then return lost end
+  redis.call('HSET', graph(p, root, 'e'), session, epoch .. ' ' .. process)
 end)
 
 -- Only its own process says that a graph is settled: a part of it that ran elsewhere may end before it.
@@ -200,7 +212,7 @@ local note = inOrder(function(p, process, a)
   -- A rest is told each time: whoever waits for it may have begun to since.
   if kind == '' or (had == state and state ~= 'z') or had == 'c' or had == 't' or had == 'f' then return end
   local localRoot, words = localRootOf(p, root, kind)
-  if redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return end
+  if redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return lost end
   redis.call('HSET', graph(p, root, 'n'), session, table.concat({ number, kind, state, parent }, '\\n') .. (call == '' and '' or '\\n' .. call))
   if localRoot ~= session then return end
   if state == 'c' or state == 't' or state == 'f' then
