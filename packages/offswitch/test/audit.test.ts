@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Bench } from './bench.ts';
@@ -33,7 +33,7 @@ describe('offswitch audit', () => {
   test('of nothing makes no folder and says so', async () => {
     rmSync(bench.folder, { recursive: true });
     expect(await bench.cli(['audit'])).toMatchObject({ code: 0, out: expect.stringContaining('nothing is in the audit log') });
-    expect(await bench.cli(['audit', 'verify'])).toMatchObject({ code: 0 });
+    expect(await bench.cli(['audit', 'verify'])).toMatchObject({ code: 1, err: expect.stringContaining('no state folder') });
     expect(existsSync(bench.folder)).toBe(false);
   });
   test('shows a reason that holds escape sequences without them', async () => {
@@ -81,6 +81,21 @@ describe('offswitch audit verify', () => {
     const heads = join(bench.place, 'heads.json');
     writeFileSync(heads, text);
     expect(await bench.cli(['audit', 'verify', '--heads', heads])).toMatchObject({ code: 2 });
+  });
+  test('of a place in which no application has written anything is no success: it may be a typo', async () => {
+    const empty = join(bench.place, 'empty');
+    mkdirSync(empty);
+    expect(await bench.cli(['--state', empty, 'audit', 'verify', '--json'])).toMatchObject({
+      code: 1,
+      json: { error: { code: 'no_state' } },
+    });
+    for (const path of logs()) rmSync(path);
+    const { out } = await bench.cli(['audit', 'verify']);
+    expect(out).toContain('nothing is in the audit log');
+    expect(out).not.toContain('nothing is changed or missing');
+  });
+  test('alone takes heads to compare with: without it they are refused, not overlooked', async () => {
+    expect(await bench.cli(['audit', '--heads', join(bench.place, 'heads.json')])).toMatchObject({ code: 2 });
   });
   test('takes no other word', async () => {
     expect(await bench.cli(['audit', 'verfy'])).toMatchObject({ code: 2 });

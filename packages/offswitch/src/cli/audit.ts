@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type AuditAnchor, type AuditHead, verifyAudit } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
+import { mustHaveBeenUsed } from './nothing-there.ts';
 import { clean, count, moment, paint, table } from './print.ts';
 import { isRecord, list, number, text } from './wire.ts';
 
@@ -43,17 +44,20 @@ export async function audit(command: Command, limit: number): Promise<Done> {
 /** `file`: heads that were kept somewhere else, as `audit verify --json` gave them. */
 export async function auditVerify(command: Command, file: string | undefined): Promise<Done> {
   const { place, io } = command;
+  const chains = await place.auditChains();
+  if (chains.length === 0) await mustHaveBeenUsed(place);
   const receipts = await place.receipts();
   const kept: AuditAnchor[] = [
     ...receipts.flatMap((one) => headsIn(one.audit).map((head) => ({ ...head, by: `the receipt ${one.id}` }))),
     ...(file === undefined ? [] : headsOf(file).map((head) => ({ ...head, by: file }))),
   ];
-  const report = verifyAudit(await place.auditChains(), kept);
+  const report = verifyAudit(chains, kept);
   for (const { process, what, message } of report.findings)
     command.say(paint(io, 'red', `✗ chain ${clean(process)}: ${what}: ${clean(message)}`));
   const entries = report.entries === 1 ? '1 entry' : `${report.entries} entries`;
   const isWhole = report.findings.length === 0;
-  if (isWhole)
+  if (chains.length === 0) command.say(paint(io, 'yellow', `! nothing is in the audit log of ${clean(place.folder)}`));
+  else if (isWhole)
     command.say(
       `✓ ${entries} in ${count(report.heads.length, 'chain')}, ${count(report.anchors, 'head')} compared: nothing is changed or missing`,
     );
@@ -63,7 +67,7 @@ export async function auditVerify(command: Command, file: string | undefined): P
       '',
     ).trimEnd(),
   );
-  if (isWhole)
+  if (isWhole && chains.length > 0)
     command.say('Keep the heads where whoever can write this folder cannot: offswitch audit verify --json > heads.json');
   return done({ ...report }, isWhole ? exit.ok : exit.failed);
 }

@@ -183,9 +183,12 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .option('--limit <n>', 'at most this many entries (default 50)')
     .option('--heads <file>', 'with verify: heads that were kept elsewhere, as verify --json gave them')
     .action(
-      on((command, { limit, heads }, [action]) =>
-        action === undefined ? audit(command, limitOf(limit)) : auditVerify(command, heads),
-      ),
+      on((command, { limit, heads }, [action]) => {
+        if (action !== undefined) return auditVerify(command, heads);
+        if (heads !== undefined)
+          throw new CommandError('heads_extra', 'to compare with heads: offswitch audit verify --heads <file>', exit.usage);
+        return audit(command, limitOf(limit));
+      }),
     );
   program
     .command('forensics')
