@@ -243,6 +243,20 @@ describe('terminate', () => {
     expect(ran.code).toBe(code);
     expect(ran.err).toContain(words);
   });
+  test('of a workflow that is not declared, and that nobody runs, is a wrong command line, as engage has it', async () => {
+    await bench.visit();
+    const args = ['terminate', '--workflow', 'resume-rewrit', '--reason', 'r', '--yes'];
+    expect(await bench.cli(args)).toMatchObject({ code: 2, err: expect.stringContaining('resume-rewrite') });
+  });
+  test('where no application has written anything is no success: it may be a typo', async () => {
+    const empty = `${bench.place}/empty`;
+    const args = ['terminate', '--user', 'u-1', '--reason', 'r', '--yes', '--json'];
+    expect(await bench.cli(['--state', empty, ...args])).toMatchObject({ code: 1, json: { error: { code: 'no_folder' } } });
+    expect(fs.existsSync(empty)).toBe(false);
+    fs.mkdirSync(empty);
+    for (const words of [args, ['ghosts', '--json']])
+      expect(await bench.cli(['--state', empty, ...words])).toMatchObject({ code: 1, json: { error: {} } });
+  });
   test('of a user who has no session says whose there are, and ends nobody', async () => {
     const runtime = await bench.start();
     const { id } = bench.agentOn(runtime, 'batch-scoring').start(undefined, { userId: 'u-1' });

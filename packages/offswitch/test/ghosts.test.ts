@@ -1,6 +1,8 @@
 // ghosts.test.ts: every ghost is found, none invented (I12): each class planted by itself in an otherwise healthy picture, and a real
 // runtime stopped and looked at.
 
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { formatStopKey, type JournalRecord, type Receipt, subjectKey } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Ghost, ghostsIn, inBoth, type Seen } from '../src/cli/ghosts-found.ts';
@@ -109,6 +111,20 @@ describe('ghosts', () => {
     expect(classes(ghostsIn(seen({ processes })))).toEqual(['ended-parent s-child']);
   });
 
+  test('are not what was accepted under a session that had completed, for as long as the root lives; under one that was ended they are', () => {
+    const kid = line('s-kid', { path: ['s-root', 's-mid', 's-kid'] });
+    const under = (root: string, mid: string) =>
+      seen({
+        processes: [
+          { process: 'p1', sessions: [line('s-root', { state: root }), line('s-mid', { state: mid })] },
+          { process: 'p2', sessions: [kid] },
+        ],
+      });
+    expect(ghostsIn(under('running', 'completed'))).toEqual([]);
+    expect(classes(ghostsIn(under('running', 'terminated')))).toEqual(['ended-parent s-kid']);
+    expect(classes(ghostsIn(under('completed', 'completed')))).toEqual(['ended-parent s-kid']);
+  });
+
   test('are a session under a root that nobody knows, but not while somebody does not answer (R10)', () => {
     const processes = [{ process: 'p1', sessions: [line('s-child')] }];
     expect(classes(ghostsIn(seen({ processes })))).toEqual(['unknown-root s-child']);
@@ -203,6 +219,28 @@ describe('offswitch ghosts', () => {
     const ran = await bench.cli(['ghosts', '--json']);
     expect(ran).toMatchObject({ code: 0, json: { ghosts: [], silent: [] } });
   });
+
+  test.each(['ghosts', 'terminate', 'sessions'])(
+    '%s over a journal that cannot be read says so and ends with no 0, whoever runs (S10)',
+    async (name) => {
+      const first = await bench.start();
+      const { id } = bench.agentOn(first, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+      await expect.poll(() => first.session(id)?.turn).toBeGreaterThan(3);
+      await first.close();
+      const folder = join(bench.folder, 'journal');
+      for (const one of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+        if (!one.isFile()) continue;
+        const path = join(one.parentPath, one.name);
+        writeFileSync(path, readFileSync(path).fill('z', 5, 30));
+      }
+      const args = { ghosts: [], terminate: ['--user', 'u-1', '--reason', 'r', '--yes'], sessions: [] }[name]!;
+      const ran = await bench.cli([name, ...args]);
+      expect(ran.code).not.toBe(0);
+      expect(ran.out).toContain(bench.folder);
+      expect(ran.out).not.toContain('no ghosts');
+      expect((await bench.cli([name, ...args, '--json'])).json.problems).toHaveLength(1);
+    },
+  );
 
   test('of a folder that is not there says so', async () => {
     const ran = await bench.cli(['ghosts']);

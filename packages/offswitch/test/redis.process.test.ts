@@ -119,6 +119,16 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     expect((await one.outcome).status).toBe('terminated');
   });
 
+  test('of a database in which no application has written anything says no "nothing is wrong": it may be a typo', async () => {
+    await (await start()).close();
+    const typo = `${server.url}/5`;
+    for (const args of [['ghosts'], ['terminate', '--user', 'u-1', '--reason', 'r', '--yes'], ['audit', 'verify']]) {
+      const ran = await bench.cli(['--state', typo, ...args, '--json']);
+      expect(ran).toMatchObject({ code: 1, json: { error: { code: 'no_state' } } });
+      expect((await bench.cli(['--state', server.url, ...args, '--json'])).code).toBe(0);
+    }
+  });
+
   test.each(['?timeout=5', '?prefix=a&prefix=b', '?prefix=a&x=1', '/db', '/0/1', '#x'])(
     'refuses %s after the host, which may be the rest of a password, and repeats none of it',
     async (rest) => {

@@ -69,10 +69,11 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
   for (const { process, sessions, effectDeadlineMs = defaultDeadlineMs } of seen.processes)
     for (const line of sessions)
       if (!isEnded(line) && line.state !== 'elsewhere') live.set(line.id, { line, process, deadlineMs: effectDeadlineMs });
-  const ended = new Set<string>();
-  for (const { sessions } of seen.processes) for (const line of sessions) if (isEnded(line)) ended.add(line.id);
-  for (const { id, saved } of journaled) if (saved.settled) ended.add(id);
-  for (const { session, state } of seen.registered) if (hasEnded(state)) ended.add(session);
+  /** How, by session. */
+  const ended = new Map<string, string>();
+  for (const { session, state } of seen.registered) if (hasEnded(state)) ended.set(session, state);
+  for (const { id, saved } of journaled) if (saved.settled) ended.set(id, saved.settled.status);
+  for (const { sessions } of seen.processes) for (const line of sessions) if (isEnded(line)) ended.set(line.id, line.state);
   const steps = new Map<string, Step>(seen.registered.map((one) => [one.session, { ...one, s: one.session }]));
   for (const { id, saved } of journaled) steps.set(id, saved.record);
   for (const { line } of live.values()) steps.set(line.id, { ...line, s: line.id });
@@ -83,9 +84,11 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
   const ghosts: Ghost[] = [];
   for (const { line, process, deadlineMs } of live.values()) {
     const base = { session: line.id, process };
-    const parent = line.path.slice(0, -1).findLast((id) => ended.has(id) && !live.has(id));
-    if (parent !== undefined) ghosts.push({ ...base, class: 'ended-parent', why: `${parent} above it has ended` });
     const root = line.path[0]!;
+    // A path that was carried on before its session had completed may be used after that, for as long as its root lives.
+    const mayOutlive = (id: string): boolean => id !== root && ended.get(id) !== 'terminated' && !ended.has(root);
+    const parent = line.path.slice(0, -1).findLast((id) => ended.has(id) && !live.has(id) && !mayOutlive(id));
+    if (parent !== undefined) ghosts.push({ ...base, class: 'ended-parent', why: `${parent} above it has ended` });
     if (!seen.isPartial && !steps.has(root) && !ended.has(root))
       ghosts.push({ ...base, class: 'unknown-root', why: `nobody knows ${root}, with which its path begins` });
     const hold = holdOf({ path: line.path });

@@ -2,9 +2,10 @@
 
 import type { Receipt, StoredStop } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
-import { CommandError, exit } from './failure.ts';
+import { exit } from './failure.ts';
 import { folderHold } from './folder-holds.ts';
 import { type Ghost, ghostClasses, ghostsIn, inBoth, type Seen } from './ghosts-found.ts';
+import { mustExist, mustHaveBeenUsed } from './nothing-there.ts';
 import { silentOnes } from './preview.ts';
 import { clean, count, paint, table } from './print.ts';
 import { askAll, isEnded, type SessionLine, sessionsIn, statusIn } from './wire.ts';
@@ -14,10 +15,11 @@ const betweenMs = 1_500;
 
 export async function ghosts(command: Command): Promise<Done> {
   const { io, place } = command;
-  if (!place.exists())
-    throw new CommandError('no_folder', `there is no state folder ${clean(place.folder)}; name the application's with --state`);
+  mustExist(place);
   const first = await look(command);
+  if (isNothing(first.seen)) await mustHaveBeenUsed(place);
   const silent = new Set(first.silent);
+  const problems = new Set(first.problems);
   let found: readonly Ghost[] = [];
   const before = ghostsIn(first.seen);
   if (before.length > 0) {
@@ -25,9 +27,11 @@ export async function ghosts(command: Command): Promise<Done> {
     await io.sleep(betweenMs);
     const second = await look(command);
     for (const one of second.silent) silent.add(one);
+    for (const one of second.problems) problems.add(one);
     found = inBoth(before, ghostsIn(second.seen));
   }
   for (const one of silent) command.say(paint(io, 'yellow', `! ${one}: what it runs is not known`));
+  for (const one of problems) command.say(paint(io, 'red', `! ${clean(one)}: what was left there is not known`));
   if (found.length > 0) {
     const rows = found.map((one) => [
       one.class,
@@ -38,12 +42,17 @@ export async function ghosts(command: Command): Promise<Done> {
     ]);
     command.say(table([['class', 'session', 'call or grant', 'process', 'why'], ...rows], '').trimEnd());
     for (const one of new Set(found.map((ghost) => ghost.class))) command.say(`  ${one}: ${ghostClasses[one]}`);
-  } else command.say(silent.size > 0 ? 'no ghost among those that answered' : 'no ghosts');
+  } else if (problems.size > 0) command.say('no ghost in what can be read');
+  else command.say(silent.size > 0 ? 'no ghost among those that answered' : 'no ghosts');
+  const isAll = silent.size === 0 && problems.size === 0;
   return done(
-    { ghosts: found, silent: [...silent] },
-    found.length > 0 ? exit.failed : silent.size > 0 ? exit.unconfirmed : exit.ok,
+    { ghosts: found, silent: [...silent], ...(problems.size > 0 ? { problems: [...problems] } : {}) },
+    found.length > 0 ? exit.failed : isAll ? exit.ok : exit.unconfirmed,
   );
 }
+
+const isNothing = ({ processes, isPartial, ...rest }: Seen): boolean =>
+  !isPartial && [processes, rest.journals, rest.stops, rest.receipts, rest.grants].every((one) => one.length === 0);
 
 /** Graphs that a terminate holds, of which something is alive: their journals say what began when. */
 function fencedRoots(
@@ -62,7 +71,14 @@ function fencedRoots(
 
 const rootOf = ({ path, id }: SessionLine): string => path[0] ?? id;
 
-async function look({ io, place }: Command): Promise<{ readonly seen: Seen; readonly silent: readonly string[] }> {
+interface Look {
+  readonly seen: Seen;
+  readonly silent: readonly string[];
+  /** What could not be read. */
+  readonly problems: readonly string[];
+}
+
+async function look({ io, place }: Command): Promise<Look> {
   // The stops and receipts first: what begins after them is seen as later than they are, and never the other way about.
   const [stops, receipts] = [await place.stops(), await place.receipts()];
   const statuses = await askAll(place, 'status', {}, statusIn);
@@ -77,6 +93,7 @@ async function look({ io, place }: Command): Promise<{ readonly seen: Seen; read
   const deadlines = new Map(statuses.answered.map((one) => [one.process, one.value.effectDeadlineMs]));
   return {
     silent,
+    problems: damage === undefined ? [] : [damage],
     seen: {
       at: io.now(),
       processes: answers.answered.map(({ process, value }) => {

@@ -3,13 +3,15 @@
 // The switches of those tiers pause. To end is another act: it names sessions, so that what starts later is not ended with them.
 
 import { randomBytes } from 'node:crypto';
-import { checkId } from '@offswitch/core';
+import { checkId, unknownWorkflow } from '@offswitch/core';
 import { formatStopKey, subjectKey } from '@offswitch/runtime';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
+import { readDeclared } from './declared.ts';
 import { CommandError, exit } from './failure.ts';
 import { followStop, tellFollowed } from './follow.ts';
 import { knownSessions } from './known.ts';
+import { mustHaveBeenUsed } from './nothing-there.ts';
 import { covered } from './preview.ts';
 import { clean, count, paint, tally } from './print.ts';
 import { isEnded, type SessionLine } from './wire.ts';
@@ -32,9 +34,16 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
   const [tier, subject] =
     workflow === undefined ? (['user', checkId('userId', user)] as const) : (['feature', checkId('workflow', workflow)] as const);
   // What lies where a process left it is ended too, wherever it is next taken up.
-  const { sessions: known, silent, damage } = await knownSessions(place);
+  const { sessions: known, silent, damage, answers } = await knownSessions(place);
   const reached = covered(known, tier, subject);
   const heads = headsOf(reached);
+  // What runs under a name that is declared no more is ended all the same; a name under which nothing runs may be a typo.
+  if (heads.length === 0 && damage === undefined) {
+    if (known.length === 0 && answers.answered.length === 0 && silent.length === 0) await mustHaveBeenUsed(place);
+    const declared = await readDeclared(place).catch(() => undefined);
+    if (workflow !== undefined && declared && !declared.switches.isWorkflow(workflow))
+      throw unknownWorkflow(workflow, declared.switches.workflows);
+  }
   const name = `${tier === 'user' ? 'user' : 'workflow'} ${clean(subject)}`;
   command.say(paint(io, 'bold', `terminate ${name}`));
   command.say(
@@ -57,7 +66,10 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
         `  warning     no live session of ${name}${others.length > 0 ? `; there are some of ${others.map(clean).join(', ')}` : ''}`,
       ),
     );
-    return done({ stops: [], sessions: 0, silent }, silent.length > 0 || damage !== undefined ? exit.unconfirmed : exit.ok);
+    return done(
+      { stops: [], sessions: 0, silent, ...(damage === undefined ? {} : { problems: [damage] }) },
+      silent.length > 0 || damage !== undefined ? exit.unconfirmed : exit.ok,
+    );
   }
   command.say(`  workflows   ${tally(countBy(reached, (one) => one.workflow))}`);
   command.say(`  users       ${tally(countBy(reached, (one) => one.user ?? '(no user)'))}`);
