@@ -1,0 +1,162 @@
+// ghosts.process.test.ts: each class of ghost made for real, over a folder and over a real Redis, and a fleet beside it that makes none (I12). The class
+// of what a dead process left is in left.process.test.ts.
+
+import { redisStore } from '@offswitch/redis';
+import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
+import {
+  type CredentialBroker,
+  createRuntime,
+  flagFile,
+  folderStore,
+  type JournalRecord,
+  type Revocation,
+  type Runtime,
+  type StateStore,
+} from 'offswitch';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Ghost } from '../src/cli/ghosts-found.ts';
+import { Bench, switches } from './bench.ts';
+
+const why = whyNoRedis();
+
+describe.each(['folder', 'redis'] as const)('offswitch ghosts over a %s', (kind) => {
+  let bench: Bench;
+  let server: LocalRedis | undefined;
+  const closing: { close(): Promise<void> }[] = [];
+  beforeEach(async (context) => {
+    if (kind === 'redis' && why !== undefined) return context.skip(why);
+    bench = new Bench();
+    await bench.provision();
+    server = kind === 'redis' ? await startLocalRedis() : undefined;
+    bench.installed.set('@offswitch/redis', await import('@offswitch/redis'));
+  });
+  afterEach(async () => {
+    if (!bench) return;
+    bench.isOver = true;
+    for (const one of closing.splice(0)) await one.close();
+    await bench.close();
+    await server?.close();
+  });
+
+  const openStore = (): StateStore => (server ? redisStore({ url: server.url, anchor: false }) : folderStore(bench.folder));
+  const start = async (brokers: Readonly<Record<string, CredentialBroker>> = {}) => {
+    const runtime = await createRuntime({ switches, source: flagFile(bench.file), store: openStore(), brokers });
+    closing.push(runtime);
+    return runtime;
+  };
+  /** A process like any other, that confirms what it is told and does as it likes. */
+  const startRogue = async (sessions: () => readonly object[]): Promise<StateStore> => {
+    const store = openStore();
+    await store.open();
+    await store.serve?.(async (method) => (method === 'sessions' ? sessions() : { effectDeadlineMs: 100 }));
+    closing.push(store);
+    return store;
+  };
+  const ghosts = async (): Promise<readonly string[]> => {
+    const ran = await bench.cli(['--state', server?.url ?? bench.folder, 'ghosts', '--json']);
+    const found = ran.json.ghosts as readonly Ghost[];
+    expect(ran.code).toBe(found.length > 0 ? 1 : 0);
+    return found.map((one) => `${one.class} ${one.session}`).sort();
+  };
+  const running = (id: string, path: readonly string[], calls: readonly object[] = []): object => ({
+    id,
+    path,
+    agent: 'batch-scoring',
+    workflow: 'batch-scoring',
+    state: 'running',
+    decision: { action: 'run' },
+    calls,
+  });
+  /** Two sessions of an honest process, of which one is stopped for good. */
+  const stopOneOf = async (runtime: Runtime): Promise<{ stopped: string; spared: string }> => {
+    const agent = bench.agentOn(runtime as Runtime<'resume-rewrite' | 'batch-scoring'>, 'resume-rewrite');
+    const [one, other] = [agent.start(undefined), agent.start(undefined)];
+    await runtime.store.flush();
+    await runtime.stop({ session: one.id, reason: 'r', by: 'ann' });
+    await one.outcome;
+    await expect.poll(async () => (await runtime.receipts())[0]?.stages.fenced, { timeout: 10_000 }).toBeDefined();
+    return { stopped: one.id, spared: other.id };
+  };
+
+  test('finds a sub-agent that goes on under a parent that was stopped, its calls, and that it is past its deadline', async () => {
+    const lines: object[] = [];
+    const runtime = await start();
+    await startRogue(() => lines);
+    const { stopped, spared } = await stopOneOf(runtime as Runtime);
+    expect(await ghosts()).toEqual([]);
+    // A child of the session that was let be is nobody's ghost, however long it takes.
+    const call = { id: 't1-1', kind: 'tool', name: 'send', startedAt: Date.now() + 400 };
+    lines.push(running('s-child', [spared, 's-child'], [call]));
+    expect(await ghosts()).toEqual([]);
+    lines.push(running('s-rogue', [stopped, 's-rogue'], [call]));
+    // Its deadline has to pass first.
+    await expect.poll(ghosts, { timeout: 20_000 }).toEqual(['ended-parent s-rogue', 'late-call s-rogue', 'overdue s-rogue']);
+  }, 60_000);
+
+  test('finds a session under a root that nobody knows, and none under one that another process has', async () => {
+    const lines: object[] = [];
+    const runtime = await start();
+    await startRogue(() => lines);
+    const { id } = bench.agentOn(runtime, 'resume-rewrite').start(undefined);
+    lines.push(running('s-known', [id, 's-known']));
+    expect(await ghosts()).toEqual([]);
+    lines.push(running('s-stray', ['s-nobody', 's-stray']));
+    expect(await ghosts()).toEqual(['unknown-root s-stray']);
+  }, 60_000);
+
+  test('finds a call that began after the fence and has ended since, and not one that was never sent', async () => {
+    const lines: object[] = [];
+    const runtime = await start();
+    const rogue = await startRogue(() => lines);
+    const { stopped } = await stopOneOf(runtime as Runtime);
+    const path = [stopped, 's-rogue'];
+    const of = { s: 's-rogue', e: 1 } as const;
+    const at = Date.now() + 400;
+    const call = { ...of, t: 'call', turn: 1, kind: 'tool', name: 'send', class: 'effect' } as const;
+    const write = (record: JournalRecord): void => rogue.append(stopped, record);
+    write({ ...of, t: 'session', at: 1, root: stopped, path, agent: 'batch-scoring', workflow: 'batch-scoring' });
+    write({ ...call, at, key: 'a', id: 't1-1' });
+    write({ ...of, t: 'end', at, turn: 1, key: 'a', outcome: 'not-sent' });
+    await rogue.flush();
+    lines.push(running('s-rogue', path));
+    const others = ['ended-parent s-rogue', 'overdue s-rogue'];
+    await expect.poll(ghosts, { timeout: 20_000 }).toEqual(others);
+    write({ ...call, at, key: 'b', id: 't1-2' });
+    write({ ...of, t: 'end', at, turn: 1, key: 'b', outcome: 'completed' });
+    await rogue.flush();
+    expect(await ghosts()).toEqual(['ended-parent s-rogue', 'late-call s-rogue', 'overdue s-rogue']);
+  }, 60_000);
+
+  test('finds a credential that is still being taken back from a session that has ended, until that is done (I4)', async () => {
+    let answer: Revocation = { state: 'pending', why: 'the printer is off' };
+    let lent = 0;
+    const runtime = await start({
+      printer: {
+        caps: { cascade: 'none', effect: 'immediate', maxResidualMs: 0, canVerify: false, revokesById: true },
+        issue: async ({ id, ttlMs }) => ({
+          status: 'issued',
+          secret: `secret ${++lent}`,
+          ref: id,
+          expiresAt: Date.now() + ttlMs,
+        }),
+        revoke: async () => answer,
+      },
+    });
+    const agent = runtime.agent('batch-scoring', (session) =>
+      session.turn((turn) =>
+        turn.tool('print', {}, async (_, context) => {
+          await context.grant('printer');
+          await new Promise(() => undefined);
+        }),
+      ),
+    );
+    const [one, other] = [agent.start(undefined), agent.start(undefined)];
+    await expect.poll(() => lent, { timeout: 10_000 }).toBe(2);
+    expect(await ghosts()).toEqual([]);
+    await runtime.stop({ session: one.id, reason: 'r', by: 'ann' });
+    await expect.poll(ghosts, { timeout: 20_000 }).toEqual([`live-grant ${one.id}`]);
+    answer = { state: 'revoked', residualMs: 0 };
+    await expect.poll(ghosts, { timeout: 40_000 }).toEqual([]);
+    expect(runtime.session(other.id)?.state).toBe('running');
+  }, 90_000);
+});
