@@ -14,6 +14,7 @@ import { seal, unseal } from './seal.ts';
 import { checkSeparate } from './self-check.ts';
 import { isSelfContained, selfContained } from './self-contained.ts';
 import { Server } from './server.ts';
+import { Unwanted } from './unwanted.ts';
 
 export interface OAuthBrokerOptions {
   /** The authorization server; its metadata must name a token and a revocation endpoint (RFC 8414 or OpenID Connect Discovery). */
@@ -45,6 +46,11 @@ export interface OAuthBrokerOptions {
   readonly resourceCacheMs?: number;
   /** The longest a credential is lent. Milliseconds, default 3,600,000. */
   readonly maxTtlMs?: number;
+  /**
+   * The longest lifetime that the server gives an access token. A token whose answer was lost is named as alive for so long; one that lives longer is
+   * revoked and not lent. Milliseconds, default 86,400,000: servers give from minutes to a day unless they were told otherwise.
+   */
+  readonly maxLifetimeMs?: number;
   /** See `CredentialBroker.whilePaused`. */
   readonly whilePaused?: 'revoke' | 'keep';
   /** Lets `issuer` be plain http. For tests on the loopback only: tokens travel in clear. Default false. */
@@ -56,12 +62,16 @@ export interface OAuthBrokerOptions {
 /** How long the server gets for one answer: less than the runtime waits for the broker, which asks it a few times. Milliseconds. */
 const timeoutMs = 4_000;
 
+/** The server's clock may be ahead of ours, where it says when a token ends. Milliseconds. */
+const clockSkewMs = 60_000;
+
 /** Throws `invalid_option`. Asks the server nothing yet: the first credential does. */
 export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
-  const { sealingSecret, resourceCacheMs = 0, now = Date.now } = options;
+  const { sealingSecret, resourceCacheMs = 0, maxLifetimeMs = 86_400_000, now = Date.now } = options;
   check(options);
   const nests = options.exchangeFrom !== 'subject';
   const server = new Server({ ...options, timeoutMs });
+  const unwanted = new Unwanted(server);
   let separate: Promise<string | undefined> | undefined;
 
   const tokenOf = ({ id, ref, secret }: GrantHandle): string | undefined =>
@@ -80,7 +90,7 @@ export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
 
   /** Once per process; asked again where it could not be found out. */
   const separateness = (subject: string, request: IssueRequest): Promise<string | undefined> => {
-    separate ??= checkSeparate(server, subject, parametersOf(request), nests).catch((error) => {
+    separate ??= checkSeparate(server, unwanted, subject, parametersOf(request), nests).catch((error) => {
       separate = undefined;
       throw error;
     });
@@ -94,6 +104,20 @@ export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
     throw new Error(answer.why, { cause: error });
   };
 
+  /** What cannot be lent is revoked. Where the server does not take that now it goes to who asked, with no end that is one, to be taken back from there. */
+  const takenBack = async (id: string, token: string, why: string): Promise<Issued> => {
+    try {
+      await server.revoke(token);
+      return { status: 'refused', why };
+    } catch (error) {
+      if (answerOf(error, now()).isRefusal) return { status: 'refused', why };
+      return { status: 'issued', secret: token, expiresAt: Number.NaN, ...refOf(id, token) };
+    }
+  };
+
+  const refOf = (id: string, token: string): { readonly ref?: string } =>
+    sealingSecret === undefined ? {} : { ref: seal(sealingSecret, id, token) };
+
   const broker: CredentialBroker = {
     caps: {
       cascade: 'none',
@@ -101,6 +125,7 @@ export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
       maxResidualMs: resourceCacheMs,
       canVerify: true,
       revokesById: false,
+      maxLifetimeMs,
       ...(options.maxTtlMs === undefined ? {} : { maxTtlMs: options.maxTtlMs }),
     },
     ...(options.whilePaused === undefined ? {} : { whilePaused: options.whilePaused }),
@@ -108,6 +133,11 @@ export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
     async issue(request) {
       let subject: string;
       try {
+        if (!(await unwanted.retry()))
+          return {
+            status: 'refused',
+            why: 'the server has not revoked yet what it was tried with, so it would not revoke this either',
+          };
         subject = await subjectOf(request);
         const why = await separateness(subject, request);
         if (why !== undefined) return { status: 'refused', why };
@@ -122,17 +152,22 @@ export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
         return refusedOrUnknown(error, true);
       }
       const { token, lifetimeMs } = exchanged;
-      if (isSelfContained(token)) return { status: 'refused', why: `${selfContained}. This one was thrown away unused` };
-      const expiresAt = lifetimeMs === undefined ? (await server.introspect(token)).expiresAt : askedAt + lifetimeMs;
-      if (expiresAt === undefined) {
-        await server.revoke(token);
-        return {
-          status: 'refused',
-          why: 'the server says of its tokens neither expires_in nor exp, so nothing bounds their life',
-        };
+      if (isSelfContained(token)) return takenBack(request.id, token, `${selfContained}. This one was thrown away unused`);
+      let expiresAt: number | undefined;
+      try {
+        expiresAt = lifetimeMs === undefined ? (await server.introspect(token)).expiresAt : askedAt + lifetimeMs;
+      } catch (error) {
+        return takenBack(request.id, token, `the server did not tell how long its token lives: ${answerOf(error, now()).why}`);
       }
-      const ref = sealingSecret === undefined ? {} : { ref: seal(sealingSecret, request.id, token) };
-      return { status: 'issued', secret: token, expiresAt, ...ref };
+      if (expiresAt === undefined) {
+        const why = 'the server says of its tokens neither expires_in nor exp, so nothing bounds their life';
+        return takenBack(request.id, token, why);
+      }
+      if (expiresAt > askedAt + maxLifetimeMs + clockSkewMs) {
+        const why = `its token would live for ${expiresAt - askedAt} ms, and maxLifetimeMs is ${maxLifetimeMs}: say how long this server's tokens live`;
+        return takenBack(request.id, token, why);
+      }
+      return { status: 'issued', secret: token, expiresAt, ...refOf(request.id, token) };
     },
 
     async revoke(grant): Promise<Revocation> {
@@ -159,6 +194,8 @@ export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
         return 'unknown';
       }
     },
+
+    close: () => unwanted.close(),
   };
   return broker;
 }
@@ -171,7 +208,7 @@ function lost({ ref }: GrantHandle, sealingSecret: string | undefined): string {
     : 'its token was sealed with another secret';
 }
 
-function check({ issuer, allowHttp, clientId, sealingSecret }: OAuthBrokerOptions): void {
+function check({ issuer, allowHttp, clientId, sealingSecret, maxLifetimeMs = 1 }: OAuthBrokerOptions): void {
   let url: URL;
   try {
     url = new URL(issuer);
@@ -183,4 +220,6 @@ function check({ issuer, allowHttp, clientId, sealingSecret }: OAuthBrokerOption
   if (typeof clientId !== 'string' || clientId === '') throw new RuntimeError('invalid_option', 'clientId is empty');
   if (sealingSecret !== undefined && sealingSecret.length < 16)
     throw new RuntimeError('invalid_option', 'sealingSecret is shorter than 16 characters');
+  if (!(maxLifetimeMs > 0 && maxLifetimeMs < Number.POSITIVE_INFINITY))
+    throw new RuntimeError('invalid_option', `maxLifetimeMs must be above 0, got ${String(maxLifetimeMs)}`);
 }

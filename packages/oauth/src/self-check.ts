@@ -5,10 +5,12 @@
 
 import { isSelfContained, selfContained } from './self-contained.ts';
 import type { Server } from './server.ts';
+import type { Unwanted } from './unwanted.ts';
 
 /** Why the server cannot be used; `undefined` where it can, or cannot be asked. Throws what openid-client throws. */
 export async function checkSeparate(
   server: Server,
+  unwanted: Unwanted,
   subjectToken: string,
   parameters: Readonly<Record<string, string>>,
   nests: boolean,
@@ -33,6 +35,6 @@ export async function checkSeparate(
     if (after.every(({ isActive }) => isActive)) return undefined;
     return 'revoking one exchanged token revoked its parent or sibling too: let the server give each token exchange a grant of its own';
   } finally {
-    await Promise.allSettled(made.map((token) => server.revoke(token)));
+    await unwanted.drop(made);
   }
 }

@@ -17,6 +17,8 @@ export interface AuthorizationServer {
         readonly body?: string;
       }
     | undefined;
+  /** Tokens that were given in exchange, in order. */
+  readonly given: string[];
   /** Paths asked for, in order. */
   readonly requests: string[];
   close(): Promise<void>;
@@ -27,6 +29,8 @@ export interface AuthorizationServerOptions {
   readonly isOneGrant?: boolean;
   /** Self-contained access tokens. */
   readonly isJwt?: boolean;
+  /** The exchange does not say how long its token lives: introspection does. */
+  readonly isSilent?: boolean;
 }
 
 export const exchangeType = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -39,11 +43,11 @@ export async function authorizationServer(options: AuthorizationServerOptions = 
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
   const provider = new Provider(issuer, configuration(options));
-  registerExchange(provider, options);
   const handle = provider.callback();
   const server: AuthorizationServer = {
     issuer,
     fault: undefined,
+    given: [],
     requests: [],
     async introspect(token) {
       const body = new URLSearchParams({ token, client_id: 'mail-server', client_secret: 'mail-server-secret' });
@@ -52,6 +56,7 @@ export async function authorizationServer(options: AuthorizationServerOptions = 
     },
     close: () => closed(http),
   };
+  registerExchange(provider, options, server.given);
   http.on('request', (request, response) => {
     const path = request.url ?? '';
     server.requests.push(path);
@@ -95,7 +100,11 @@ function configuration({ isJwt }: AuthorizationServerOptions): Configuration {
 }
 
 /** RFC 8693 with `act` nested per hop (section 4.1). */
-function registerExchange(provider: Provider, { isOneGrant, isJwt }: AuthorizationServerOptions): void {
+function registerExchange(
+  provider: Provider,
+  { isOneGrant, isJwt, isSilent }: AuthorizationServerOptions,
+  given: string[],
+): void {
   const handler = async (ctx: Parameters<Parameters<Provider['registerGrantType']>[1]>[0]): Promise<void> => {
     const { client, params } = ctx.oidc;
     const subjectToken = String(params?.subject_token);
@@ -137,11 +146,13 @@ function registerExchange(provider: Provider, { isOneGrant, isJwt }: Authorizati
           }
         : {}),
     } as unknown as ConstructorParameters<Provider['AccessToken']>[0]);
+    const value = await token.save();
+    given.push(value);
     ctx.body = {
-      access_token: await token.save(),
+      access_token: value,
       issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
       token_type: 'Bearer',
-      expires_in: token.expiration,
+      ...(isSilent ? {} : { expires_in: token.expiration }),
       scope: token.scope,
     };
   };

@@ -1,6 +1,6 @@
 import type { CredentialBroker, GrantHandle, IssueRequest } from '@offswitch/runtime';
 import { describeCredentialBroker } from '@offswitch/testing';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { oauthBroker } from '../src/oauth-broker.ts';
 import { seal, unseal } from '../src/seal.ts';
 import { isSelfContained } from '../src/self-contained.ts';
@@ -145,6 +145,66 @@ describe('a token lent to a session', () => {
   });
 });
 
+describe('a token that is lent to nobody', () => {
+  const unavailable = { path: '/token/revocation', status: 503 };
+  const live = async ({ given, introspect }: AuthorizationServer): Promise<boolean[]> =>
+    (await Promise.all(given.map(introspect))).map(({ active }) => active);
+
+  test('since the server was tried with it is revoked again until it is gone, and until then there is no other (I4)', async () => {
+    const { server, broker } = await started();
+    server.fault = unavailable;
+    expect((await broker.issue(request('g-1', ['s-1']))).status).toBe('refused');
+    expect(await broker.issue(request('g-2', ['s-1']))).toMatchObject({ why: expect.stringContaining('has not revoked yet') });
+    expect(await live(server)).toEqual([true, true, true]);
+    server.fault = undefined;
+    await vi.waitFor(async () => expect(await live(server)).toEqual([false, false, false]), { timeout: 10_000 });
+    expect((await broker.issue(request('g-3', ['s-1']))).status).toBe('issued');
+  });
+
+  test('since the server was tried with it is revoked when the broker is closed', async () => {
+    const { server, broker } = await started();
+    server.fault = unavailable;
+    await broker.issue(request('g-1', ['s-1']));
+    server.fault = undefined;
+    await broker.close!();
+    expect(await live(server)).toEqual([false, false, false]);
+  });
+
+  test('since nobody could say how long it lives is revoked (I4)', async () => {
+    const { server, broker } = await started({ isSilent: true });
+    await lent(broker, 'g-1', ['s-1']);
+    server.fault = { path: '/token/introspection', status: 503 };
+    expect(await broker.issue(request('g-2', ['s-1']))).toMatchObject({
+      status: 'refused',
+      why: expect.stringContaining('how long its token lives: HTTP 503'),
+    });
+    server.fault = undefined;
+    expect((await live(server)).slice(-2)).toEqual([true, false]);
+  });
+
+  test('since it lives longer than was said of the server is revoked', async () => {
+    const { server, broker } = await started({}, { maxLifetimeMs: 60_000 });
+    expect(broker.caps.maxLifetimeMs).toBe(60_000);
+    expect(await broker.issue(request('g-1', ['s-1']))).toMatchObject({
+      status: 'refused',
+      why: expect.stringContaining('maxLifetimeMs is 60000'),
+    });
+    expect(await live(server)).toEqual([false, false, false, false]);
+  });
+
+  test('and cannot be revoked now goes to who asked, with no end, to be taken back from there (I4)', async () => {
+    const { server, broker } = await started({}, { maxLifetimeMs: 60_000, sealingSecret });
+    await broker.issue(request('g-0', ['s-1']));
+    server.fault = unavailable;
+    const issued = await broker.issue(request('g-1', ['s-1']));
+    expect(issued).toMatchObject({ status: 'issued', expiresAt: Number.NaN });
+    server.fault = undefined;
+    const { ref } = issued as { ref: string };
+    expect((await broker.revoke({ id: 'g-1', path: ['s-1'], ref }, soon)).state).toBe('revoked');
+    expect((await live(server)).at(-1)).toBe(false);
+  });
+});
+
 describe('a revocation', () => {
   test('that the server has no time for leaves the token alive, and is to be tried when it says (RFC 7009 section 2.2.1)', async () => {
     const { server, broker } = await started();
@@ -205,6 +265,8 @@ describe('what is wrong with the options', () => {
       { issuer: 'x' },
       { clientId: '' },
       { sealingSecret: 'short' },
+      { maxLifetimeMs: 0 },
+      { maxLifetimeMs: Number.POSITIVE_INFINITY },
     ])
       expect(() => oauthBroker({ ...good, ...bad })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
   });

@@ -64,7 +64,7 @@ export type Issued =
       readonly username?: string;
       /** Kept in the store in clear, for revoking after a crash: a handle or a sealed secret, never the secret itself. */
       readonly ref?: string;
-      /** When the backend itself stops taking it. Epoch milliseconds; `Infinity` where it never does: then it is taken back when `ttlMs` is over. */
+      /** When the backend itself stops taking it. Epoch milliseconds; `Infinity` where it never does: then it is taken back when `ttlMs` is over. What is no moment to come is not lent, and taken back at once: `NaN` for what a broker has and must not lend. */
       readonly expiresAt: number;
     }
   /** The backend said no, and nothing was issued. A rejection, in contrast, leaves it open whether something was. */
