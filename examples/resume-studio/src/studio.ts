@@ -109,6 +109,8 @@ export async function openRuntime(
     store: openStore(options, process.env),
     brokers,
     ...(options.parkAfterMs === undefined ? {} : { parkAfterMs: options.parkAfterMs, holdForMs: options.parkAfterMs }),
+    // A letter that is on its way may take its time: stopped meanwhile, it is known what became of it.
+    effectDeadlineMs: 30_000,
     // The largest of these trees takes some eighty turns, its sub-agents' included, and costs a cent.
     breakers: { '*': { costMicros: 1_000_000, turns: 400, toolFailures: 5 } },
   });

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { JournalRecord, Receipt, RuntimeStatus, SessionView } from 'offswitch';
+import type { JournalRecord, Receipt, RuntimeStatus, SessionView, Stop } from 'offswitch';
 import type { ResumeDocument } from '../documents.ts';
 import type { Advert } from '../documents-schema.ts';
 import type { StoreName } from '../store.ts';
@@ -160,8 +160,19 @@ export class Scene {
   async flip(action: 'engage' | 'release', ...target: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
     const why = ['--reason', `incident: ${action} ${target.join(' ')}`, '--by', 'on-call', '--yes'];
     const { code, json } = await this.offswitch(action, ...target, ...why);
-    this.checks.check(`offswitch ${action} ${target.join(' ')} is confirmed by the running fleet`, code === 0, json);
+    // It waits for some seconds, and where that is not enough says so, and to look again: on a busy machine, or where a process hangs.
+    const isSo = code === 0 || (json.confirmed === false && (await this.isTakenIn(action, target)));
+    this.checks.check(`offswitch ${action} ${target.join(' ')} is confirmed by the running fleet`, isSo, json);
     return json;
+  }
+
+  private isTakenIn(action: 'engage' | 'release', [tier, subject = '']: readonly string[]): Promise<boolean> {
+    return this.until(`every process says that it knows of ${action} ${tier} ${subject}`, async () => {
+      const held = (await this.statuses()).map(({ stops }) =>
+        stops.some((stop) => stop.tier === tier && subjectOf(stop.subject) === subject),
+      );
+      return held.every((isHeld) => isHeld === (action === 'engage'));
+    });
   }
 
   // --- looking -------------------------------------------------------------------------------------------------------
@@ -212,8 +223,7 @@ export class Scene {
     return this.until(`the stop of ${tier} ${subject} is ${stage}`, async () => {
       const all = await this.receipts();
       return all.find(({ stop, stages, released }) => {
-        const own = stop.subject.workflow ?? stop.subject.userId ?? stop.subject.sessionId ?? '';
-        return stop.tier === tier && own === subject && released === undefined && stages[stage] !== undefined;
+        return stop.tier === tier && subjectOf(stop.subject) === subject && released === undefined && stages[stage] !== undefined;
       });
     });
   }
@@ -255,4 +265,8 @@ export class Scene {
   standStill(but?: string): () => void {
     return this.model.brake.hold(({ kind, tree = '' }) => kind === 'model' && !(but !== undefined && tree.startsWith(`${but}/`)));
   }
+}
+
+function subjectOf({ workflow, userId, sessionId }: Stop['subject']): string {
+  return workflow ?? userId ?? sessionId ?? '';
 }
