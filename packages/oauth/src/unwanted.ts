@@ -36,8 +36,7 @@ export class Unwanted {
       this.pauseMs = firstPauseMs;
       return true;
     }
-    if (!this.isClosed) this.timer = setTimeout(() => void this.retry(), this.pauseMs).unref();
-    this.pauseMs = Math.min(longestPauseMs, 2 * this.pauseMs);
+    if (!this.isClosed) this.timer = setTimeout(() => this.later(), this.pauseMs).unref();
     return false;
   }
 
@@ -45,6 +44,11 @@ export class Unwanted {
   async close(): Promise<void> {
     this.isClosed = true;
     await this.retry();
+  }
+
+  private later(): void {
+    this.pauseMs = Math.min(longestPauseMs, 2 * this.pauseMs);
+    void this.retry();
   }
 
   private async revoke(token: string): Promise<void> {
