@@ -59,8 +59,8 @@ export interface Loss {
   begin(): void;
 }
 
-/** Bound of every wait. Milliseconds. Nothing here takes a tenth of it on an idle machine. */
-const withinMs = 60_000;
+/** Bound of every wait. Milliseconds. Nothing here takes a twentieth of it on an idle machine; one that does ten things at once takes half. */
+const withinMs = 120_000;
 /** Documents at first. The rest comes in when it is started again, so that there is work to begin under a stop. */
 export const documentsAtFirst = 9;
 /** How often is looked. Milliseconds. */

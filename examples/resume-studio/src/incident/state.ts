@@ -25,7 +25,7 @@ export interface IncidentState {
 }
 
 /** A process that was killed counts as running over Redis until its lease is out. Milliseconds. */
-const answerWithinMs = 2_000;
+const answerWithinMs = 5_000;
 
 /** Over Redis: a server of this incident's own, which outlives the fleet that is killed. */
 export async function openState(store: StoreName, folder: string): Promise<IncidentState> {
