@@ -34,15 +34,19 @@ export async function killWhileStopping<T>(
   const flipping = flip();
   // It is waited for below, and a fault of what comes first is told first.
   flipping.catch(() => undefined);
-  const { stages } = await scene.until('the others know of the stop', async () =>
-    (await scene.receipts()).find((receipt) => receipt.released === undefined && isIt(receipt)),
-  );
-  scene.checks.check(
-    'a stop is not called fenced while one process has neither confirmed it nor lost its lease (S10)',
-    stages.fenced === undefined || stages.fenced >= at + leaseLeft * scene.state.leaseMs,
-    { stages, at },
-  );
-  process.kill(victim.pid, 'SIGKILL');
-  scene.halted = undefined;
+  try {
+    const { stages } = await scene.until('the others know of the stop', async () =>
+      (await scene.receipts()).find((receipt) => receipt.released === undefined && isIt(receipt)),
+    );
+    scene.checks.check(
+      'a stop is not called fenced while one process has neither confirmed it nor lost its lease (S10)',
+      stages.fenced === undefined || stages.fenced >= at + leaseLeft * scene.state.leaseMs,
+      { stages, at },
+    );
+  } finally {
+    // One that is halted ends with nobody.
+    process.kill(victim.pid, 'SIGKILL');
+    scene.halted = undefined;
+  }
   return flipping;
 }
