@@ -193,6 +193,21 @@ describe('ghosts', () => {
     ).toEqual([]);
   });
 
+  test('are a grant that has no end, and one of which only a damaged file is left', () => {
+    const record = {
+      id: 'g1',
+      session: '',
+      path: [],
+      broker: 'unknown',
+      process: 'p1',
+      state: 'irrevocable',
+      at: 0,
+      expiresAt: 8.64e15,
+    };
+    const [ghost] = ghostsIn(seen({ grants: [{ record: record as never, isOwnerAlive: false }] }));
+    expect(ghost).toMatchObject({ class: 'live-grant', why: expect.stringContaining('may work until it is removed by hand') });
+  });
+
   test('are told only when both looks found them; a session that goes on calling is one', () => {
     const one = { class: 'late-call', session: 's', of: 't1-1', why: '' } as const;
     const other = { class: 'overdue', session: 's', why: '' } as const;

@@ -37,7 +37,14 @@ export type {
   Revocation,
   RevokeOptions,
 } from './grants/broker.ts';
-export { type GrantRecord, type GrantState, type GrantStore, joinGrants, type KeptGrant } from './grants/grant-record.ts';
+export {
+  endless,
+  type GrantRecord,
+  type GrantState,
+  type GrantStore,
+  joinGrants,
+  type KeptGrant,
+} from './grants/grant-record.ts';
 export type { Grant, GrantRequest } from './grants/lent.ts';
 export type { ReceiptGrant } from './grants/receipt-grant.ts';
 export { mintId } from './id.ts';

@@ -5,6 +5,7 @@
 
 import type { Stop } from '@offswitch/core';
 import {
+  endless,
   foldJournals,
   type GrantRecord,
   hasEnded,
@@ -158,10 +159,14 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
       process: record.process,
       of: record.id,
       ...(isStopped ? optionalStop(hold) : {}),
-      why: `${why}, and the grant of ${record.broker} (${record.state}) may work for ${Math.ceil((record.expiresAt - seen.at) / 1000)} s more`,
+      why: `${why}, and the grant of ${record.broker} (${record.state}) may work ${forHowLong(record, seen.at)}`,
     });
   }
   return ghosts;
+}
+
+function forHowLong({ expiresAt }: GrantRecord, at: number): string {
+  return expiresAt >= endless ? 'until it is removed by hand' : `for ${Math.ceil((expiresAt - at) / 1000)} s more`;
 }
 
 /** Nothing can be done with it any more. One that is being taken back, or cannot be, works until it is. */
