@@ -54,7 +54,7 @@ export class Confirming {
       }
       return {
         confirmed: others.filter(([, state]) => state !== 'waits').map(([one]) => one),
-        runners: others.filter(([, state, , info]) => state !== 'waits' && runsSessions(info)).map(([one]) => one),
+        runners: others.filter(([, state, , info]) => state === 'took' && runsSessions(info)).map(([one]) => one),
         unconfirmed: waits.map(
           ([one, , left, info]) => `process ${one} (${nameIn(info)}) has not taken it in; its lease runs for another ${left} ms`,
         ),
@@ -75,11 +75,12 @@ function atMost(promise: Promise<void>, ms: number): Promise<void> {
 
 type Answer = readonly [process: string, state: 'took' | 'waits' | 'lapsed', left: string, info: string];
 
-export function processesIn(reply: Reply): StoreProcess[] {
+export function processesIn(reply: Reply): (StoreProcess & { readonly runsSessions: boolean })[] {
   return (reply as unknown as readonly (readonly [string, number, string])[]).map(([id, alive, info]) => ({
     id,
     name: nameIn(info),
     isAlive: alive === 1,
+    runsSessions: runsSessions(info),
   }));
 }
 

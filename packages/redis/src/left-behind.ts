@@ -8,6 +8,7 @@ import { readLeft } from './journals.ts';
 import { refused } from './lineage.ts';
 import { type RedisStoreOptions, settingsOf } from './options.ts';
 import { placeOf } from './place.ts';
+import { localRootsOf } from './registry.ts';
 
 /**
  * The journals of what processes that are gone ran, and nobody has taken up; with `roots` those of these whole graphs as well, under the processes
@@ -19,14 +20,11 @@ export async function readRedisJournals(
 ): Promise<Journals> {
   const { prefix, timeoutMs } = settingsOf(place);
   const wire = new Wire({ open: linksTo(place), timeoutMs, prefix, where: placeOf(place, prefix) });
-  const members = async (key: string): Promise<readonly string[]> =>
-    (await wire.call(['SMEMBERS', `${prefix}:{ctl}:${key}`]).catch(refused)) as readonly string[];
   try {
     const left = new Map<string, string>();
     for (const { id, isAlive } of processesIn(await wire.fn('list').catch(refused))) {
       if (isAlive) continue;
-      for (const agent of await members(`agents:${id}`))
-        for (const one of await members(`p:${id}:${agent}`)) left.set(one, one.slice(0, one.indexOf('\n')));
+      for (const { session, root } of await localRootsOf(wire, prefix, id).catch(refused)) left.set(`${root}\n${session}`, root);
     }
     const isLeft = (localRoot: string, root: string): boolean => left.has(`${root}\n${localRoot}`);
     const gone = await readLeft(wire, prefix, [...new Set(left.values())], isLeft);

@@ -14,6 +14,7 @@ import {
   type SettledRecord,
   type StoreChange,
   type StoreProcess,
+  type UnheardProcess,
 } from '@offswitch/runtime';
 import { Confirming, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
@@ -23,12 +24,15 @@ import { hasRecord, type Left, readEnds, readLeft } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
 import type { Outbox } from './outbox.ts';
-import { checkRegistration, describedIn, letterOf, pageIn, readStates, wordsOf } from './registry.ts';
+import { checkRegistration, describedIn, letterOf, localRootsOf, pageIn, readStates, wordsOf } from './registry.ts';
 
 /** Local roots taken over in one step of the server, and read before the next. */
 const adoptedTogether = 200;
 /** Local roots asked for at once. */
 const askedTogether = 500;
+
+/** Graphs in which a session is looked for at the same time. */
+const locatedTogether = 200;
 
 export interface LineageOptions {
   readonly settings: Settings;
@@ -190,6 +194,47 @@ export class RedisLineage implements LineageStore {
   }
 
   async processes(): Promise<readonly StoreProcess[]> {
+    return (await this.listed()).map(({ id, name, isAlive }) => ({ id, name, isAlive }));
+  }
+
+  async unheard(): Promise<readonly UnheardProcess[]> {
+    const { bulk, settings } = this.options;
+    const gone = (await this.listed()).filter((one) => !one.isAlive && one.runsSessions);
+    return Promise.all(
+      gone.map(async ({ id }) => ({ process: id, localRoots: await localRootsOf(bulk, settings.prefix, id).catch(refused) })),
+    );
+  }
+
+  async locate(session: string): Promise<RegisteredSession | undefined> {
+    const { bulk, settings } = this.options;
+    const own = await this.find(session, session);
+    if (own) return own;
+    const lists = await Promise.all(
+      (await this.listed()).map(({ id }) => localRootsOf(bulk, settings.prefix, id).catch(refused)),
+    );
+    const roots = [...new Set(lists.flat().map(({ root }) => root))];
+    for (let i = 0; i < roots.length; i += locatedTogether) {
+      const found = await Promise.all(roots.slice(i, i + locatedTogether).map((root) => this.find(session, root)));
+      const one = found.find((each) => each !== undefined);
+      if (one) return one;
+    }
+    return undefined;
+  }
+
+  /** Who lives, and of whom it cannot be told: its lease has run out, and it has left what nobody has taken over. */
+  async standing(): Promise<{ isAlive(process: string): boolean; isUnheard(process: string): boolean }> {
+    const { bulk, settings } = this.options;
+    const all = await this.listed();
+    const gone = all.filter((one) => !one.isAlive && one.runsSessions);
+    const left = await Promise.all(gone.map(({ id }) => bulk.call(['EXISTS', `${settings.prefix}:{ctl}:agents:${id}`]))).catch(
+      refused,
+    );
+    const living = new Set(all.filter((one) => one.isAlive).map((one) => one.id));
+    const unheard = new Set(gone.filter((_, i) => left[i] === 1).map((one) => one.id));
+    return { isAlive: (process) => living.has(process), isUnheard: (process) => unheard.has(process) };
+  }
+
+  private async listed(): Promise<ReturnType<typeof processesIn>> {
     this.options.mustBeOpen();
     return processesIn(await this.options.control.fn('list').catch(refused));
   }

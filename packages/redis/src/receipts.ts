@@ -8,6 +8,11 @@ import { pairs } from './journals.ts';
 /** The oldest beyond so many are cleared away. */
 const mostKept = 10_000;
 
+export interface Standing {
+  isAlive(process: string): boolean;
+  isUnheard(process: string): boolean;
+}
+
 export class Receipts {
   private readonly wire: Wire;
   private readonly prefix: string;
@@ -34,14 +39,14 @@ export class Receipts {
   }
 
   /** Newest first. One that cannot be read is left out. */
-  async all(isAlive: (process: string) => boolean): Promise<readonly Receipt[]> {
+  async all({ isAlive, isUnheard }: Standing): Promise<readonly Receipt[]> {
     const ids = (await this.wire.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
     const found: ReceiptPart[] = [];
     for (let i = 0; i < ids.length; i += 50) {
       const some = await Promise.all(ids.slice(i, i + 50).map((id) => this.wire.call(['HGETALL', this.key(id)], 30_000)));
       for (const parts of some) found.push(...partsIn(parts));
     }
-    return joinReceipts(found, isAlive);
+    return joinReceipts(found, isAlive, isUnheard);
   }
 
   private async writeNow(receipt: Receipt, text: string): Promise<void> {

@@ -264,7 +264,7 @@ class RedisStore implements StateStore {
   }
 
   async receipts(): Promise<readonly Receipt[]> {
-    return this.receiptStore.all((await this.lineage.living()).isAlive).catch(refused);
+    return this.receiptStore.all(await this.lineage.standing()).catch(refused);
   }
 
   async keepReadings(readings: readonly KeptReading[]): Promise<void> {

@@ -85,6 +85,19 @@ export function describedIn(reply: Reply | undefined): RegisteredSession | undef
   return id === undefined ? undefined : session(id, path, letter, localRoot, words, process, call);
 }
 
+export interface LocalRoot {
+  readonly session: string;
+  readonly root: string;
+}
+
+/** The local roots of a process that have not ended, and that no other has taken over. */
+export async function localRootsOf(wire: Wire, prefix: string, process: string): Promise<readonly LocalRoot[]> {
+  const members = async (key: string): Promise<readonly string[]> =>
+    (await wire.call(['SMEMBERS', `${prefix}:{ctl}:${key}`])) as readonly string[];
+  const sets = await Promise.all((await members(`agents:${process}`)).map((agent) => members(`p:${process}:${agent}`)));
+  return sets.flat().map((one) => ({ root: one.slice(0, one.indexOf('\n')), session: one.slice(one.indexOf('\n') + 1) }));
+}
+
 /** Asked for at once. */
 const statesTogether = 1_000;
 

@@ -3,6 +3,7 @@
 import { RuntimeError } from './error.ts';
 import type { Graph, Member } from './graph.ts';
 import { mintId } from './id.ts';
+import { hasEnded } from './lineage-store.ts';
 import type { Receipt } from './receipt.ts';
 import { releaseByAct } from './release.ts';
 import { subjectKey } from './stop-key.ts';
@@ -19,13 +20,14 @@ export interface StopOrder {
 
 /** Stops one session with what it started; the same order again is the same stop. Resolves when nothing new starts. */
 export async function stopSession(world: World, order: StopOrder): Promise<Receipt> {
-  const { member } = find(world, order.session);
   if (typeof order.reason !== 'string' || order.reason.trim() === '')
     throw new RuntimeError('invalid_option', 'a stop needs a reason: it is shown to everybody who looks');
   if (typeof order.by !== 'string' || order.by === '')
     throw new RuntimeError('invalid_option', 'a stop needs to say who asks (by)');
-  if (member.saved.settled)
-    throw new RuntimeError('session_ended', `session ${order.session} has ended already (${member.saved.settled.status})`);
+  // In the same step where it is here: what runs must not get on meanwhile.
+  const member = world.graphOf.get(order.session)?.get(order.session);
+  const ended = member ? member.saved.settled?.status : await endElsewhere(world, order.session);
+  if (ended !== undefined) throw new RuntimeError('session_ended', `session ${order.session} has ended already (${ended})`);
   const action = order.action ?? 'terminate';
   const again = world.kernel.stops
     .actsAgainst(subjectKey(order.session))
@@ -38,6 +40,14 @@ export async function stopSession(world: World, order: StopOrder): Promise<Recei
       );
   world.reconsider();
   return world.stopping.reached(entry, 'fenced');
+}
+
+/** How a session of another process ended, if it has; one that has not is stopped by the latch, which reaches it there. */
+async function endElsewhere(world: World, session: string): Promise<string | undefined> {
+  const { lineage } = world.store;
+  const known = lineage.registersAll ? await lineage.locate(session) : undefined;
+  if (!known) throw unknown(session);
+  return hasEnded(known.state) ? known.state : undefined;
 }
 
 /** Releases what operators and breakers hold this very session by. */
@@ -107,10 +117,13 @@ export async function resolveCall(
 function find(world: World, id: string): { readonly graph: Graph; readonly member: Member } {
   const graph = world.graphOf.get(id);
   const member = graph?.get(id);
-  if (!graph || !member)
-    throw new RuntimeError(
-      'unknown_session',
-      `no session ${JSON.stringify(String(id).slice(0, 80))} is known here; see: offswitch sessions`,
-    );
+  if (!graph || !member) throw unknown(id);
   return { graph, member };
+}
+
+function unknown(id: string): RuntimeError {
+  return new RuntimeError(
+    'unknown_session',
+    `no session ${JSON.stringify(String(id).slice(0, 80))} is known here; see: offswitch sessions`,
+  );
 }

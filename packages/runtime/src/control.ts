@@ -29,6 +29,9 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
         const action = optional('action') ?? 'terminate';
         if (action !== 'terminate' && action !== 'pause')
           throw new RuntimeError('invalid_option', 'action must be terminate or pause');
+        // Every process is asked: the one that has it answers.
+        if (!runtime.session(text('session')))
+          throw new RuntimeError('unknown_session', `no session ${JSON.stringify(text('session').slice(0, 80))} is known here`);
         return runtime.stop({ session: text('session'), reason: text('reason'), by: text('by'), action });
       }
       case 'release': {

@@ -62,6 +62,7 @@ export {
   type Registration,
   type SettledRecord,
   type StoreProcess,
+  type UnheardProcess,
 } from './lineage-store.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';
 export type { Outcome, PausedChild } from './outcome.ts';

@@ -51,6 +51,12 @@ export interface StoreProcess {
   readonly isAlive: boolean;
 }
 
+/** A process that is not heard from, and what it ran that nobody has taken over. Whether it is gone nobody can tell. */
+export interface UnheardProcess {
+  readonly process: string;
+  readonly localRoots: readonly { readonly session: string; readonly root: string }[];
+}
+
 /** What came of asking every other live process to take a stop in. */
 export interface Confirmation {
   /** Processes that refuse under it now. */
@@ -107,6 +113,10 @@ export interface LineageStore {
     page?: { readonly after?: string; readonly limit?: number },
   ): Promise<{ readonly sessions: readonly RegisteredSession[]; readonly next?: string }>;
   processes(): Promise<readonly StoreProcess[]>;
+  /** Processes that run sessions and whose lease has run out, while it is not known that they have ended. None where that is always known. */
+  unheard(): Promise<readonly UnheardProcess[]>;
+  /** The same as `find` for who does not know the root: among the graphs that have not ended. Costs as much as there are of them. */
+  locate(session: string): Promise<RegisteredSession | undefined>;
   /**
    * Resolves when every other live process has taken in this mark and told its listeners, or is known to refuse everything because
    * its lease ran out; after a bounded time in any case, and then says who may not refuse yet (I1, I11).

@@ -88,6 +88,8 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
       return { sessions: page, ...(ids.length > limit ? { next: page.at(-1)!.session } : {}) };
     },
     processes: async () => options.journals.map(({ process, alive }) => ({ id: process, name: process, isAlive: alive })),
+    unheard: async () => [],
+    locate: async (session) => sessions.get(session),
     async confirm() {
       // Each was told in a microtask that was queued before this one.
       await Promise.resolve();

@@ -5,6 +5,7 @@ import type { ReceiptGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
 import { type Receipt, type Stage, stopOfReceipt } from './receipt.ts';
 import type { StopEntry } from './stop-entry.ts';
+import type { Unheard } from './unheard.ts';
 
 /** What is known of one stop on its way. */
 export interface Order {
@@ -33,6 +34,12 @@ export interface Order {
   isEnumerated: boolean;
   /** Of those that another process had when this one looked last, it is known whether they have ended since. */
   isElsewhereKnown: boolean;
+  /** Whom it covers of processes that are not heard from; `undefined` while nobody has looked. */
+  unheard: Unheard | undefined;
+  isAskingUnheard: boolean;
+  /** Some that had confirmed were not heard from, or run nothing. */
+  isAskedAgain: boolean;
+  unheardTimer: unknown;
   /** How often that could not be learned. */
   elsewhereTries: number;
   elsewhereTimer: unknown;
@@ -45,6 +52,8 @@ export interface Order {
   isWriting: boolean;
   /** What is being written was overtaken by what has happened since. */
   isStale: boolean;
+  /** The last writing of it failed. */
+  isUnwritten: boolean;
   waiters: { readonly stage: Stage; readonly resolve: (receipt: Receipt) => void }[];
 }
 

@@ -10,9 +10,14 @@ const ofAll = ['drained', 'revoked', 'done'] as const satisfies Stage[];
 
 /**
  * The receipts that these parts make, newest first. `isAlive`: a process that is gone has nothing more to say, and what it left unsaid
- * is named. What goes on in another receipt is part of that one.
+ * is named. `isUnheard`: it is not alive as far as anybody knows, and has sessions that nobody has taken over; what it has not said may yet
+ * be otherwise. What goes on in another receipt is part of that one.
  */
-export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: string) => boolean): Receipt[] {
+export function joinReceipts(
+  parts: readonly ReceiptPart[],
+  isAlive: (process: string) => boolean,
+  isUnheard: (process: string) => boolean = () => false,
+): Receipt[] {
   const goesOnIn = new Map(parts.flatMap(({ id, formerly = [] }) => formerly.map((one) => [one, id] as const)));
   const byId = new Map<string, { readonly own: ReceiptPart[]; readonly former: ReceiptPart[] }>();
   for (const part of parts) {
@@ -22,7 +27,7 @@ export function joinReceipts(parts: readonly ReceiptPart[], isAlive: (process: s
     (id === part.id ? group.own : group.former).push(part);
   }
   return [...byId.values()]
-    .map(({ own, former }) => joinParts(former.length === 0 ? own : continued(own, former), isAlive))
+    .map(({ own, former }) => joinParts(former.length === 0 ? own : continued(own, former), isAlive, isUnheard))
     .sort(newestFirst);
 }
 
@@ -48,7 +53,11 @@ function newestFirst(a: Receipt, b: Receipt): number {
   return b.stop.since - a.stop.since || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
-function joinParts(parts: readonly ReceiptPart[], isAlive: (process: string) => boolean): Receipt {
+function joinParts(
+  parts: readonly ReceiptPart[],
+  isAlive: (process: string) => boolean,
+  isUnheard: (process: string) => boolean,
+): Receipt {
   const newest = parts.toSorted((a, b) => a.at - b.at);
   const last = newest.at(-1)!;
   const stages: Partial<Record<Stage, number>> = {};
@@ -59,14 +68,6 @@ function joinParts(parts: readonly ReceiptPart[], isAlive: (process: string) => 
   const said = new Map(parts.map((part) => [part.process, part]));
   const asked = new Set([...said.keys(), ...parts.flatMap((part) => part.others)]);
   const grants = joinTold(newest.map((part) => part.grants));
-  for (const stage of ofAll) {
-    if (stages.fenced === undefined) break;
-    // What a process that is gone was taking back lives until another one has.
-    if (stage !== 'drained' && grants.some(isUnderWay)) break;
-    const isOpen = [...asked].some((process) => said.get(process)?.stages[stage] === undefined && isAlive(process));
-    const times = parts.flatMap((part) => part.stages[stage] ?? []);
-    if (!isOpen && times.length > 0) stages[stage] = Math.max(...times);
-  }
   const bundles = new Map<string, ReceiptSession['forensics']>();
   const sessions = new Map<string, { readonly one: ReceiptSession; readonly process: string }>();
   // The newest word on a session counts, and that of its own process before that of others.
@@ -80,6 +81,15 @@ function joinParts(parts: readonly ReceiptPart[], isAlive: (process: string) => 
   const isSilent = (process: string): boolean =>
     !isAlive(process) &&
     (!said.has(process) || [...sessions.values()].some((said) => said.process === process && said.one.state === 'unconfirmed'));
+  const mayStillSay = (process: string): boolean => isAlive(process) || (isUnheard(process) && isSilent(process));
+  for (const stage of ofAll) {
+    if (stages.fenced === undefined) break;
+    // What a process that is gone was taking back lives until another one has.
+    if (stage !== 'drained' && grants.some(isUnderWay)) break;
+    const isOpen = [...asked].some((process) => said.get(process)?.stages[stage] === undefined && mayStillSay(process));
+    const times = parts.flatMap((part) => part.stages[stage] ?? []);
+    if (!isOpen && times.length > 0) stages[stage] = Math.max(...times);
+  }
   const missing = (stage: (typeof ofOne)[number]): readonly string[] =>
     stages[stage] === undefined ? newest.flatMap((part) => part.missing[stage] ?? []) : [];
   const released = parts.flatMap((part) => part.released ?? []);
@@ -101,7 +111,7 @@ function joinParts(parts: readonly ReceiptPart[], isAlive: (process: string) => 
         ...ofOne.flatMap((stage) => missing(stage)),
         ...newest.flatMap((part) => part.residue).filter((line) => !isGrantResidue(line)),
         ...grants.map(residueOfGrant).filter((line) => line !== undefined),
-        ...[...asked].filter(isSilent).map(gone),
+        ...[...asked].filter(isSilent).map((process) => (isUnheard(process) ? lost(process) : gone(process))),
       ]),
     ],
     ...(released.length > 0 ? { released: Math.max(...released) } : {}),
@@ -111,6 +121,8 @@ function joinParts(parts: readonly ReceiptPart[], isAlive: (process: string) => 
 
 /** What a process says of another's session. */
 export const elsewhere = 'another process runs it';
+/** What a process says of one whose own process is not heard from. */
+export const notHeard = 'its process is not heard from, so whether it still runs is not known';
 
 function isKept(forensics: ReceiptSession['forensics']): boolean {
   return forensics !== undefined && 'digest' in forensics;
@@ -121,7 +133,12 @@ function bundleOf({ state }: ReceiptSession, forensics: ReceiptSession['forensic
 }
 
 function isHearsay(session: ReceiptSession): boolean {
-  return session.why === elsewhere;
+  return session.why === elsewhere || session.why === notHeard;
+}
+
+/** Its lease has run out: it refuses what is new, and what it had begun may go on. */
+function lost(process: string): string {
+  return `Process ${process} is not heard from; what it had begun may go on until it is, or until another process takes it over.`;
 }
 
 /** It confirmed, and was gone before it said what became of its sessions. */

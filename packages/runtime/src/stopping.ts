@@ -19,12 +19,15 @@ import { describeStop, type StopEntry } from './stop-entry.ts';
 import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange } from './stop-set.ts';
 import { isLong, receiptAtOnce, receiptInSlices } from './told.ts';
+import { unheardUnder } from './unheard.ts';
 import type { World } from './world.ts';
 
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
 const latchingSliceMs = 0.1;
 /** A receipt is written again at most this often while it grows. Milliseconds. */
 const writeEveryMs = 50;
+/** One that could not be written is tried again after this long. Milliseconds. */
+const writeFailedMs = 1_000;
 /** What writing one costs is at most this share of the time. */
 const writeShare = 0.05;
 /** Processes that had not confirmed are asked again after this long. Milliseconds. */
@@ -257,6 +260,10 @@ export class Stopping {
       isElsewhereKnown: false,
       elsewhereTries: 0,
       elsewhereTimer: undefined,
+      unheard: undefined,
+      isAskingUnheard: false,
+      isAskedAgain: false,
+      unheardTimer: undefined,
       isDone: false,
       released: undefined,
       confirmTimer: undefined,
@@ -264,6 +271,7 @@ export class Stopping {
       writeAgainMs: writeEveryMs,
       isWriting: false,
       isStale: false,
+      isUnwritten: false,
       waiters: [],
     };
     this.orders.set(id, order);
@@ -284,8 +292,9 @@ export class Stopping {
     const { store, clock } = this.world;
     let missing: readonly string[];
     try {
-      const { runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
+      const { confirmed, runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
       order.others = [...new Set([...order.others, ...runners])];
+      order.isAskedAgain = confirmed.length > runners.length;
       missing = unconfirmed;
     } catch (error) {
       missing = [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];
@@ -360,6 +369,10 @@ export class Stopping {
       void this.learnElsewhere(order);
       return;
     }
+    if (order.unheard === undefined || order.unheard.sessions.length > 0) {
+      void this.learnUnheard(order);
+      return;
+    }
     this.reach(order, 'drained');
     if (this.world.grants.isAnyOpen(order)) {
       this.writeSoon(order);
@@ -416,6 +429,41 @@ export class Stopping {
     if (!this.world.isClosed) this.look(order);
   }
 
+  /**
+   * What a process ran that is not heard from may run on: it ends nothing that nobody can tell of. Asked again until it is heard from, or
+   * another process has taken it over and says what became of it.
+   */
+  private async learnUnheard(order: Order): Promise<void> {
+    if (order.isAskingUnheard) return;
+    const { store, clock } = this.world;
+    order.isAskingUnheard = true;
+    try {
+      const found = await unheardUnder(store.lineage, order.entry.key);
+      const others = new Set([...order.others, ...found.sessions.map(({ process }) => process)]);
+      if (found.sessions.length === 0 && (order.isAskedAgain || order.unheard !== undefined)) {
+        // Whoever was not heard from before may be back, or another has what it ran: theirs is the next word.
+        const { runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
+        for (const one of runners) others.add(one);
+        if (unconfirmed.length > 0) throw new Error(unconfirmed.join('; '));
+      }
+      order.others = [...others];
+      order.unheard = found;
+    } catch {
+      // Nothing is said before it is known; it is asked again.
+    }
+    if (this.world.isClosed || order.isDone) return;
+    if (order.unheard?.sessions.length === 0) {
+      order.isAskingUnheard = false;
+      this.look(order);
+      return;
+    }
+    this.writeSoon(order);
+    order.unheardTimer = clock.setTimeout(() => {
+      order.isAskingUnheard = false;
+      this.look(order);
+    }, confirmAgainMs);
+  }
+
   /** A terminate is never released; the last ones are kept for results that come late, the rest are in the store. */
   private keepFinished(order: Order): void {
     this.finished.push(order);
@@ -436,6 +484,7 @@ export class Stopping {
   private finish(order: Order): void {
     order.isDone = true;
     this.world.clock.clearTimeout(order.elsewhereTimer);
+    this.world.clock.clearTimeout(order.unheardTimer);
     this.write(order);
     this.orders.delete(order.id);
     this.answer(order, order.waiters);
@@ -512,8 +561,14 @@ export class Stopping {
   private async stored(order: Order, receipt: ReceiptPart): Promise<void> {
     try {
       await this.world.store.writeReceipt(receipt);
+      order.isUnwritten = false;
     } catch (error) {
-      if (!this.world.isClosed) this.world.alarm(`the receipt ${order.id} could not be written: ${String(error)}`);
+      if (this.world.isClosed) return;
+      if (!order.isUnwritten)
+        this.world.alarm(`the receipt ${order.id} could not be written: ${String(error)}; it is tried again`);
+      order.isUnwritten = true;
+      order.writeAgainMs = Math.max(order.writeAgainMs, writeFailedMs);
+      this.writeSoon(order);
     }
   }
 
@@ -530,6 +585,7 @@ export class Stopping {
       this.world.clock.clearTimeout(order.writeTimer);
       this.world.clock.clearTimeout(order.confirmTimer);
       this.world.clock.clearTimeout(order.elsewhereTimer);
+      this.world.clock.clearTimeout(order.unheardTimer);
       this.answer(order, order.waiters);
       await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
     }

@@ -3,9 +3,10 @@
 
 import { residueOfGrant, toldGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
+import type { RegisteredSession } from './lineage-store.ts';
 import type { Order } from './order.ts';
 import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
-import { elsewhere } from './receipt-join.ts';
+import { elsewhere, notHeard } from './receipt-join.ts';
 import type { Slice } from './slices.ts';
 import { type KnownCall, toldCalls } from './turn-kept.ts';
 import type { World } from './world.ts';
@@ -53,6 +54,10 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
     sessions.push(yield* makeSession(world, order, member, unknown));
     yield;
   }
+  const { unheard } = order;
+  for (const one of unheard?.sessions ?? []) if (!order.covered.has(one.session)) sessions.push(unheardOf(one));
+  if (unheard?.isMore)
+    unknown.push(`more than ${unheard.sessions.length} sessions of processes that are not heard from; the others are not named`);
   for (const lent of world.grants.told(order)) order.grants.set(lent.record.id, toldGrant(lent));
   const grants = [...order.grants.values()];
   const lasting = grants.map(residueOfGrant).filter((one) => one !== undefined);
@@ -110,6 +115,20 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
     checkpointTurn: saved.checkpointTurn,
     ...(forensics ? { forensics } : {}),
     calls,
+  };
+}
+
+function unheardOf({ session, path, agent, workflow, user }: RegisteredSession): ReceiptSession {
+  return {
+    session,
+    path,
+    agent,
+    workflow,
+    ...(user === undefined ? {} : { user }),
+    state: 'unconfirmed',
+    why: notHeard,
+    checkpointTurn: 0,
+    calls: [],
   };
 }
 

@@ -21,6 +21,7 @@ import {
   type Registration,
   type SettledRecord,
   type StoreProcess,
+  type UnheardProcess,
 } from '../lineage-store.ts';
 import { foldJournals } from '../saved.ts';
 import { subjectKey } from '../stop-key.ts';
@@ -211,6 +212,15 @@ export class FolderLineage implements LineageStore {
   async processes(): Promise<readonly StoreProcess[]> {
     const living = await listProcesses(this.options.folder);
     return living.map(({ process, pid }) => ({ id: process, name: `${hostname()} ${pid}`, isAlive: true }));
+  }
+
+  /** A socket is closed with its process. */
+  async unheard(): Promise<readonly UnheardProcess[]> {
+    return [];
+  }
+
+  locate(session: string): Promise<RegisteredSession | undefined> {
+    return this.find(session);
   }
 
   async confirm(): Promise<Confirmation> {

@@ -1,0 +1,60 @@
+// unheard.ts: sessions of processes that are not heard from, as the registry knows them. Whether those still run is not known, so a
+// stop that covers one is not over (S10).
+
+import { hasEnded, type LineageStore, type RegisteredSession } from './lineage-store.ts';
+import { conversationKey, type StopKey, subjectKey } from './stop-key.ts';
+
+/** Sessions that are named; of the others it is only said that there are some. */
+const mostNamed = 1_000;
+
+export interface Unheard {
+  readonly sessions: readonly RegisteredSession[];
+  /** There are more than are named. */
+  readonly isMore: boolean;
+}
+
+/** Those under a stop that have not ended, and that nobody has taken over. Rejects where the store cannot be asked. */
+export async function unheardUnder(lineage: LineageStore, key: StopKey): Promise<Unheard> {
+  const sessions: RegisteredSession[] = [];
+  for (const { process, localRoots } of await lineage.unheard())
+    for (const { session, root } of localRoots) {
+      const known = new Map<string, RegisteredSession>();
+      for (let after: string | undefined = ''; after !== undefined; ) {
+        const page: Awaited<ReturnType<LineageStore['subtree']>> = await lineage.subtree(
+          session,
+          root,
+          after === '' ? {} : { after },
+        );
+        if (after === '') for (const one of await above(lineage, page.sessions[0])) known.set(one.session, one);
+        for (const one of page.sessions) known.set(one.session, one);
+        for (const one of page.sessions) {
+          if (one.process !== process || hasEnded(one.state) || !isUnder(key, one, known)) continue;
+          if (sessions.length >= mostNamed) return { sessions, isMore: true };
+          sessions.push(one);
+        }
+        after = page.next;
+      }
+    }
+  return { sessions, isMore: false };
+}
+
+/** What stands above the first of a process, in other processes. */
+async function above(lineage: LineageStore, first: RegisteredSession | undefined): Promise<readonly RegisteredSession[]> {
+  if (!first) return [];
+  const found = await Promise.all(first.path.slice(0, -1).map((id) => lineage.find(id, first.path[0]!)));
+  return found.filter((one) => one !== undefined);
+}
+
+function isUnder(
+  { tier, subject }: StopKey,
+  { path }: RegisteredSession,
+  known: ReadonlyMap<string, RegisteredSession>,
+): boolean {
+  if (tier === 'global') return true;
+  return path.some((id) => {
+    const one = known.get(id);
+    const own = tier === 'feature' ? one?.workflow : tier === 'user' ? one?.user : id;
+    if (own !== undefined && subjectKey(own) === subject) return true;
+    return tier === 'instance' && one?.conversation !== undefined && conversationKey(one.conversation) === subject;
+  });
+}
