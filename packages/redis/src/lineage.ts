@@ -84,7 +84,7 @@ export class RedisLineage implements LineageStore {
   async register(registration: Registration): Promise<Registered> {
     this.mustHold();
     checkRegistration(registration);
-    const { session, path, agent, call = '', isLocalRoot } = registration;
+    const { session, path, agent, call = '', isLocalRoot, isLoop } = registration;
     const { process, control, membership, hearing, settings } = this.options;
     const args = [
       process,
@@ -93,7 +93,8 @@ export class RedisLineage implements LineageStore {
       wordsOf(registration),
       agent,
       call,
-      isLocalRoot ? '1' : '0',
+      isLoop ? 'loop' : isLocalRoot ? '1' : '0',
+      settings.retentionMs,
       ...path,
     ];
     const [status, detail] = (await control.fn('register', args).catch((error) => {

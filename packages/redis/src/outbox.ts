@@ -210,8 +210,7 @@ export class Outbox {
           bytes += sizeOf(next);
         }
       bytes += sizeOf(this.queue[at]!);
-      const keep = String(retentionMs);
-      const place = fn === 'claim' ? [root, localRoot] : fn === 'journal' ? [root, keep, localRoot] : [root, keep];
+      const place = [root, fn === 'claim' || fn === 'journal' ? localRoot : String(retentionMs)];
       sent.push({ fn, localRoot, count, argv: [process, gen(), String(this.next + sent.length), ...place, ...all] });
       at += count;
     }

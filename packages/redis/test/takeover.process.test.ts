@@ -3,7 +3,7 @@
 
 import { defineKillSwitches } from '@offswitch/core';
 import { type RedisStoreOptions, redisStore } from '@offswitch/redis';
-import { createRuntime, newPathKey, pathKeysFromEnv, type Runtime, type StateStore } from '@offswitch/runtime';
+import { createRuntime, newPathKey, openGate, pathKeysFromEnv, type Runtime, type StateStore } from '@offswitch/runtime';
 import { type LocalRedis, memorySource, startLocalRedis } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Fleet, fleet } from './fleet.ts';
@@ -126,6 +126,48 @@ describeRedis('graphs over Redis', () => {
       await until('it is back', () => !a.lineage.isCutOff());
       expect([lost, a.claim('r-1', 2), a.claim('r-2', 2)]).toEqual([[], true, true]);
     });
+  });
+
+  test('a process that dies is told of, however many have died before it whose sessions nobody can take up (I14)', async () => {
+    const ships = await fleet(redis);
+    open.push(ships);
+    const [a, b] = [ships.store, await ships.share()];
+    await a.open();
+    await b.open();
+    await a.lineage.register({ session: 'r-1', path: ['r-1'], agent: 'writer', workflow: 'drafts', isLocalRoot: true });
+    // Their agent was renamed since.
+    const before = Array.from({ length: 150 }, (_, i) => `p-${i}`);
+    for (const one of before) await redis.command('SADD', ships.key(`agents:${one}`), 'nobody');
+    const told: unknown[] = [];
+    b.watch((change) => change.isOrphaned && told.push(change));
+    await redis.command('ZADD', ships.key('lease'), ...before.flatMap((one, i) => [String(-i - 1), one]));
+    await until('those are told of', () => told.length === 1);
+    await a.close();
+    await until('and so is this one', () => told.length === 2);
+  });
+
+  test('the loops of a gate that has closed are cleared away in time, or go on at the next gate', async () => {
+    const gate = async () => {
+      const one = await openGate({ switches, source: memorySource(switches), store: storeOf(), pathKeys, onAlarm: () => {} });
+      open.push(one);
+      return one;
+    };
+    const first = await gate();
+    for (const sessionId of ['l-1', 'l-2']) {
+      await first.decide({ workflow: 'alpha', sessionId });
+      await first.carry(sessionId);
+    }
+    const lasting = (id: string) => redis.command('PTTL', `os1:{${id}}:m`).then(Number);
+    expect([await lasting('l-1'), await lasting('l-2')]).toEqual([-1, -1]);
+    await first.close();
+    for (const id of ['l-1', 'l-2']) expect(await lasting(id)).toBeGreaterThan(0);
+    // Nothing else is left of it.
+    expect(await redis.command('ZCARD', 'os1:{ctl}:lease')).toBe('0');
+    const next = await gate();
+    await next.decide({ workflow: 'alpha', sessionId: 'l-1' });
+    await next.carry('l-1');
+    expect(await lasting('l-1')).toBe(-1);
+    expect(await lasting('l-2')).toBeGreaterThan(0);
   });
 
   describe('a session whose root was another process’s', () => {

@@ -299,6 +299,7 @@ function registrationOf(root: Node): Registration {
     ...(root.userId === undefined ? {} : { user: root.userId }),
     ...(root.conversationId === undefined ? {} : { conversation: root.conversationId }),
     isLocalRoot: true,
+    isLoop: true,
   };
 }
 

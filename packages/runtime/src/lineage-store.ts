@@ -20,6 +20,11 @@ export interface Registration {
   readonly call?: string;
   /** Begins what a process keeps and takes over as a whole: a root, or a session that came from another process. */
   readonly isLocalRoot: boolean;
+  /**
+   * A gate asks for it, and a loop of somebody's own runs it: nobody can take it over when its process is gone, but the loop may go on in
+   * another process, whose it is when that registers it again. A local root. Not told again to who asks.
+   */
+  readonly isLoop?: true;
 }
 
 /** `resting`: at rest under a pause or a hold, with everything below it in its process. */

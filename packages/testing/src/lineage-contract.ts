@@ -426,6 +426,24 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect((await inB.find('r-0', 'r-0'))?.state).toBe('running');
       });
 
+      test('is the loop’s own where a gate asked for it: no agent of that name takes it over, and it goes on where it asks next (S6)', async () => {
+        const { harness, a, b, inA, inB } = await leave();
+        const loop = registration(['loop'], { isLoop: true });
+        await inA.register(loop);
+        await a.flush();
+        await harness.kill(a);
+        const { journals } = await inB.adopt(['writer']);
+        expect(journals.flatMap(({ records }) => records.map(({ s }) => s))).not.toContain('loop');
+        await b.flush();
+        expect((await inB.find('loop', 'loop'))?.state).toBe('running');
+        expect((await inB.register(registration(['loop', 'below'], { isLocalRoot: true, call: 'k' }))).status).toBe('registered');
+        expect(await inB.register(loop)).toEqual({ status: 'registered' });
+        expect((await inB.find('loop', 'loop'))?.process).toBe(b.processId);
+        inB.note('loop', 'loop', 'completed');
+        await b.flush();
+        expect((await inB.find('loop', 'loop'))?.state).toBe('completed');
+      });
+
       test('is found when nobody was there to see it go', async ({ skip }) => {
         const { harness, a, b, inB } = await leave();
         if (!inB.registersAll) return skip(sharedJournals);

@@ -4,6 +4,7 @@ export const processes = `
 local function admit(p, process, info, leaseMs)
   local gen = whole(redis.call('HINCRBY', ctl(p, 'meta'), 'gens', 1))
   redis.call('HSET', ctl(p, 'gen'), process, gen)
+  comeBackToLoops(p, process)
   redis.call('HSET', ctl(p, 'proc'), process, info)
   redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
   return gen
@@ -50,8 +51,9 @@ local function renew(keys, a)
     own = runBy(p, process)
   end
   sawUpTo(p, process, at)
+  -- Newest first: what was told of before, and nobody could take over, hides nobody who is gone since.
   local gone = {}
-  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '-inf', whole(nowMs()), 'LIMIT', 0, 100)) do
+  for _, one in ipairs(redis.call('ZREVRANGEBYSCORE', ctl(p, 'lease'), whole(nowMs()), '-inf', 'LIMIT', 0, 100)) do
     if redis.call('SCARD', ctl(p, 'agents:' .. one)) == 0 then removeProcess(p, one) else gone[#gone + 1] = one end
   end
   return { have, (tail(p)), gen, hadLapsed, own, gone }
@@ -60,7 +62,7 @@ end
 local function leave(keys, a)
   local p, process = a[1], a[2]
   if redis.call('SCARD', ctl(p, 'agents:' .. process)) == 0 then removeProcess(p, process)
-  elseif redis.call('ZSCORE', ctl(p, 'lease'), process) then redis.call('ZADD', ctl(p, 'lease'), 0, process) end
+  elseif redis.call('ZSCORE', ctl(p, 'lease'), process) then redis.call('ZADD', ctl(p, 'lease'), whole(nowMs()), process) end
   return 1
 end
 

@@ -68,19 +68,30 @@ local function insert(p, root, index, session, kind, state, parent, call)
 end
 
 local function register(keys, a)
-  local p, process, gen, id, words, agent, call, isLocal = a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8] == '1'
-  local depth = #a - 8
-  local root, session = a[9], a[#a]
+  local p, process, gen, id, words, agent, call, isLocal = a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8] ~= '0'
+  local isLoop, keepMs = a[8] == 'loop', a[9]
+  local depth = #a - 9
+  local root, session = a[10], a[#a]
   local parent = depth > 1 and a[#a - 1] or ''
   if not isStore(p, id) then return other end
   if not holds(p, process, gen) then return lapsed end
   local m = redis.call('HMGET', graph(p, root, 'm'), 'next', 'settled')
   local had = m[1] and redis.call('HGET', graph(p, root, 'n'), session)
-  local number, kind
-  if had then number, kind = unpackOne(had) end
+  local number, kind, state
+  if had then number, kind, state = unpackOne(had) end
   if had and kind ~= '' then
     local localRoot = localRootOf(p, root, kind)
-    if redis.call('HGET', graph(p, root, 'o'), localRoot) ~= process then return { 'exists', describe(p, root, session) } end
+    local owner = redis.call('HGET', graph(p, root, 'o'), localRoot)
+    if owner ~= process then
+      -- A loop goes on in another process when its own is gone.
+      local isLeft = isLoop and localRoot == session and not (owner and isAlive(p, owner, nowMs()))
+      if not isLeft or state == 'c' or state == 't' or state == 'f' then return { 'exists', describe(p, root, session) } end
+      redis.call('HSET', graph(p, root, 'o'), session, process)
+      if parent == '' then
+        redis.call('HSET', ctl(p, 'l:' .. process), root, keepMs)
+        keepGraph(p, root)
+      end
+    end
     return { 'registered', (tail(p)) }
   end
   if not m[1] and depth > 1 then return { 'root_unknown' } end
@@ -92,7 +103,7 @@ local function register(keys, a)
   -- An ancestor that nobody has made known yet keeps its place (kind '').
   local index, above, parentKind, _ = '', '', '', nil
   if depth > 1 then
-    local ancestors = redis.call('HMGET', graph(p, root, 'n'), unpack(a, 9, #a - 1))
+    local ancestors = redis.call('HMGET', graph(p, root, 'n'), unpack(a, 10, #a - 1))
     for i = 1, depth - 1 do
       if ancestors[i] then
         local n = string.match(ancestors[i], '^[^\\n]*')
@@ -100,9 +111,9 @@ local function register(keys, a)
         if i == depth - 1 then _, parentKind = unpackOne(ancestors[i]) end
       else
         parentKind = ''
-        index = insert(p, root, index, a[8 + i], '', 'r', above, '')
+        index = insert(p, root, index, a[9 + i], '', 'r', above, '')
       end
-      above = a[8 + i]
+      above = a[9 + i]
     end
   end
   local localRoot = session
@@ -119,9 +130,15 @@ local function register(keys, a)
   if call ~= '' then redis.call('HSET', graph(p, root, 'c'), parent .. '\\n' .. call, session) end
   if localRoot == session then
     redis.call('HSET', graph(p, root, 'o'), session, process)
-    redis.call('SADD', ctl(p, 'p:' .. process .. ':' .. agent), root .. '\\n' .. session)
-    redis.call('SADD', ctl(p, 'agents:' .. process), agent)
+    if isLoop then
+      if parent == '' then redis.call('HSET', ctl(p, 'l:' .. process), root, keepMs) end
+    else
+      redis.call('SADD', ctl(p, 'p:' .. process .. ':' .. agent), root .. '\\n' .. session)
+      redis.call('SADD', ctl(p, 'agents:' .. process), agent)
+    end
   end
+  -- Whoever grows lives.
+  if redis.call('PTTL', graph(p, root, 'm')) > 0 then expireGraph(p, root, keepMs) end
   return { 'registered', (tail(p)) }
 end
 
@@ -183,11 +200,11 @@ local function inOrder(write)
 end
 
 local journal = inOrder(function(p, process, a)
-  local root, keepMs, localRoot = a[5], a[6], a[7]
+  local root, localRoot = a[5], a[6]
   if isOfAnother(p, root, localRoot, process) then return lost end
   local key = graph(p, root, 'j')
-  for i = 8, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
-  if redis.call('HGET', graph(p, root, 'm'), 'settled') then redis.call('PEXPIRE', key, keepMs) end
+  for i = 7, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
+  goesWith(p, root, 'j')
 end)
 
 local claim = inOrder(function(p, process, a)
@@ -196,6 +213,7 @@ local claim = inOrder(function(p, process, a)
   local had = redis.call('HGET', graph(p, root, 'e'), session)
   if had and tonumber(string.match(had, '^%d+')) >= tonumber(epoch) then return lost end
   redis.call('HSET', graph(p, root, 'e'), session, epoch .. ' ' .. process)
+  goesWith(p, root, 'e')
 end)
 
 -- Only its own process says that a graph is settled: a part of it that ran elsewhere may end before it.
@@ -221,7 +239,10 @@ local note = inOrder(function(p, process, a)
     local own = ctl(p, 'p:' .. process .. ':' .. agent)
     redis.call('SREM', own, root .. '\\n' .. session)
     if redis.call('EXISTS', own) == 0 then redis.call('SREM', ctl(p, 'agents:' .. process), agent) end
-    if parent == '' then settle(p, root, keepMs) end
+    if parent == '' then
+      redis.call('HDEL', ctl(p, 'l:' .. process), root)
+      settle(p, root, keepMs)
+    end
   end
   if parent ~= '' and call ~= '' then
     local pv = redis.call('HGET', graph(p, root, 'n'), parent)

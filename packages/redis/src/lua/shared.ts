@@ -59,7 +59,46 @@ local other = { err = 'OTHERSTORE this is not the store that the process knew' }
 
 local function isStore(p, id) return redis.call('HGET', ctl(p, 'meta'), 'id') == id end
 
+local graphKeys = { 'm', 'n', 'x', 'k', 't', 'o', 'c', 'e', 'j' }
+
+local function expireGraph(p, root, keepMs)
+  for _, name in ipairs(graphKeys) do redis.call('PEXPIRE', graph(p, root, name), keepMs) end
+end
+
+-- A key that is new in a graph goes when the graph does.
+local function goesWith(p, root, name)
+  local left = redis.call('PTTL', graph(p, root, 'm'))
+  if left > 0 then redis.call('PEXPIRE', graph(p, root, name), left) end
+end
+
+-- Loops of which this process is the gate: the root of each and how long it is kept when the process is gone. Nobody else can run
+-- them; but they may go on in another process, by their own means.
+local function forLoops(p, process, each)
+  local all = redis.call('HGETALL', ctl(p, 'l:' .. process))
+  for i = 1, #all, 2 do
+    if redis.call('HGET', graph(p, all[i], 'o'), all[i]) == process then each(all[i], all[i + 1]) end
+  end
+end
+
+local function keepGraph(p, root)
+  for _, name in ipairs(graphKeys) do redis.call('PERSIST', graph(p, root, name)) end
+end
+
+local function leaveLoops(p, process)
+  forLoops(p, process, function(root, keepMs) expireGraph(p, root, keepMs) end)
+  redis.call('PEXPIRE', ctl(p, 'l:' .. process), weekMs)
+end
+
+-- The process was counted as gone and is back.
+local function comeBackToLoops(p, process)
+  if redis.call('PERSIST', ctl(p, 'l:' .. process)) == 0 then return end
+  forLoops(p, process, function(root)
+    if not redis.call('HGET', graph(p, root, 'm'), 'settled') then keepGraph(p, root) end
+  end)
+end
+
 local function removeProcess(p, process)
+  leaveLoops(p, process)
   redis.call('ZREM', ctl(p, 'lease'), process)
   redis.call('HDEL', ctl(p, 'gen'), process)
   redis.call('HDEL', ctl(p, 'proc'), process)
@@ -71,8 +110,6 @@ end
 
 local function settle(p, root, keepMs)
   redis.call('HSET', graph(p, root, 'm'), 'settled', '1')
-  for _, name in ipairs({ 'm', 'n', 'x', 'k', 't', 'o', 'c', 'e', 'j' }) do
-    redis.call('PEXPIRE', graph(p, root, name), keepMs)
-  end
+  expireGraph(p, root, keepMs)
 end
 `;
