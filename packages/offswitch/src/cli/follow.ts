@@ -69,8 +69,8 @@ export async function followStop(
     const reached =
       receipts.length === 0 ? [] : stages.filter((stage) => receipts.every((one) => one.stages[stage] !== undefined));
     for (const stage of reached) {
-      // Credentials are lent to nobody here: a stage that has nothing to do is not announced as work done.
-      if (shown.has(stage) || stage === 'revoked') continue;
+      // A stage that had nothing to do is not announced as work done.
+      if (shown.has(stage) || (stage === 'revoked' && receipts.every((one) => one.grants.length === 0))) continue;
       shown.add(stage);
       command.say(`  ${paint(io, 'green', '✓')} ${stageNames[stage]}`);
     }
