@@ -182,9 +182,13 @@ describe('ghosts', () => {
     ];
     const grants = [{ record: record as never, isOwnerAlive: true }];
     expect(classes(ghostsIn(seen({ grants, journals })))).toEqual(['live-grant s-gone']);
-    expect(
-      ghostsIn(seen({ grants: [{ record: { ...record, state: 'revoked' } as never, isOwnerAlive: true }], journals })),
-    ).toEqual([]);
+    const inState = (state: string) =>
+      classes(ghostsIn(seen({ grants: [{ record: { ...record, state } as never, isOwnerAlive: true }], journals })));
+    // Until it is revoked, or can be none any more, it may work: also while it is being revoked, and where it cannot be.
+    for (const state of ['issuing', 'revoking', 'irrevocable']) expect(inState(state)).toEqual(['live-grant s-gone']);
+    for (const state of ['revoked', 'expired', 'not-issued']) expect(inState(state)).toEqual([]);
+    // Its process died, and nobody lists its session any more.
+    expect(classes(ghostsIn(seen({ grants })))).toEqual(['live-grant s-gone']);
     expect(
       ghostsIn(seen({ grants: [{ record: { ...record, expiresAt: now } as never, isOwnerAlive: true }], journals })),
     ).toEqual([]);

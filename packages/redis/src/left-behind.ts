@@ -2,7 +2,7 @@
 
 import type { Journals } from '@offswitch/runtime';
 import { processesIn } from './confirm.ts';
-import { linksTo } from './connection/link.ts';
+import { linksToOwner } from './connection/cluster.ts';
 import { Wire } from './connection/wire.ts';
 import { readLeft } from './journals.ts';
 import { refused } from './lineage.ts';
@@ -19,7 +19,7 @@ export async function readRedisJournals(
   roots: readonly string[] = [],
 ): Promise<Journals> {
   const { prefix, timeoutMs } = settingsOf(place);
-  const wire = new Wire({ open: linksTo(place), timeoutMs, prefix, where: placeOf(place, prefix) });
+  const wire = new Wire({ open: linksToOwner(place, prefix), timeoutMs, prefix, where: placeOf(place, prefix) });
   try {
     const left = new Map<string, string>();
     for (const { id, isAlive } of processesIn(await wire.fn('list').catch(refused))) {

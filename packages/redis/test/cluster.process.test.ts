@@ -1,7 +1,7 @@
 // cluster.process.test.ts: a real Redis Cluster: everything is in the one slot of the prefix's hash tag, on whichever server has it.
 
 import { createServer } from 'node:net';
-import { redisStore, requestRedisControl } from '@offswitch/redis';
+import { readRedisJournals, redisStore, requestRedisControl } from '@offswitch/redis';
 import { formatStopKey, type StateStore } from '@offswitch/runtime';
 import { type LocalRedis, startLocalRedis } from '@offswitch/testing';
 import { createClient } from 'redis';
@@ -95,13 +95,14 @@ describeRedis('in a Redis Cluster', () => {
     b.watch(({ stops }) => heard.push(...(stops ?? []).map((one) => one.key)));
     await b.serve!(async () => 'here');
     await a.mark(stop('1'), 'engaged', 0, details);
-    expect(await a.lineage.confirm(stop('1'), 0)).toEqual({ confirmed: [b.processId], unconfirmed: [] });
+    expect(await a.lineage.confirm(stop('1'), 0)).toEqual({ confirmed: [b.processId], unconfirmed: [], runners: [] });
     expect(heard).toEqual([stop('1')]);
     expect(await a.lineage.register({ session: 's-1', path: ['s-1'], agent: 'a', workflow: 'w', isLocalRoot: true })).toEqual({
       status: 'registered',
     });
     expect(await b.lineage.find('s-1', 's-1')).toMatchObject({ session: 's-1', process: a.processId });
     expect(await requestRedisControl({ ...place(other), prefix }, 'hello')).toMatchObject([{ result: 'here' }]);
+    expect(await readRedisJournals({ ...place(other), prefix }, ['s-1'])).toEqual({ journals: [] });
   });
 
   test('a stop outlives the server that had it, in processes that know no other by name', { timeout: 60_000 }, async () => {
@@ -121,6 +122,6 @@ describeRedis('in a Redis Cluster', () => {
         () => false,
       ),
     );
-    expect(await a.lineage.confirm(stop('2'), 0)).toEqual({ confirmed: [b.processId], unconfirmed: [] });
+    expect(await a.lineage.confirm(stop('2'), 0)).toEqual({ confirmed: [b.processId], unconfirmed: [], runners: [] });
   });
 });
