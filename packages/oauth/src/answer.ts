@@ -5,6 +5,8 @@ import { ClientError, ResponseBodyError } from 'openid-client';
 export interface ServerAnswer {
   /** The server understood and said no: nothing happened there. Otherwise it is not known what did. */
   readonly isRefusal: boolean;
+  /** There was no connection, so nothing was asked. */
+  readonly isUnsent?: boolean;
   /** RFC 6749 section 5.2, RFC 7009 section 2.2.1. */
   readonly error?: string;
   readonly why: string;
@@ -31,7 +33,14 @@ export function answerOf(error: unknown, now: number): ServerAnswer {
   }
   const words = error instanceof Error ? error.message : String(error);
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return { isRefusal: false, why: `${words}${cause}` };
+  return { isRefusal: false, isUnsent: isUnsent(error), why: `${words}${cause}` };
+}
+
+/** Node's codes (errors of `net` and `dns`) for what fails before a connection is there. */
+function isUnsent(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause)
+    if ('code' in at && ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(String(at.code))) return true;
+  return false;
 }
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */

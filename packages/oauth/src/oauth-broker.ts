@@ -100,7 +100,7 @@ export function oauthBroker(options: OAuthBrokerOptions): CredentialBroker {
   const refusedOrUnknown = (error: unknown, isExchange: boolean): Issued => {
     const answer = answerOf(error, now());
     // Until the exchange nothing was asked for that could be lent.
-    if (answer.isRefusal || !isExchange) return { status: 'refused', why: answer.why };
+    if (answer.isRefusal || answer.isUnsent || !isExchange) return { status: 'refused', why: answer.why };
     throw new Error(answer.why, { cause: error });
   };
 

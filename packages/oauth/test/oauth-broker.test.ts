@@ -128,6 +128,18 @@ describe('a token lent to a session', () => {
     expect((await broker.issue(request('g-3', ['s-3']))).status).toBe('issued');
   });
 
+  test('counts as not issued where there was nobody to ask: a server that is down leaves no doubts', async () => {
+    const { server, broker } = await started();
+    await broker.issue(request('g-0', ['s-0']));
+    await server.close();
+    // What was sent on an open connection is lost with it; after that there is none.
+    await broker.issue(request('g-1', ['s-1'])).catch(() => undefined);
+    expect(await broker.issue(request('g-2', ['s-2']))).toMatchObject({
+      status: 'refused',
+      why: expect.stringContaining('ECONNREFUSED'),
+    });
+  });
+
   test('begins with the token of whom the graph acts for, where there is one', async () => {
     const { server } = await started();
     const own = await lent(brokerOf(server), 'g-1', ['s-1']);

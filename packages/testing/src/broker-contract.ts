@@ -49,9 +49,11 @@ export function describeCredentialBroker(name: string, make: () => Promise<Broke
       for (const harness of made.splice(0)) await harness.close();
     });
 
-    test('lends a credential that works, and says until when', async () => {
+    test('lends a credential that works, and says until when: no longer than its backend gives any', async () => {
       const harness = await start();
       const { issued } = await lend(harness, ['s-1']);
+      const { maxLifetimeMs = Number.POSITIVE_INFINITY } = harness.broker.caps;
+      expect(issued.expiresAt).toBeLessThanOrEqual(Date.now() + maxLifetimeMs);
       expect(await harness.works(issued)).toBe(true);
       expect(issued.expiresAt).toBeGreaterThan(Date.now());
     });
