@@ -1,6 +1,6 @@
 // journals.ts: reads back what was written of graphs: by whom, in which order, and which of it belongs to which local root.
 
-import { type JournalRecord, type SettledRecord, type StoreOpening, subjectKey } from '@offswitch/runtime';
+import { type JournalRecord, RuntimeError, type SettledRecord, type StoreOpening, subjectKey } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 
@@ -17,11 +17,13 @@ export interface Left {
   /** For each session, its local root. */
   readonly localRoots: ReadonlyMap<string, string>;
   readonly epochs: ReadonlyMap<string, number>;
+  /** Roots whose graphs cannot be read as they are, with words for people. */
+  readonly unreadable: ReadonlyMap<string, string>;
 }
 
 /**
  * What was written of these graphs by sessions whose nearest local root `isOurs`. Whoever wrote it is gone, or was counted as gone. A record that cannot
- * be read as one makes the whole unreadable, with words that name the key.
+ * be read as one makes its graph unreadable, with words that name the key, and no other.
  */
 export async function readLeft(
   wire: Wire,
@@ -33,9 +35,17 @@ export async function readLeft(
   const claims: { session: string; epoch: number; alive: boolean }[] = [];
   const localRoots = new Map<string, string>();
   const epochs = new Map<string, number>();
+  const unreadable = new Map<string, string>();
+  const readOne = (root: string) =>
+    readGraph(wire, prefix, root).catch((error: unknown) => {
+      // Nothing can be read now.
+      if (RuntimeError.is(error)) throw error;
+      unreadable.set(root, error instanceof Error ? error.message : String(error));
+      return undefined;
+    });
   for (let i = 0; i < roots.length; i += graphsTogether) {
-    const some = await Promise.all(roots.slice(i, i + graphsTogether).map((root) => readGraph(wire, prefix, root)));
-    for (const { root, entries, owners, claimed } of some) {
+    const some = await Promise.all(roots.slice(i, i + graphsTogether).map(readOne));
+    for (const { root, entries, owners, claimed } of some.filter((one) => one !== undefined)) {
       const nearest = new Map<string, string>();
       for (const { record } of entries)
         if (record.t === 'session') nearest.set(record.s, record.path.findLast((id) => owners.has(id)) ?? record.root);
@@ -54,7 +64,7 @@ export async function readLeft(
       }
     }
   }
-  return { journals: [...journals.values()], claims, localRoots, epochs };
+  return { journals: [...journals.values()], claims, localRoots, epochs, unreadable };
 }
 
 async function readGraph(wire: Wire, prefix: string, root: string) {

@@ -63,6 +63,8 @@ export class RedisLineage implements LineageStore {
   private readonly lost = new Set<string>();
   /** Taken over and not handed on yet. */
   private readonly pages = new Set<Page>();
+  /** Given to this process, and damaged as they are: read again with the next. */
+  private readonly unreadable = new Map<string, { readonly root: string; readonly why: string }>();
   private adopting: Promise<unknown> = Promise.resolve();
   private readonly confirming: Confirming;
 
@@ -264,7 +266,8 @@ export class RedisLineage implements LineageStore {
 
   private async adoptNow(agents: readonly string[]): Promise<Adoption> {
     this.mustHold();
-    const { process, control, bulk, membership, settings } = this.options;
+    const { process, control, membership } = this.options;
+    if (this.unreadable.size > 0) await this.readPage(new Map([...this.unreadable].map(([one, { root }]) => [one, root])));
     for (let have = 0; ; ) {
       const args = [process, membership.gen, membership.storeId, adoptedTogether, have, ...agents];
       const given = (await control.fn('adopt', args).catch(refused)) as readonly string[];
@@ -272,16 +275,28 @@ export class RedisLineage implements LineageStore {
       const localRoots = new Map(given.map((one) => [one.slice(one.indexOf('\n') + 1), one.slice(0, one.indexOf('\n'))]));
       // Given before, and read; then an answer was lost.
       for (const page of this.pages) for (const one of page.localRoots.keys()) localRoots.delete(one);
-      const page: Page = { localRoots, left: undefined };
-      this.pages.add(page);
-      try {
-        page.left = await readLeft(bulk, settings.prefix, [...new Set(localRoots.values())], isIn(localRoots));
-      } catch (error) {
-        // Not acknowledged, so it is given again.
-        this.pages.delete(page);
-        throw error;
-      }
+      await this.readPage(localRoots);
       have = given.length;
+    }
+  }
+
+  private async readPage(localRoots: Page['localRoots']): Promise<void> {
+    const { bulk, settings } = this.options;
+    const page: Page = { localRoots, left: undefined };
+    this.pages.add(page);
+    try {
+      page.left = await readLeft(bulk, settings.prefix, [...new Set(localRoots.values())], isIn(localRoots));
+    } catch (error) {
+      // Not acknowledged, so it is given again.
+      this.pages.delete(page);
+      throw error;
+    }
+    for (const [one, root] of localRoots) {
+      const why = page.left.unreadable.get(root);
+      this.unreadable.delete(one);
+      if (why === undefined) continue;
+      localRoots.delete(one);
+      this.unreadable.set(one, { root, why });
     }
   }
 
@@ -312,13 +327,15 @@ export class RedisLineage implements LineageStore {
       claims.push(...left.claims);
     }
     this.pages.clear();
-    return { journals: [...journals.values()], claims };
+    const unread = [...new Set([...this.unreadable.values()].map(({ why }) => why))];
+    return { journals: [...journals.values()], claims, ...(unread.length > 0 ? { unread } : {}) };
   }
 
   /** This process was counted as gone: of what it runs it keeps what the store says is its own. */
   async loseBut(own: readonly string[], awayMs: number): Promise<void> {
     const kept = new Set(own.map((one) => one.slice(one.indexOf('\n') + 1)));
     const roots = new Map([...this.pages].flatMap(({ localRoots }) => [...localRoots]));
+    for (const [localRoot, { root }] of this.unreadable) roots.set(localRoot, root);
     for (const localRoot of this.mine.values()) roots.set(localRoot, this.rootOf(localRoot));
     const others = [...roots].filter(([localRoot]) => !kept.has(localRoot));
     const { control, process, settings } = this.options;
@@ -345,7 +362,10 @@ export class RedisLineage implements LineageStore {
         this.mine.delete(session);
         this.epochs.delete(session);
       }
-    for (const one of lost) this.roots.delete(one);
+    for (const one of lost) {
+      this.roots.delete(one);
+      this.unreadable.delete(one);
+    }
     this.options.outbox.drop(lost);
     if (known.size > 0) this.options.tell({ takenOver: [...known] });
   }

@@ -4,7 +4,7 @@
 import { defineKillSwitches } from '@offswitch/core';
 import { type RedisStoreOptions, redisStore } from '@offswitch/redis';
 import { createRuntime, newPathKey, openGate, pathKeysFromEnv, type Runtime, type StateStore } from '@offswitch/runtime';
-import { type LocalRedis, memorySource, startLocalRedis } from '@offswitch/testing';
+import { type LocalRedis, memorySource, openFaultProxy, startLocalRedis } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Fleet, fleet } from './fleet.ts';
 import { describeRedis } from './real-redis.ts';
@@ -125,6 +125,58 @@ describeRedis('graphs over Redis', () => {
       await ships.lease!.mend(a);
       await until('it is back', () => !a.lineage.isCutOff());
       expect([lost, a.claim('r-1', 2), a.claim('r-2', 2)]).toEqual([[], true, true]);
+    });
+  });
+
+  describe('what a process left that died', () => {
+    const leave = async (session: string): Promise<StateStore> => {
+      const store = storeOf({ leaseMs: 1_500 });
+      await store.open();
+      await store.lineage.register({ session, path: [session], agent: 'alpha', workflow: 'alpha', isLocalRoot: true });
+      store.append(session, {
+        t: 'session',
+        s: session,
+        e: 1,
+        at: 1,
+        root: session,
+        path: [session],
+        agent: 'alpha',
+        workflow: 'alpha',
+      });
+      await store.flush();
+      return store;
+    };
+
+    test('is taken over but for a graph that is damaged, which is named once, and taken over when it is mended (I14)', async () => {
+      const left = [await leave('r-1'), await leave('r-2')];
+      const damaged = await redis.command('XADD', 'os1:{r-1}:j', '*', 'p', 'q', 'd', '{"broken');
+      const alarms: string[] = [];
+      const runtime = await started(storeOf({ leaseMs: 1_500 }), alarms);
+      const ran: string[] = [];
+      runtime.agent('alpha', (session) => session.turn(async () => void ran.push(session.id)));
+      for (const one of left) await one.close();
+      await until('what can be read is taken over', () => ran.includes('r-2'));
+      await until('the other is named', () => alarms.length > 0);
+      expect([ran, alarms]).toEqual([['r-2'], [expect.stringContaining(`os1:{r-1}:j is damaged at ${damaged}`)]]);
+      await redis.command('XDEL', 'os1:{r-1}:j', damaged);
+      await until('it is taken over', () => ran.includes('r-1'));
+      expect([ran, alarms.length]).toEqual([['r-2', 'r-1'], 1]);
+    });
+
+    test('is taken over by one that was cut off itself when the other died (I14, S7)', async () => {
+      const left = await leave('r-1');
+      const proxy = await openFaultProxy({ port: redis.port });
+      open.push(proxy);
+      const store = storeOf({ url: `redis://127.0.0.1:${proxy.port}`, leaseMs: 1_500 });
+      const runtime = await started(store);
+      const ran: string[] = [];
+      runtime.agent('alpha', (session) => session.turn(async () => void ran.push(session.id)));
+      await until('it may go on', () => !store.lineage.isCutOff());
+      await proxy.mode('refuse');
+      await until('it is cut off', () => store.lineage.isCutOff());
+      await left.close();
+      await proxy.heal();
+      await until('it is taken over', () => ran.includes('r-1'));
     });
   });
 

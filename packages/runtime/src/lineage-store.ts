@@ -75,7 +75,10 @@ export interface Confirmation {
 export type SettledRecord = Extract<JournalRecord, { t: 'settled' }>;
 
 /** What a process that is gone left, now this one's to resume. */
-export type Adoption = Pick<StoreOpening, 'claims' | 'journals'>;
+export type Adoption = Pick<StoreOpening, 'claims' | 'journals'> & {
+  /** What of it cannot be read as it is, in words for people, where anything is. It is kept for this process, and given when it can be. */
+  readonly unread?: readonly string[];
+};
 
 /** How a session in another process does that a call of this one waits for. */
 export interface ChildNews {

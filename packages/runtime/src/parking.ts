@@ -18,8 +18,9 @@ import { subjectKey } from './stop-key.ts';
 import type { StoreClaim } from './store.ts';
 import type { World } from './world.ts';
 
-/** After the store could not give what processes that are gone left, it is asked again. Milliseconds. */
+/** After the store could not give what processes that are gone left, it is asked again: at first so soon, then each time twice as late. Milliseconds. */
 const adoptAgainMs = 1_000;
+const adoptAgainAtMostMs = 60_000;
 
 export class Parking {
   private readonly world: World;
@@ -27,6 +28,8 @@ export class Parking {
   private isScheduled = false;
   private adopting: Promise<void> = Promise.resolve();
   private again: unknown;
+  private againMs = adoptAgainMs;
+  private notTaken = '';
   private allParked: ((left: readonly string[]) => void) | undefined;
 
   constructor(world: World) {
@@ -193,21 +196,38 @@ export class Parking {
         this.recover(adoption);
         world.leases.learn(adoption.journals);
         this.reconsider();
+        if (adoption.unread) this.adoptLater(adoption.unread.join('; '));
+        else {
+          this.againMs = adoptAgainMs;
+          this.notTaken = '';
+        }
       } catch (error) {
-        if (world.isClosed) return;
-        world.alarm(`what processes that are gone left could not be taken over yet: ${String(error)}`);
-        this.adoptLater();
+        if (!world.isClosed) this.adoptLater(String(error));
       }
     });
     return this.adopting;
   }
 
   /** A store says once that a process is gone: nobody else asks again for what it left. */
-  private adoptLater(): void {
-    this.again ??= this.world.clock.setTimeout(() => {
+  private adoptLater(why: string): void {
+    // Said once.
+    if (why !== this.notTaken) this.world.alarm(`what processes that are gone left could not be taken over yet: ${why}`);
+    this.notTaken = why;
+    if (this.again !== undefined) return;
+    this.again = this.world.clock.setTimeout(() => {
       this.again = undefined;
       void this.adoptOrphans();
-    }, adoptAgainMs);
+    }, this.againMs);
+    this.againMs = Math.min(2 * this.againMs, adoptAgainAtMostMs);
+  }
+
+  /** It answers again. */
+  storeIsBack(): void {
+    if (this.again === undefined) return;
+    this.world.clock.clearTimeout(this.again);
+    this.again = undefined;
+    this.againMs = adoptAgainMs;
+    void this.adoptOrphans();
   }
 
   /** Another process has these graphs now, by their first sessions: what runs of them here is abandoned. */

@@ -194,6 +194,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     if (change.claimed) w.parking.learnClaims(change.claimed);
     if (change.takenOver) w.parking.lose(change.takenOver);
     if (change.children) w.carrying.hear(change.children);
+    if (change.health?.state === 'ok') w.parking.storeIsBack();
     if (change.isOrphaned) {
       void w.parking.adoptOrphans();
       void w.grants.takeOver();
