@@ -18,13 +18,17 @@ interface Found {
   readonly session: string;
 }
 
+interface Spanning extends Found {
+  readonly there: Worker;
+}
+
 /** A stop comes to each of its moments within so long, or does not at all: the session was over, or another process could not be asked. Milliseconds. */
 const comesWithinMs = 2_500;
 
-/** Any session that runs now, of the fleet or of one worker: a root or a sub-agent, here or there. */
-async function anySession({ random, fleet }: Scene, of?: Worker): Promise<Found | undefined> {
+/** Any session of the fleet that runs now: a root or a sub-agent, here or there. */
+async function anySession({ random, fleet }: Scene): Promise<Found | undefined> {
   for (let attempt = 0; attempt < 5; attempt++) {
-    const worker = of ?? random.pick(fleet.living);
+    const worker = random.pick(fleet.living);
     const running = (await fleet.look(worker))?.filter((one) => one.state === 'running') ?? [];
     if (running.length > 0) return { worker, session: random.pick(running).id };
     await wait(20);
@@ -32,7 +36,33 @@ async function anySession({ random, fleet }: Scene, of?: Worker): Promise<Found 
   return undefined;
 }
 
-/** Takes a worker out for a while, and has another one stop what it runs: any of its sessions, or the root of one. */
+/** How often is looked whether a graph has come to stand in two workers, and how long between two looks. Milliseconds. */
+const looksForSpanning = 100;
+const lookAgainMs = 50;
+
+/** What runs in one worker and has a sub-agent at another: to be stopped in the first, and refused at the second. */
+async function spanning({ random, fleet }: Scene): Promise<Spanning | undefined> {
+  for (let attempt = 0; attempt < looksForSpanning; attempt++) {
+    const running = await Promise.all(
+      fleet.living.map(async (worker) => ({
+        worker,
+        sessions: ((await fleet.look(worker)) ?? []).filter(({ state }) => state === 'running'),
+      })),
+    );
+    const found = running.flatMap(({ worker, sessions }) =>
+      sessions.flatMap(({ id: session }) =>
+        running
+          .filter((one) => one.worker !== worker && one.sessions.some(({ path }) => path.slice(0, -1).includes(session)))
+          .map((one) => ({ worker, session, there: one.worker })),
+      ),
+    );
+    if (found.length > 0) return random.pick(found);
+    await wait(lookAgainMs);
+  }
+  return undefined;
+}
+
+/** Takes a worker out for a while, and has another one stop what has sub-agents at the first. */
 async function stopWhile(
   scene: Scene,
   what: string,
@@ -40,11 +70,11 @@ async function stopWhile(
 ): Promise<string> {
   const { random, fleet } = scene;
   if (fleet.living.length < 2) return `${what} nobody`;
-  const worker = random.pick(fleet.living);
-  const found = await anySession(scene, worker);
-  const through = random.pick(fleet.living.filter((one) => one !== worker));
+  const across = await spanning(scene);
+  const found = across ?? (await anySession(scene));
+  const worker = across?.there ?? random.pick(fleet.living.filter((one) => one !== found?.worker));
   await out(worker);
-  const stopping = found ? stop(scene, { worker: through, session: found.session }) : 'stop of nobody';
+  const stopping = found ? stop(scene, found) : 'stop of nobody';
   await wait(forMs);
   await back(worker);
   return `${what} ${worker.name} for ${forMs.toFixed(0)} ms; ${await stopping}`;

@@ -102,8 +102,8 @@ function wrongEnds({ fenced, doomed, fleet }: Scene): string[] {
   return faults;
 }
 
-/** How long a stop that was left half-done gets to be carried on once everything has healed. Milliseconds. */
-const carriedOnWithinMs = 10_000;
+/** How long a stop that was left half-done gets to be carried on once everything has healed: as long as that. Milliseconds. */
+const carriedOnWithinMs = 20_000;
 
 /** I5, S10: a stop that was durable when its process died is carried on by another, to its end, and the receipt says so. */
 export async function judgeReceipts({ fleet, fenced }: Scene): Promise<string[]> {

@@ -76,9 +76,14 @@ async function arrive(kind: Arrival['kind'], session: Session, turnAt: number, c
   await response.text();
 }
 
-/** One look at the world, which waits for no disk and no server; and one effect in it, that can be asked about. */
-async function act(turn: Turn, session: Session, turnAt: number): Promise<void> {
-  await turn.tool('look', {}, (_, context) => arrive('look', session, turnAt, context), { effect: false });
+/** Looks at the world in a turn, which wait for no disk and no server: only a guard holds them. Who has no sub-agents does little else. */
+const looks = 1;
+const looksOfLeaves = 10;
+
+/** Looks at the world, and one effect in it, that can be asked about. */
+async function act(turn: Turn, session: Session, turnAt: number, depth: number): Promise<void> {
+  for (let i = 0; i < (depth === 0 ? looksOfLeaves : looks); i++)
+    await turn.tool('look', { i }, (_, context) => arrive('look', session, turnAt, context), { effect: false });
   await turn.tool('effect', {}, (_, context) => arrive('effect', session, turnAt, context), {
     probe: async (key) => {
       const response = await fetch(`${setup.oracle}/happened?key=${encodeURIComponent(key)}`);
@@ -119,7 +124,7 @@ async function body(session: Session, input: { readonly depth: number }): Promis
   let { state, turnNumber } = session;
   while (turnNumber < turns) {
     await session.turn(async (turn) => {
-      await act(turn, session, machineMs());
+      await act(turn, session, machineMs(), input.depth);
       if (input.depth > 0 && turn.number === 2) await turn.spawn(job, { depth: input.depth - 1 });
       if (input.depth > 0 && turn.number === 3)
         await turn.tool('delegate', {}, (_, { signal }) => elsewhere(session, input.depth - 1, signal), { delegates: true });
