@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { redisStore } from '@offswitch/redis';
 import { createRuntime, defineKillSwitches, flagFile, folderStore } from 'offswitch';
 
-const [state, file, name, user] = process.argv.slice(2);
+const [state, file, name, lease, user] = process.argv.slice(2);
 const features = { 'resume-rewrite': { authorized: ['on-call'] }, 'batch-scoring': { authorized: ['on-call'] } };
 const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },
@@ -12,7 +12,7 @@ const switches = defineKillSwitches({
   user: { authorized: ['support'] },
   instance: { authorized: ['on-call'] },
 });
-const store = state.startsWith('redis:') ? redisStore({ url: state, leaseMs: 1500, anchor: false }) : folderStore(state);
+const store = state.startsWith('redis:') ? redisStore({ url: state, leaseMs: Number(lease), anchor: false }) : folderStore(state);
 const runtime = await createRuntime({ switches, source: flagFile(file), store });
 const agent = runtime.agent(name, async (session) => {
   for (;;) await session.turn(() => wait(5));
