@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requestRedisControl } from '@offswitch/redis';
-import { type ControlAnswer, type JournalRecord, requestControl } from 'offswitch';
+import { type ControlAnswer, type JournalRecord, RuntimeError, requestControl } from 'offswitch';
 import { createClient } from 'redis';
 import { startOwnRedis } from '../processes/own-redis.ts';
 import { leaseMs, type StoreName } from '../store.ts';
@@ -65,8 +65,14 @@ async function inRedis(folder: string): Promise<IncidentState> {
     fleetEnv: { REDIS_URL: url },
     place: url,
     leaseMs,
+    // A busy Redis is asked again, like a process that is silent.
     ask: (method, except) =>
-      requestRedisControl({ url }, method, {}, { timeoutMs: answerWithinMs, ...(except === undefined ? {} : { except }) }),
+      requestRedisControl({ url }, method, {}, { timeoutMs: answerWithinMs, ...(except === undefined ? {} : { except }) }).catch(
+        (error: unknown) => {
+          if (RuntimeError.is(error) && error.code === 'store_failed') return [];
+          throw error;
+        },
+      ),
     // A stream per graph, in each entry a record (redis, journals.ts).
     async journal() {
       const records: JournalRecord[] = [];
