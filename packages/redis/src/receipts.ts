@@ -1,12 +1,18 @@
 // receipts.ts: the record of each stop: one hash per receipt, in it one part per process, and joined when they are read.
 
-import { joinReceipts, type Receipt, type ReceiptPart } from '@offswitch/runtime';
+import { joinReceipts, type Receipt, type ReceiptPart, type StopToGoOn } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { pairs } from './journals.ts';
 
 /** The oldest beyond so many are cleared away. */
 const mostKept = 10_000;
+/** So many are known to be done, also of those that were cleared away. */
+const mostDone = 200_000;
+/** Read in one step. */
+const together = 50;
+/** Asked for at once, whether they are done. */
+const askedTogether = 1_000;
 
 export interface Standing {
   isAlive(process: string): boolean;
@@ -42,11 +48,53 @@ export class Receipts {
   async all({ isAlive, isUnheard }: Standing): Promise<readonly Receipt[]> {
     const ids = (await this.wire.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
     const found: ReceiptPart[] = [];
-    for (let i = 0; i < ids.length; i += 50) {
-      const some = await Promise.all(ids.slice(i, i + 50).map((id) => this.wire.call(['HGETALL', this.key(id)], 30_000)));
-      for (const parts of some) found.push(...partsIn(parts));
-    }
+    for (let i = 0; i < ids.length; i += together) found.push(...(await this.partsOf(ids.slice(i, i + together))));
     return joinReceipts(found, isAlive, isUnheard);
+  }
+
+  /** Read in pages, of which only what is not done is kept: one that is for good and done is looked at once, and never by the next. */
+  async toGoOn(
+    stops: readonly StopToGoOn[],
+    { isAlive, isUnheard }: Standing,
+  ): Promise<ReadonlyMap<string, Receipt | undefined>> {
+    const written = new Map<string, Receipt | undefined>();
+    const open = await this.notDone(stops);
+    for (let i = 0; i < open.length; i += together) {
+      const some = open.slice(i, i + together);
+      const parts = await this.partsOf(some.map(({ id }) => id));
+      const former = new Set(parts.flatMap(({ formerly = [] }) => formerly));
+      for (const { id } of some) former.delete(id);
+      parts.push(...(await this.partsOf([...former])));
+      const byId = new Map(joinReceipts(parts, isAlive, isUnheard).map((one) => [one.id, one]));
+      const over = some.filter(({ id, isForGood }) => isForGood && byId.get(id)?.stages.done !== undefined);
+      for (const { id } of some) written.set(id, byId.get(id));
+      for (const { id } of over) written.delete(id);
+      await this.noteDone(over.map(({ id }) => byId.get(id)!));
+    }
+    return written;
+  }
+
+  private async notDone(stops: readonly StopToGoOn[]): Promise<readonly StopToGoOn[]> {
+    const open = stops.filter(({ isForGood }) => !isForGood);
+    const forGood = stops.filter(({ isForGood }) => isForGood);
+    for (let i = 0; i < forGood.length; i += askedTogether) {
+      const some = forGood.slice(i, i + askedTogether);
+      const scores = await this.wire.call(['ZMSCORE', this.done(), ...some.map(({ id }) => id)]);
+      open.push(...some.filter((_, n) => (scores as readonly (string | null)[])[n] === null));
+    }
+    return open;
+  }
+
+  private async noteDone(receipts: readonly Receipt[]): Promise<void> {
+    if (receipts.length === 0) return;
+    const members = receipts.flatMap(({ id, stop }) => [String(stop.since), id]);
+    await this.wire.call(['ZADD', this.done(), ...members]);
+    await this.wire.call(['ZREMRANGEBYRANK', this.done(), '0', String(-mostDone - 1)]);
+  }
+
+  private async partsOf(ids: readonly string[]): Promise<ReceiptPart[]> {
+    const some = await Promise.all(ids.map((id) => this.wire.call(['HGETALL', this.key(id)], 30_000)));
+    return some.flatMap(partsIn);
   }
 
   private async writeNow(receipt: Receipt, text: string): Promise<void> {
@@ -63,6 +111,11 @@ export class Receipts {
       this.wire.call(['DEL', ...old.map((id) => this.key(id))], timeoutMs),
       this.wire.call(['ZREM', index, ...old], timeoutMs),
     ]);
+  }
+
+  /** Those of stops for good that were found done, by when the stop was made. */
+  private done(): string {
+    return `${this.prefix}:{ctl}:receipts-done`;
   }
 
   private index(): string {

@@ -19,6 +19,7 @@ import {
   RuntimeError,
   type StateStore,
   type StopDetails,
+  type StopToGoOn,
   type StoreChange,
   type StoredStop,
   type StoreHealth,
@@ -265,6 +266,10 @@ class RedisStore implements StateStore {
 
   async receipts(): Promise<readonly Receipt[]> {
     return this.receiptStore.all(await this.lineage.standing()).catch(refused);
+  }
+
+  async receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>> {
+    return this.receiptStore.toGoOn(stops, await this.lineage.standing()).catch(refused);
   }
 
   async keepReadings(readings: readonly KeptReading[]): Promise<void> {

@@ -44,6 +44,30 @@ describeRedis('receipts in a Redis that holds much', () => {
     await runtime.close();
   });
 
+  test('of terminates that are done are read by the first that starts after them, and by none after it', async () => {
+    const prefix = 'starts';
+    const start = () =>
+      createRuntime({ switches, source: memorySource(switches), store: redisStore({ url: server.url, prefix, ...patient }) });
+    const first = await start();
+    const ids = Array.from({ length: 120 }, (_, i) => `act.operator.terminate.instance.s-${i}.o${i}`);
+    for (const [i, id] of ids.entries()) {
+      await first.store.mark(id, 'engaged', 0, { reason: 'r', by: 'ann', at: i + 1, subject: `s-${i}` });
+      await waitUntil(first.source, 20_000, () => first.stops().length > i);
+    }
+    const isDone = async () => (await first.receipts()).filter(({ stages }) => stages.done !== undefined).length === ids.length;
+    expect(await waitUntil(first.source, 20_000, isDone)).toBe(true);
+    await first.close();
+    const counts: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const before = await calls(server, 'hgetall');
+      await (await start()).close();
+      counts.push((await calls(server, 'hgetall')) - before);
+    }
+    expect(counts[0]).toBeGreaterThanOrEqual(ids.length);
+    expect(counts[1]).toBeLessThan(20);
+    expect(counts[2]).toBeLessThan(20);
+  });
+
   test('read the journal of a graph once for all its sessions that ended, and not once for each', async () => {
     const store = redisStore({ url: server.url, ...patient });
     await store.open();
@@ -57,11 +81,11 @@ describeRedis('receipts in a Redis that holds much', () => {
       store.lineage.note(s, 'r-1', 'completed');
     }
     await store.flush();
-    const before = await pagesRead(server);
+    const before = await calls(server, 'xrevrange');
     const ends = await store.lineage.ends('r-1', [...sessions, 'r-1']);
     expect([...ends.keys()].sort()).toEqual(sessions.toSorted());
     // 1,500 records in pages of 500.
-    expect((await pagesRead(server)) - before).toBeLessThanOrEqual(4);
+    expect((await calls(server, 'xrevrange')) - before).toBeLessThanOrEqual(4);
     await store.close();
   });
 });
@@ -70,7 +94,7 @@ function registration(session: string, path: readonly string[]) {
   return { session, path, agent: 'w', workflow: 'w', isLocalRoot: path.length === 1 };
 }
 
-async function pagesRead(server: LocalRedis): Promise<number> {
-  const said = String(await server.command('INFO', 'commandstats'));
-  return Number(/cmdstat_xrevrange:calls=(\d+)/.exec(said)?.[1] ?? 0);
+async function calls(server: LocalRedis, command: string): Promise<number> {
+  const said = await server.command('INFO', 'commandstats');
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(said)?.[1] ?? 0);
 }

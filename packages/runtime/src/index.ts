@@ -115,6 +115,7 @@ export type {
   KeptReading,
   StateStore,
   StopDetails,
+  StopToGoOn,
   StoreChange,
   StoredStop,
   StoreHealth,

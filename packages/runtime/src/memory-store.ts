@@ -12,9 +12,10 @@ import type { JournalRecord, Resolution } from './journal.ts';
 import { leftBehind } from './left-behind.ts';
 import { memoryBudgets } from './memory-budgets.ts';
 import { registry, sharedRegistry } from './memory-lineage.ts';
-import type { ReceiptPart } from './receipt.ts';
+import type { Receipt, ReceiptPart } from './receipt.ts';
 import { joinReceipts } from './receipt-join.ts';
 import { receiptPieces } from './receipt-text.ts';
+import { amongAll } from './receipts-to-go-on.ts';
 import { turnOfLoop } from './slices.ts';
 import { subjectKey } from './stop-key.ts';
 import type { KeptReading, StateStore, StoreChange, StoredStop, StoreOpening } from './store.ts';
@@ -98,6 +99,14 @@ function open(memory: Memory, name: string): MemoryStore {
       journals: given(leftBehind(memory.journals, taken)),
     }),
   });
+
+  const receipts = (): Receipt[] => {
+    const parts = [...memory.receipts.values()].flatMap((one) => [...one.values()]);
+    return joinReceipts(
+      parts.map(({ pieces }) => JSON.parse(pieces.join('')) as ReceiptPart),
+      isAlive,
+    );
+  };
 
   return {
     name,
@@ -184,13 +193,8 @@ function open(memory: Memory, name: string): MemoryStore {
       // What was begun later, or written by a store that has died meanwhile, does not come back.
       if (journal.alive && n >= (parts.get(receipt.process)?.n ?? 0)) parts.set(receipt.process, { n, pieces });
     },
-    async receipts() {
-      const parts = [...memory.receipts.values()].flatMap((one) => [...one.values()]);
-      return joinReceipts(
-        parts.map(({ pieces }) => JSON.parse(pieces.join('')) as ReceiptPart),
-        isAlive,
-      );
-    },
+    receipts: async () => receipts(),
+    receiptsToGoOn: async (stops) => amongAll(receipts(), stops),
     async keepReadings(readings: readonly KeptReading[]) {
       living();
       memory.readings = JSON.stringify(readings);

@@ -180,9 +180,10 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
   world = w;
   w.parking.recover(kernel.opening);
   w.leases.learn(kernel.opening.journals);
-  const written = await store.receipts().catch((error) => {
+  const toTakeUp = w.stopping.toTakeUp();
+  const written = await store.receiptsToGoOn(toTakeUp).catch((error) => {
     w.alarm(`the receipts of earlier processes could not be read: ${String(error)}`);
-    return [];
+    return new Map<string, Receipt | undefined>(toTakeUp.map(({ id }) => [id, undefined]));
   });
   await w.grants.takeOver();
   w.stopping.takeUp(written);

@@ -18,6 +18,7 @@ import { Slice, sliceMs, turnOfLoop } from './slices.ts';
 import { describeStop, type StopEntry } from './stop-entry.ts';
 import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange } from './stop-set.ts';
+import type { StopToGoOn } from './store.ts';
 import { isLong, receiptAtOnce, receiptInSlices } from './told.ts';
 import { unheardUnder } from './unheard.ts';
 import type { World } from './world.ts';
@@ -102,18 +103,33 @@ export class Stopping {
     if (at !== undefined) order.stages[stage] = at;
   }
 
+  /** Whose receipts `takeUp` is to be given. A terminate that has one to end here goes on, done or not. */
+  toTakeUp(): readonly StopToGoOn[] {
+    const { graphs, kernel } = this.world;
+    const awaited = new Set<string>();
+    for (const graph of graphs.values())
+      for (const { node, saved } of graph.members()) {
+        const decision = saved.settled || graph.isElsewhere ? undefined : this.world.decide(node);
+        if (decision?.action === 'terminate' && decision.stopId !== undefined) awaited.add(decision.stopId);
+      }
+    const found: StopToGoOn[] = [];
+    for (const entry of kernel.stops.all())
+      if (isEngaged(entry.marks))
+        found.push({ id: receiptId(entry), isForGood: describeStop(entry).action === 'terminate' && !awaited.has(entry.name) });
+    return found;
+  }
+
   /**
    * Takes up the stops that were in force before this process started: a half-done one is carried on, and what an earlier
    * process wrote in its receipt stays true.
    */
-  takeUp(receipts: readonly Receipt[]): void {
-    const written = new Map(receipts.map((one) => [one.id, one]));
+  takeUp(written: ReadonlyMap<string, Receipt | undefined>): void {
     for (const entry of this.world.kernel.stops.all()) {
       const id = receiptId(entry);
       if (!isEngaged(entry.marks) || this.orders.has(id)) continue;
       const before = written.get(id);
       const stop = describeStop(entry);
-      if (stop.action === 'terminate' && before?.stages.done !== undefined) continue;
+      if (stop.action === 'terminate' && (!written.has(id) || before?.stages.done !== undefined)) continue;
       this.begin(id, entry, stop, Promise.resolve(true), before);
     }
     for (const one of this.world.kernel.stops.successions()) this.goesOn(one);
@@ -124,7 +140,7 @@ export class Stopping {
   /**
    * A terminate that was called done may have covered what nobody ran then: it is told of that too once it is taken over (S10).
    */
-  private beginAgain(graph: Graph, written: ReadonlyMap<string, Receipt>): void {
+  private beginAgain(graph: Graph, written: ReadonlyMap<string, Receipt | undefined>): void {
     if (graph.isElsewhere || !this.hasTakenUp) return;
     for (const { node, saved } of graph.members()) {
       const decision = saved.settled ? undefined : this.world.decide(node);

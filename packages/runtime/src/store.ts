@@ -93,6 +93,14 @@ export interface StoreOpening {
   readonly journals: readonly { readonly process: string; readonly alive: boolean; readonly records: readonly JournalRecord[] }[];
 }
 
+/** A stop in force, as a process finds it that starts. */
+export interface StopToGoOn {
+  /** Of its receipt. */
+  readonly id: string;
+  /** It is never released, so once its receipt is done nothing is left to go on with. */
+  readonly isForGood: boolean;
+}
+
 export interface StateStore {
   readonly name: string;
   /** The folder, for people. */
@@ -139,6 +147,8 @@ export interface StateStore {
   writeReceipt(receipt: ReceiptPart): Promise<void>;
   /** Newest first, the parts of all processes joined (receipt-join.ts). Unreadable ones are skipped. */
   receipts(): Promise<readonly Receipt[]>;
+  /** What is written of these, by id, for a process that goes on with them; those left out that are for good and done. */
+  receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>>;
   keepReadings(readings: readonly KeptReading[]): Promise<void>;
   /** Small named documents for the command line: what is declared here and where the flags are. Atomic. */
   writeDocument(name: 'switches', value: unknown): Promise<void>;

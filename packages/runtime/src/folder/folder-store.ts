@@ -26,11 +26,13 @@ import { leftBehind } from '../left-behind.ts';
 import type { ChildNews, LineageStore } from '../lineage-store.ts';
 import { memoryStore } from '../memory-store.ts';
 import type { Receipt, ReceiptPart } from '../receipt.ts';
+import { amongAll } from '../receipts-to-go-on.ts';
 import type {
   ControlHandler,
   KeptReading,
   StateStore,
   StopDetails,
+  StopToGoOn,
   StoreChange,
   StoredStop,
   StoreHealth,
@@ -272,6 +274,10 @@ class FolderStore implements StateStore {
   async writeReceipt(receipt: ReceiptPart): Promise<void> {
     this.mustBeOpen();
     await (this.memory ?? this.small).writeReceipt(receipt);
+  }
+
+  async receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>> {
+    return amongAll(await this.receipts(), stops);
   }
 
   async receipts(): Promise<readonly Receipt[]> {
