@@ -128,6 +128,33 @@ describeRedis('graphs over Redis', () => {
     });
   });
 
+  test('what another process took over and ended is let go of by the one that lost it, and whoever waits for it is told (S7, I14)', async () => {
+    const proxy = await openFaultProxy({ port: redis.port });
+    open.push(proxy);
+    const store = storeOf({ url: `redis://127.0.0.1:${proxy.port}`, leaseMs: 1_500 });
+    const one = await started(store);
+    const two = await started(storeOf({ leaseMs: 1_500 }));
+    const never = one.agent('alpha', (session) => session.turn(() => new Promise(() => {})));
+    const ids = Array.from({ length: 5 }, () => never.start('x').id);
+    await until('they run', () => one.sessions().every(({ turn }) => turn === 1));
+    await store.flush();
+    const waits = Promise.all(ids.map((id) => one.settled(id)));
+    await proxy.mode('black-hole');
+    await until('it is cut off', () => store.lineage.isCutOff());
+    const done: string[] = [];
+    two.agent('alpha', (session) =>
+      session.turn(async () => {
+        done.push(session.id);
+        return 'elsewhere';
+      }),
+    );
+    await until('the other ends them', () => done.length === ids.length && two.sessions().length === 0);
+    await proxy.heal();
+    await until('it is back', () => !store.lineage.isCutOff());
+    expect((await waits).map((end) => (end as { result?: unknown }).result)).toEqual(ids.map(() => 'elsewhere'));
+    expect(one.sessions()).toEqual([]);
+  });
+
   describe('what a process left that died', () => {
     const leave = async (session: string): Promise<StateStore> => {
       const store = storeOf({ leaseMs: 1_500 });

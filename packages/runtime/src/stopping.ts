@@ -406,13 +406,13 @@ export class Stopping {
    * here, so that it is not called unconfirmed for ever.
    */
   private async learnElsewhere(order: Order): Promise<void> {
-    const { graphOf, store, clock } = this.world;
+    const { store, clock } = this.world;
     // Before anything is waited for: one at a time looks.
     order.isElsewhereKnown = true;
     const there = new Map<string, Member[]>();
     for (const member of order.covered.values()) {
-      const { node, saved } = member;
-      if (saved.settled || order.ended.has(member) || !graphOf.get(node.id)?.isElsewhere) continue;
+      const { saved } = member;
+      if (saved.settled || order.ended.has(member) || !this.world.isElsewhere(member)) continue;
       const ofRoot = there.get(saved.record.root);
       if (ofRoot) ofRoot.push(member);
       else there.set(saved.record.root, [member]);

@@ -41,10 +41,6 @@ export async function receiptInSlices(world: World, order: Order, slice: Slice):
   }
 }
 
-function isElsewhere(world: World, member: Member): boolean {
-  return world.graphOf.get(member.node.id)?.isElsewhere === true;
-}
-
 /** The stages are those of the beginning: what a session came to while the rest was looked at is news to none of them. */
 function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> {
   const stages = { ...order.stages };
@@ -80,7 +76,7 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
 
 /** The calls first: what is said of the session is then no older than what is said of them. */
 function* makeSession(world: World, order: Order, member: Member, unknown: string[]): Generator<void, ReceiptSession> {
-  const isThere = isElsewhere(world, member);
+  const isThere = world.isElsewhere(member);
   const { record } = member.saved;
   const isRunning = member.live !== undefined || isThere;
   const hasEnded = order.ended.has(member);

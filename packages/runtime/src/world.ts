@@ -158,6 +158,12 @@ export class World implements Engine {
     return false;
   }
 
+  /** Another process has it, or had when it was let go of here. */
+  isElsewhere(member: Member): boolean {
+    return this.graphOf.get(member.node.id)?.isElsewhere ?? this.leftElsewhere.has(member);
+  }
+  readonly leftElsewhere: WeakSet<Member> = new WeakSet();
+
   addGraph(graph: Graph): void {
     this.graphs.set(graph.id, graph);
     this.graphOf.set(graph.id, graph);
