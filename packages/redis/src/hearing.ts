@@ -22,6 +22,8 @@ export interface Position {
   readonly id: string;
   /** Number of the event there. */
   readonly seq: number;
+  /** The life of the server (lua/shared.ts) in which it was there. */
+  readonly life: string;
 }
 
 export interface HearingOptions {
@@ -34,12 +36,16 @@ export interface HearingOptions {
   readonly onInbox: (fields: Fields) => void;
   /** Reads everything and tells what is new of it; the position at which that was so. */
   readonly readAll: () => Promise<Position>;
-  readonly onPosition: (id: string) => void;
+  readonly onPosition: (position: Position) => void;
+  /** The server is in another life than it was. */
+  readonly onLife: () => void;
 }
 
 export class Hearing {
   private readonly options: HearingOptions;
-  private position: Position = { id: '0-0', seq: 0 };
+  private position: Position = { id: '0-0', seq: 0, life: '' };
+  /** Everything was read once, in this life of the server. */
+  private isRead = false;
   private inbox = '0-0';
   private link: Link | undefined;
   private isClosed = false;
@@ -54,15 +60,20 @@ export class Hearing {
     return this.position.id;
   }
 
+  get life(): string {
+    return this.position.life;
+  }
+
   /** From here on; `undefined`: nothing was read yet. */
   start(from: Position | undefined): void {
     if (from) this.position = from;
+    this.isRead = from !== undefined;
     void this.run(from !== undefined);
   }
 
   /** Everything up to this id has been told; false when it has not within the bound. */
   reached(id: string, withinMs: number): Promise<boolean> {
-    if (compareIds(this.position.id, id) >= 0) return Promise.resolve(true);
+    if (this.isRead && compareIds(this.position.id, id) >= 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const done = (isReached: boolean): void => {
         clearTimeout(timer);
@@ -78,7 +89,21 @@ export class Hearing {
   /** Everything was read and told as of there. */
   reread(to: Position): void {
     this.position = to;
+    this.isRead = true;
     this.settle();
+  }
+
+  /**
+   * The server is in this life. In another one than what was read here, it may have lost the last of it, and may number what is new as it did what
+   * is lost: everything is read again, also the inbox.
+   */
+  isIn(life: string): void {
+    if (!this.isRead || life === this.position.life) return;
+    this.isRead = false;
+    this.inbox = '0-0';
+    this.link?.destroy('the server was restarted');
+    this.wake();
+    this.options.onLife();
   }
 
   close(): void {
@@ -96,9 +121,10 @@ export class Hearing {
         const link = await this.options.open({ connectTimeoutMs: this.options.timeoutMs, keepsAlive: false });
         this.link = link;
         if (this.isClosed) break;
-        if (!isWhole) this.reread(await this.options.readAll());
+        if (!isWhole || !this.isRead) this.reread(await this.options.readAll());
         waitMs = firstWaitMs;
-        while (!this.isClosed) await this.readOnce(link);
+        while (!this.isClosed && !link.isGone) await this.readOnce(link);
+        isWhole = false;
       } catch (error) {
         // Whatever was told meanwhile may be missing here.
         isWhole = false;
@@ -114,6 +140,8 @@ export class Hearing {
     const { stream, inbox, timeoutMs } = this.options;
     const argv = ['XREAD', 'COUNT', String(together), 'BLOCK', String(blockMs), 'STREAMS', stream, inbox];
     const reply = await link.call([...argv, this.position.id, this.inbox], blockMs + timeoutMs);
+    // Of the life before.
+    if (!this.isRead) return;
     for (const [name, entries] of (reply ?? []) as unknown as readonly (readonly [string, readonly Entry[]])[]) {
       if (name === stream) await this.take(entries);
       else
@@ -140,15 +168,16 @@ export class Hearing {
         if (compareIds(id, this.position.id) <= 0) continue;
       }
       events.push(fields);
-      this.position = { id, seq };
+      this.position = { id, seq, life: this.position.life };
     }
     tellThem();
     this.settle();
   }
 
   private settle(): void {
+    if (!this.isRead) return;
     for (const one of this.waiting) if (compareIds(this.position.id, one.id) >= 0) one.done(true);
-    this.options.onPosition(this.position.id);
+    this.options.onPosition(this.position);
   }
 
   private pause(ms: number): Promise<void> {

@@ -1,5 +1,6 @@
 // lineage.ts: several processes, one graph: the sessions they make known to each other, and what one takes over from another.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Adoption,
   type Confirmation,
@@ -30,6 +31,12 @@ import { checkRegistration, describedIn, letterOf, localRootsOf, pageIn, readSta
 const adoptedTogether = 200;
 /** Local roots asked for at once. */
 const askedTogether = 500;
+/** How long before the last that it acknowledged Redis may forget a registration (outbox.ts), and how many of them are kept. */
+const recentMs = 10_000;
+const mostRecent = 20_000;
+/** How often, and after how many milliseconds, one is made known again whose root is another process's to make known. */
+const againTimes = 5;
+const againAfterMs = 500;
 
 /** Graphs in which a session is looked for at the same time. */
 const locatedTogether = 200;
@@ -66,6 +73,8 @@ export class RedisLineage implements LineageStore {
   /** Given to this process, and damaged as they are: read again with the next. */
   private readonly unreadable = new Map<string, { readonly root: string; readonly why: string }>();
   private adopting: Promise<unknown> = Promise.resolve();
+  /** Registered a little while ago, the oldest first. */
+  private recent: { readonly registration: Registration; readonly at: number }[] = [];
   private readonly confirming: Confirming;
 
   constructor(options: LineageOptions) {
@@ -86,23 +95,12 @@ export class RedisLineage implements LineageStore {
   async register(registration: Registration): Promise<Registered> {
     this.mustHold();
     checkRegistration(registration);
-    const { session, path, agent, call = '', isLocalRoot, isLoop } = registration;
-    const { process, control, membership, hearing, settings } = this.options;
-    const args = [
-      process,
-      membership.gen,
-      membership.storeId,
-      wordsOf(registration),
-      agent,
-      call,
-      isLoop ? 'loop' : isLocalRoot ? '1' : '0',
-      settings.retentionMs,
-      ...path,
-    ];
-    const [status, detail] = (await control.fn('register', args).catch((error) => {
+    const { session, isLocalRoot } = registration;
+    const { process, control, hearing, settings } = this.options;
+    const [status, detail, life] = (await control.fn('register', this.argsOf(registration)).catch((error) => {
       if (isLocalRoot && !(error instanceof ServerRefusal)) this.unanswered.add(session);
       return refused(error);
-    })) as readonly [string, Reply];
+    })) as readonly [string, Reply, Reply?];
     if (status === 'root_unknown' || status === 'root_settled') return { status: 'refused', code: status };
     if (status === 'exists') {
       const first = describedIn(detail)!;
@@ -110,9 +108,50 @@ export class RedisLineage implements LineageStore {
       return { status: 'exists', session: first };
     }
     this.own(registration);
+    this.keepRecent(registration);
+    hearing().isIn(String(life));
     if (!(await hearing().reached(String(detail), settings.leaseMs)))
       throw new RuntimeError('store_failed', `the stops there are when ${session} began could not be read in time`);
     return { status: 'registered' };
+  }
+
+  private argsOf(registration: Registration): string[] {
+    const { path, agent, call = '', isLocalRoot, isLoop } = registration;
+    const { process, membership, settings } = this.options;
+    return [
+      process,
+      membership.gen,
+      membership.storeId,
+      wordsOf(registration),
+      agent,
+      call,
+      isLoop ? 'loop' : isLocalRoot ? '1' : '0',
+      String(settings.retentionMs),
+      ...path,
+    ];
+  }
+
+  private keepRecent(registration: Registration): void {
+    const now = performance.now();
+    this.recent.push({ registration, at: now });
+    if (this.recent.length < 2 * mostRecent && now - this.recent[0]!.at < 2 * recentMs) return;
+    this.recent = this.recent.filter(({ at }) => now - at < recentMs).slice(-mostRecent);
+  }
+
+  /** Redis was killed, and may have lost what was registered last. Never rejects. */
+  async registerAgain(): Promise<void> {
+    const { control } = this.options;
+    let left = this.recent.map(({ registration }) => registration);
+    for (let time = 0; left.length > 0 && time < againTimes; time++) {
+      if (time > 0) await pause(againAfterMs, undefined, { ref: false });
+      const ends = await Promise.allSettled(left.map((one) => control.fn('register', this.argsOf(one))));
+      left = left.filter((_, i) => {
+        const end = ends[i]!;
+        // Refused for good: its graph is settled, or another process's.
+        if (end.status === 'rejected') return !(end.reason instanceof ServerRefusal) || end.reason.code === 'LAPSED';
+        return (end.value as readonly Reply[])[0] === 'root_unknown';
+      });
+    }
   }
 
   private own({ session, path, isLocalRoot }: Registration): void {
@@ -356,6 +395,7 @@ export class RedisLineage implements LineageStore {
     const lost = new Set(localRoots);
     const known = new Set<string>();
     for (const page of this.pages) for (const one of lost) if (page.localRoots.delete(one)) known.add(one);
+    this.recent = this.recent.filter(({ registration }) => !lost.has(this.localRootOf(registration.session)));
     for (const [session, localRoot] of this.mine)
       if (lost.has(localRoot)) {
         known.add(localRoot);

@@ -75,7 +75,7 @@ export class Membership {
     const { settings, wire, hearing, process, info, onChange } = this.options;
     const sentAt = this.lease.instant();
     try {
-      const args = [process, info(), settings.leaseMs, this.storeId, this.gen, hearing().at];
+      const args = [process, info(), settings.leaseMs, this.storeId, this.gen, hearing().at, hearing().life];
       await this.renewed(sentAt, (await wire.fn('renew', args)) as readonly Reply[]);
     } catch (error) {
       this.lastTrouble = textOf(error);
@@ -87,7 +87,7 @@ export class Membership {
   lastTrouble: string | undefined;
 
   private async renewed(sentAt: Instant, reply: readonly Reply[]): Promise<void> {
-    const [id, tail, gen, hadLapsed, own, gone] = reply;
+    const [id, tail, gen, hadLapsed, own, gone, life] = reply;
     if (this.isClosed) return;
     if (id !== this.storeId) {
       this.options.onOther(String(id));
@@ -99,6 +99,7 @@ export class Membership {
     // A lease is good only with every stop that there was when it was renewed.
     const { settings, hearing } = this.options;
     const { lapses } = this;
+    hearing().isIn(String(life));
     if (!(await hearing().reached(String(tail), settings.leaseMs)) || this.isClosed || lapses !== this.lapses) return;
     this.lease.extend(sentAt);
     this.watchEnd();

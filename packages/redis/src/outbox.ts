@@ -2,7 +2,8 @@
 // and kept until Redis has said that it has them.
 //
 // Every write is numbered. One that is sent again because its answer was lost is not made twice, and none is made before the
-// one it follows: a journal with a hole in it would be read as if what is missing had not happened.
+// one it follows: a journal with a hole in it would be read as if what is missing had not happened. What Redis said that it has is kept
+// for a few seconds all the same: one that was killed comes back without its last moment (docs/redis.md), and says so by its number.
 
 import { RuntimeError } from '@offswitch/runtime';
 import { ServerRefusal } from './connection/link.ts';
@@ -27,16 +28,23 @@ export interface OutboxOptions {
   readonly gen: () => string;
   /** The server says that another process has these local roots. */
   readonly onLost: (localRoots: readonly string[]) => void;
+  /** Redis has lost what it had: before the last of it is written again. */
+  readonly onLoss: () => Promise<void>;
   /** Redis refuses to take it; `undefined`: it takes it again. */
   readonly onTrouble: (why: string | undefined) => void;
 }
 
+/** One write as the server counts: neighbours of one journal are one. */
 interface Sent {
-  readonly argv: readonly string[];
+  readonly n: number;
+  /** Of the time in the store in which it was first sent: refused where this process was counted as gone since. */
+  gen: string;
   readonly fn: Write['fn'];
+  readonly root: string;
   readonly localRoot: string;
-  /** How many of the queue it holds. */
-  readonly count: number;
+  writes: readonly Write[];
+  /** When Redis said that it has it, by the monotonic clock; `undefined`: not yet, and its writes are still in the queue. */
+  ackedAt?: number;
 }
 
 const mostTogether = 2000;
@@ -45,6 +53,9 @@ const recordsTogether = 200;
 const againMs = 250;
 /** The answer of the server to a write of a session that another process has (lua/registry.ts). */
 const notMade = 2;
+/** How long before the last that it acknowledged Redis may forget: a second under `everysec`, and what a replica lags behind. */
+const keptMs = 10_000;
+const keptBytes = 16_777_216;
 
 export class Outbox {
   private readonly options: OutboxOptions;
@@ -54,6 +65,9 @@ export class Outbox {
   private done = 0;
   /** Number of the next write, as the server counts. */
   private next = 0;
+  /** Acknowledged a little while ago. */
+  private kept: Sent[] = [];
+  private bytesKept = 0;
   private sending: Promise<void> | undefined;
   private isScheduled = false;
   private timer: NodeJS.Timeout | undefined;
@@ -119,14 +133,23 @@ export class Outbox {
     this.send();
   }
 
+  /** Redis may have lost the last of what it had: a write of nothing finds out. */
+  probe(): void {
+    const last = this.kept.at(-1);
+    if (last) this.push({ fn: 'journal', root: last.root, localRoot: last.localRoot, args: [] });
+  }
+
   /** Drops what waits of sessions that are another process's now; what is pushed from here on may be of the day they are given back. */
   drop(localRoots: ReadonlySet<string>): void {
     for (const one of this.queue) if (localRoots.has(one.localRoot)) this.dropped.add(one);
+    // Their numbers stay: writes of nothing.
+    for (const one of this.kept) if (localRoots.has(one.localRoot)) this.empty(one);
     // What is on its way is refused by the server, and dropped with the rest once it was.
     if (!this.sending) this.dropNow();
   }
   private readonly dropped = new Set<Write>();
-  private inDoubt: Sent[] | undefined;
+  /** Sent again as they are: those whose answer was lost, and those that Redis has lost. */
+  private again: Sent[] | undefined;
 
   async close(): Promise<void> {
     await this.flush().catch(() => {});
@@ -137,10 +160,15 @@ export class Outbox {
   }
 
   private dropNow(): void {
-    if (this.dropped.size === 0 || this.inDoubt) return;
+    if (this.dropped.size === 0 || this.again) return;
     this.left(this.queue.filter((one) => !this.dropped.has(one)));
     this.dropped.clear();
     this.bytes = this.queue.reduce((sum, one) => sum + sizeOf(one), 0);
+  }
+
+  private empty(one: Sent): void {
+    for (const write of one.writes) this.bytesKept -= sizeOf(write);
+    one.writes = [];
   }
 
   private send(): void {
@@ -153,31 +181,75 @@ export class Outbox {
   }
 
   private async sendAll(): Promise<void> {
-    const batch = this.inDoubt ?? this.batch();
-    this.inDoubt = undefined;
+    const batch = this.again ?? this.batch();
+    this.again = undefined;
     const { wire, timeoutMs } = this.options;
     const ends = await Promise.allSettled(
-      batch.map(({ fn, argv }) =>
-        wire.fn(fn, argv, timeoutMs + Math.ceil(argv.reduce((sum, one) => sum + one.length, 0) / 1000)),
-      ),
+      batch.map((one) => {
+        const argv = this.argvOf(one);
+        return wire.fn(fnOf(one), argv, timeoutMs + Math.ceil(argv.reduce((sum, part) => sum + part.length, 0) / 1000));
+      }),
     );
     const failed = ends.findIndex((one) => one.status === 'rejected');
     const through = failed === -1 ? batch : batch.slice(0, failed);
-    this.next += through.length;
-    const count = through.reduce((sum, one) => sum + one.count, 0);
-    for (const one of this.queue.slice(0, count)) this.bytes -= sizeOf(one);
     const lost = through.filter((_, i) => (ends[i] as PromiseFulfilledResult<unknown>).value === notMade);
     // Before whoever waits for them is told: a call whose intent was not written must not be made.
     if (lost.length > 0) this.options.onLost([...new Set(lost.map(({ localRoot }) => localRoot))]);
-    this.left(this.queue.slice(count));
+    this.acknowledged(through);
+    for (const one of lost) this.empty(one);
     if (failed === -1) return this.tell(undefined);
     const error = (ends[failed] as PromiseRejectedResult).reason as unknown;
+    const left = batch.slice(failed);
     // Without an answer it may have been made: the very same is sent again, and the server knows it by its number.
-    if (!(error instanceof ServerRefusal)) this.inDoubt = batch.slice(failed);
+    if (!(error instanceof ServerRefusal)) this.again = left;
+    else if (error.code === 'ORDER') await this.makeGood(Number(/-?\d+/.exec(error.message)?.[0]), left);
     else if (error.code !== 'LAPSED') this.tell(`Redis refuses what ${batch[failed]!.fn} writes: ${error.message}`);
     if (this.isClosed) return;
     this.timer = setTimeout(() => this.retry(), againMs);
     this.timer.unref();
+  }
+
+  private acknowledged(through: readonly Sent[]): void {
+    const now = performance.now();
+    let count = 0;
+    for (const one of through) {
+      const isNew = one.ackedAt === undefined;
+      one.ackedAt = now;
+      if (!isNew) continue;
+      this.next = one.n + 1;
+      count += one.writes.length;
+      this.kept.push(one);
+    }
+    let bytes = 0;
+    for (const one of this.queue.slice(0, count)) bytes += sizeOf(one);
+    this.bytes -= bytes;
+    this.bytesKept += bytes;
+    this.left(this.queue.slice(count));
+    let old = 0;
+    while (old < this.kept.length && (this.bytesKept > keptBytes || now - this.kept[old]!.ackedAt! > keptMs))
+      for (const one of this.kept[old++]!.writes) this.bytesKept -= sizeOf(one);
+    if (old > 0) this.kept = this.kept.slice(old);
+  }
+
+  /** `had`: the number of the last write that Redis still has. */
+  private async makeGood(had: number, left: readonly Sent[]): Promise<void> {
+    const lost = this.kept.filter(({ n }) => n > had);
+    if (lost[0]?.n !== had + 1)
+      return this.tell(
+        `Redis has lost what it acknowledged, from write ${had + 1} on, and it is not kept here any more: restart this process`,
+      );
+    await this.options.onLoss().catch(() => {});
+    const now = this.options.gen();
+    for (const one of lost) one.gen = now;
+    this.again = [...lost, ...left.filter((one) => one.ackedAt === undefined)];
+  }
+
+  private argvOf(one: Sent): string[] {
+    const { process, retentionMs } = this.options;
+    const { n, gen, root, localRoot, writes } = one;
+    const fn = fnOf(one);
+    const place = [root, fn === 'claim' || fn === 'journal' ? localRoot : String(retentionMs)];
+    return [process, gen, String(n), ...place, ...writes.flatMap(({ args }) => args)];
   }
 
   private tell(trouble: string | undefined): void {
@@ -194,24 +266,21 @@ export class Outbox {
 
   /** The front of the queue as commands; neighbours of one journal share one. */
   private batch(): Sent[] {
-    const { process, gen, retentionMs } = this.options;
     const sent: Sent[] = [];
     let bytes = 0;
     let at = 0;
     while (at < this.queue.length && sent.length < mostTogether && bytes < bytesTogether) {
-      const { fn, root, localRoot, args } = this.queue[at]!;
-      const all = [...args];
+      const { fn, root, localRoot } = this.queue[at]!;
       let count = 1;
       if (fn === 'journal')
         for (; count < recordsTogether && bytes < bytesTogether; count++) {
           const next = this.queue[at + count];
           if (next?.fn !== 'journal' || next.root !== root || next.localRoot !== localRoot) break;
-          all.push(...next.args);
           bytes += sizeOf(next);
         }
       bytes += sizeOf(this.queue[at]!);
-      const place = [root, fn === 'claim' || fn === 'journal' ? localRoot : String(retentionMs)];
-      sent.push({ fn, localRoot, count, argv: [process, gen(), String(this.next + sent.length), ...place, ...all] });
+      const writes = this.queue.slice(at, at + count);
+      sent.push({ n: this.next + sent.length, gen: this.options.gen(), fn, root, localRoot, writes });
       at += count;
     }
     return sent;
@@ -222,4 +291,9 @@ function sizeOf({ args }: Write): number {
   let size = 100;
   for (const one of args) size += one.length;
   return size;
+}
+
+/** What is left of a write whose sessions are another process's now has nothing but its number. */
+function fnOf({ fn, writes }: Sent): Write['fn'] {
+  return writes.length === 0 ? 'journal' : fn;
 }

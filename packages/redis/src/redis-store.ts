@@ -50,6 +50,7 @@ import { parsed, Unreadable } from './unreadable.ts';
 const compareMs = 30_000;
 /** What was told is told again to who begins to listen within this time of the opening. Milliseconds. */
 const earlyMs = 30_000;
+const mostAsked = 20_000;
 
 /** Throws `invalid_option` for options that cannot be meant. */
 export function redisStore(options: RedisStoreOptions): StateStore {
@@ -75,6 +76,7 @@ class RedisStore implements StateStore {
   private readonly anchor: Anchor | undefined;
   private readonly known = new KnownStops();
   private readonly words = new Map<string, Resolution>();
+  private readonly asked = new Set<string>();
   private readonly listeners = new Set<(change: StoreChange) => void>();
   /** What was told, for whoever listens a little late; `undefined` once that time is over. */
   private early: StoreChange[] | undefined = [];
@@ -109,7 +111,15 @@ class RedisStore implements StateStore {
       onEvents: (events) => this.heard(events),
       onInbox: (fields) => this.heardAlone(fields),
       readAll: () => this.compare(),
-      onPosition: (id) => void this.control.fn('seen', [this.processId, id]).catch(() => {}),
+      onPosition: ({ id, life }) =>
+        void this.control.fn('seen', [this.processId, id, life]).then(
+          (now) => this.hearing.isIn(String(now)),
+          () => {},
+        ),
+      onLife: () => {
+        this.outbox.probe();
+        void this.lineage.registerAgain();
+      },
     });
     this.membership = new Membership({
       settings,
@@ -136,6 +146,7 @@ class RedisStore implements StateStore {
       retentionMs: settings.retentionMs,
       gen: () => this.membership.gen,
       onLost: (localRoots) => this.lineage.lose(localRoots),
+      onLoss: () => this.lineage.registerAgain(),
       onTrouble: (why) => {
         this.outboxWhy = why;
         this.announce();
@@ -363,8 +374,8 @@ class RedisStore implements StateStore {
     const known = this.otherWhy === undefined ? (this.anchored ?? '') : 'unknown';
     const args = [this.processId, this.info(), this.settings.leaseMs, known, mintId('r')];
     const reply = (await this.control.fn('join', args)) as Reply[];
-    const [id, tail, seq, , , gen] = reply;
-    this.from = { id: String(tail), seq: Number(seq) };
+    const [id, tail, seq, , , life, gen] = reply;
+    this.from = { id: String(tail), seq: Number(seq), life: String(life) };
     // Whoever listens already is told before it may go on.
     const before = this.isBegun ? this.known.learn(marksOf(reply[3]!), true) : [];
     if (before.length > 0) this.tell({ stops: before });
@@ -406,7 +417,7 @@ class RedisStore implements StateStore {
   /** Reads everything, tells what is new of it, and writes what is missing there. */
   private async compare(): Promise<Position> {
     const before = this.known.snapshot();
-    const [id, tail, seq, stops, words] = (await this.control.fn('sync')) as Reply[];
+    const [id, tail, seq, stops, words, life] = (await this.control.fn('sync')) as Reply[];
     if (this.membership.storeId !== '' && id !== this.membership.storeId) this.noteOther(String(id));
     const marks = marksOf(stops!);
     const news = this.known.learn(marks, true);
@@ -421,7 +432,7 @@ class RedisStore implements StateStore {
       });
     this.writeMissing(missing);
     if (news.length > 0) this.keepAnchor();
-    return { id: String(tail), seq: Number(seq) };
+    return { id: String(tail), seq: Number(seq), life: String(life) };
   }
 
   private writeMissing(missing: readonly Mark[]): void {
@@ -453,12 +464,22 @@ class RedisStore implements StateStore {
 
   private heardAlone(fields: Fields): void {
     if (fields.get('t') === 'ask' && this.handler) {
+      if (this.isAsked(fields.get('i') ?? '')) return;
       void answerTo(this.control, fields, this.handler, { process: this.processId, pid: process.pid });
     } else if (fields.get('t') === 'all') this.lineage.haveAll();
     else if (fields.get('t') === 'child') {
       const news = parsed<Readonly<Record<'parent' | 'call' | 'child' | 'state', string>>>(fields.get('d') ?? '', isChildNews);
       if (news) this.tell({ children: [{ ...news, state: stateOf(news.state) }] });
     }
+  }
+
+  /** Whether a request was heard before: an inbox is read again when the server was restarted. */
+  private isAsked(id: string): boolean {
+    if (this.asked.has(id)) return true;
+    this.asked.add(id);
+    // More than an inbox holds.
+    if (this.asked.size > mostAsked) this.asked.delete(this.asked.values().next().value!);
+    return false;
   }
 
   private wordsIn(reply: Reply): Resolution[] {

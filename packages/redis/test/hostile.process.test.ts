@@ -55,7 +55,7 @@ describeRedis('a store in Redis, in trouble', () => {
   describe('when an answer of Redis is lost', () => {
     test('what was registered all the same is this process’s to begin, when its call is made again (I14)', async () => {
       const redis = await server();
-      const { a, b } = await two(redis, { timeoutMs: 200, leaseMs: 60_000 });
+      const { a, b } = await two(redis, { timeoutMs: 1500, leaseMs: 60_000 });
       await a.lineage.register(root('r-1'));
       const child = (session: string) => ({ ...root(session), path: ['r-1', session], call: 'k' });
       redis.halt();
@@ -122,6 +122,7 @@ describeRedis('a store in Redis, in trouble', () => {
           () => false,
         ),
       );
+      await until('b goes on', () => !b.lineage.isCutOff());
       await kill(a);
       const { journals } = await b.lineage.adopt(['writer']);
       const turns = journals.flatMap(({ records }) => records.flatMap((one) => (one.t === 'turn' ? [one.turn] : [])));

@@ -138,7 +138,12 @@ export class Wire {
 }
 
 async function loadLibrary(link: Link, timeoutMs: number): Promise<void> {
-  await link.call(['FUNCTION', 'LOAD', 'REPLACE', libraryText], timeoutMs);
+  try {
+    await link.call(['FUNCTION', 'LOAD', libraryText], timeoutMs);
+  } catch (error) {
+    // Another process was first. Not replaced: what it remembers would be gone (lua/shared.ts).
+    if (!/already exists/i.test(textOf(error))) throw error;
+  }
 }
 
 /** What the system says is often in the parts of an error that names none. */

@@ -30,7 +30,7 @@ local function borrow(keys, a)
   local p, process, gen, id, account = a[1], a[2], a[3], a[4], a[5]
   if not isStore(p, id) then return other end
   if not holds(p, process, gen) then return lapsed end
-  local want, min, told, now = number(a[6]), number(a[7]), a[8], nowMs()
+  local want, min, told, now = number(a[6]), number(a[7]), a[8], nowMs(p)
   local name = account
   for i = 9, #a, 3 do name = name .. '\\n' .. a[i] end
   local own = leaseField(process, name)
@@ -82,7 +82,8 @@ local function spend(keys, a)
 end
 
 local function orphans(keys, a)
-  local p, now, out = a[1], nowMs(), {}
+  local p, out = a[1], {}
+  local now = nowMs(p)
   for _, process in ipairs(redis.call('SMEMBERS', ctl(p, 'blp'))) do
     if not isAlive(p, process, now) then
       for _, name in ipairs(redis.call('SMEMBERS', ctl(p, 'bl:' .. process))) do

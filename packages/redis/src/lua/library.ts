@@ -40,6 +40,7 @@ export function functionName(name: FunctionName): string {
 
 export const libraryText: string = [
   `#!lua name=offswitch_${version}`,
+  `local version = '${version}'`,
   body,
   ...always.map(
     (name) => `redis.register_function{ function_name = '${functionName(name)}', callback = ${name}, flags = { 'allow-oom' } }`,

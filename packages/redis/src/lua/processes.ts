@@ -6,7 +6,7 @@ local function admit(p, process, info, leaseMs)
   redis.call('HSET', ctl(p, 'gen'), process, gen)
   comeBackToLoops(p, process)
   redis.call('HSET', ctl(p, 'proc'), process, info)
-  redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
+  redis.call('ZADD', ctl(p, 'lease'), whole(nowMs(p) + math.ceil(leaseMs * 1.05)), process)
   return gen
 end
 
@@ -24,9 +24,9 @@ local function join(keys, a)
   local p, process, info, leaseMs, known, newId = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6]
   if known == '' then redis.call('HSETNX', ctl(p, 'meta'), 'id', newId) end
   local out = everything(p)
-  out[6] = ''
+  out[7] = ''
   if known == '' or known == out[1] then
-    out[6] = admit(p, process, info, leaseMs)
+    out[7] = admit(p, process, info, leaseMs)
     redis.call('HSET', ctl(p, 'seen'), process, out[2])
   end
   return out
@@ -34,40 +34,41 @@ end
 
 -- A process that was counted as gone is told what is still its own.
 local function renew(keys, a)
-  local p, process, info, leaseMs, id, gen, at = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6], a[7]
+  local p, process, info, leaseMs, id, gen, at, life = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6], a[7], a[8]
   local have = redis.call('HGET', ctl(p, 'meta'), 'id') or ''
   if have ~= id then return { have } end
   local hadLapsed, own = 0, {}
   if holds(p, process, gen) then
     redis.call('HSET', ctl(p, 'proc'), process, info)
-    redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
+    redis.call('ZADD', ctl(p, 'lease'), whole(nowMs(p) + math.ceil(leaseMs * 1.05)), process)
   else
     -- The answer that said so the first time may not have come.
     hadLapsed = 1
-    if isAlive(p, process, nowMs()) then
+    if isAlive(p, process, nowMs(p)) then
       gen = redis.call('HGET', ctl(p, 'gen'), process)
-      redis.call('ZADD', ctl(p, 'lease'), whole(nowMs() + math.ceil(leaseMs * 1.05)), process)
+      redis.call('ZADD', ctl(p, 'lease'), whole(nowMs(p) + math.ceil(leaseMs * 1.05)), process)
     else gen = admit(p, process, info, leaseMs) end
     own = runBy(p, process)
   end
-  sawUpTo(p, process, at)
+  sawUpTo(p, process, at, life)
   -- Newest first: what was told of before, and nobody could take over, hides nobody who is gone since.
   local gone = {}
-  for _, one in ipairs(redis.call('ZREVRANGEBYSCORE', ctl(p, 'lease'), whole(nowMs()), '-inf', 'LIMIT', 0, 100)) do
+  for _, one in ipairs(redis.call('ZREVRANGEBYSCORE', ctl(p, 'lease'), whole(nowMs(p)), '-inf', 'LIMIT', 0, 100)) do
     if redis.call('SCARD', ctl(p, 'agents:' .. one)) == 0 then removeProcess(p, one) else gone[#gone + 1] = one end
   end
-  return { have, (tail(p)), gen, hadLapsed, own, gone }
+  return { have, (tail(p)), gen, hadLapsed, own, gone, lifeOf(p) }
 end
 
 local function leave(keys, a)
   local p, process = a[1], a[2]
   if redis.call('SCARD', ctl(p, 'agents:' .. process)) == 0 then removeProcess(p, process)
-  elseif redis.call('ZSCORE', ctl(p, 'lease'), process) then redis.call('ZADD', ctl(p, 'lease'), whole(nowMs()), process) end
+  elseif redis.call('ZSCORE', ctl(p, 'lease'), process) then redis.call('ZADD', ctl(p, 'lease'), whole(nowMs(p)), process) end
   return 1
 end
 
 local function list(keys, a)
-  local p, now, out = a[1], nowMs(), {}
+  local p, out = a[1], {}
+  local now = nowMs(p)
   local all = redis.call('ZRANGE', ctl(p, 'lease'), 0, -1, 'WITHSCORES')
   for i = 1, #all, 2 do
     out[#out + 1] = { all[i], tonumber(all[i + 1]) > now and 1 or 0, redis.call('HGET', ctl(p, 'proc'), all[i]) or '{}' }
@@ -84,7 +85,7 @@ end
 local function ask(keys, a)
   local p, except, only, method, params, reply, id = a[1], a[2], a[3], a[4], a[5], a[6], a[7]
   local out = {}
-  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(nowMs()), '+inf')) do
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(nowMs(p)), '+inf')) do
     local info = redis.call('HGET', ctl(p, 'proc'), one) or '{}'
     if one ~= except and (only == '' or only == one) and serves(info) then
       tellOne(p, one, 't', 'ask', 'm', method, 'd', params, 'r', reply, 'i', id)
@@ -109,7 +110,7 @@ local function adopt(keys, a)
   local mine = ctl(p, 'adopted:' .. process)
   if have > 0 then redis.call('LTRIM', mine, have, -1) end
   local left = most - redis.call('LLEN', mine)
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '-inf', whole(nowMs()))) do
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '-inf', whole(nowMs(p)))) do
     for i = 7, #a do
       local agent = a[i]
       local theirs = ctl(p, 'p:' .. gone .. ':' .. agent)

@@ -84,7 +84,7 @@ local function register(keys, a)
     local owner = redis.call('HGET', graph(p, root, 'o'), localRoot)
     if owner ~= process then
       -- A loop goes on in another process when its own is gone.
-      local isLeft = isLoop and localRoot == session and not (owner and isAlive(p, owner, nowMs()))
+      local isLeft = isLoop and localRoot == session and not (owner and isAlive(p, owner, nowMs(p)))
       if not isLeft or state == 'c' or state == 't' or state == 'f' then return { 'exists', describe(p, root, session) } end
       redis.call('HSET', graph(p, root, 'o'), session, process)
       if parent == '' then
@@ -92,7 +92,7 @@ local function register(keys, a)
         keepGraph(p, root)
       end
     end
-    return { 'registered', (tail(p)) }
+    return { 'registered', (tail(p)), lifeOf(p) }
   end
   if not m[1] and depth > 1 then return { 'root_unknown' } end
   if m[2] then return { 'root_settled' } end
@@ -139,7 +139,7 @@ local function register(keys, a)
   end
   -- Whoever grows lives.
   if redis.call('PTTL', graph(p, root, 'm')) > 0 then expireGraph(p, root, keepMs) end
-  return { 'registered', (tail(p)) }
+  return { 'registered', (tail(p)), lifeOf(p) }
 end
 
 local function find(keys, a) return describe(a[1], a[2], a[3]) or {} end
@@ -189,10 +189,10 @@ local lost = 2
 local function inOrder(write)
   return function(keys, a)
     local p, process, gen, n = a[1], a[2], a[3], tonumber(a[4])
-    local had = tonumber(redis.call('HGET', ctl(p, 'sent'), process) or '-1')
+    local had = tonumber(redis.call('HGET', ctl(p, 'sent'), process) or redis.call('GET', ctl(p, 'sent:' .. process)) or '-1')
     if n <= had then return 0 end
     if not holds(p, process, gen) then return lapsed end
-    if had >= 0 and n > had + 1 then return { err = 'ORDER a write before this one is missing' } end
+    if n > had + 1 then return { err = 'ORDER ' .. whole(had) .. ' is the last write that is here: one before this is missing' } end
     local said = write(p, process, a)
     redis.call('HSET', ctl(p, 'sent'), process, whole(n))
     return said or 1

@@ -8,12 +8,35 @@ local function ctl(p, name) return p .. ':{ctl}:' .. name end
 local function graph(p, root, name) return p .. ':{' .. root .. '}:' .. name end
 local weekMs = 604800000
 
-local function nowMs()
+local function whole(n) return string.format('%.0f', n) end
+
+-- Which of its lives this server is in: it starts another when it was restarted or took over from one that is gone, and may then have lost
+-- the last moment of the one before, and have a clock that is ahead or behind. Remembered here, in the server's memory, and beside the data.
+local lives = {}
+
+-- The server's time, in which leases are counted. In a new life time went on from when it was last looked at: nobody could renew meanwhile,
+-- and the clock may be another machine's.
+local function nowMs(p)
   local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  local meta = ctl(p, 'meta')
+  local m = redis.call('HMGET', meta, 'now', 'life.' .. version)
+  local last = tonumber(m[1] or now)
+  if not lives[p] or lives[p] ~= m[2] then
+    lives[p] = whole(now) .. '.' .. redis.call('HINCRBY', meta, 'lives', 1)
+    redis.call('HSET', meta, 'life.' .. version, lives[p], 'now', whole(now))
+    local held = redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(last), '+inf', 'WITHSCORES')
+    for i = 1, #held, 2 do redis.call('ZADD', ctl(p, 'lease'), whole(tonumber(held[i + 1]) + now - last), held[i]) end
+  elseif not m[1] or now - last >= 100 or now < last then
+    redis.call('HSET', meta, 'now', whole(now))
+  end
+  return now
 end
 
-local function whole(n) return string.format('%.0f', n) end
+local function lifeOf(p)
+  nowMs(p)
+  return lives[p]
+end
 
 -- Whether the stream id a is b or after it.
 local function reaches(a, b)
@@ -50,7 +73,7 @@ end
 
 -- Whether this process holds its lease, and is the one that it was when it last heard from us: not one that was counted as gone.
 local function holds(p, process, gen)
-  return isAlive(p, process, nowMs()) and redis.call('HGET', ctl(p, 'gen'), process) == gen
+  return isAlive(p, process, nowMs(p)) and redis.call('HGET', ctl(p, 'gen'), process) == gen
 end
 
 local lapsed = { err = 'LAPSED the lease of this process has run out' }
@@ -103,6 +126,9 @@ local function removeProcess(p, process)
   redis.call('HDEL', ctl(p, 'gen'), process)
   redis.call('HDEL', ctl(p, 'proc'), process)
   redis.call('HDEL', ctl(p, 'seen'), process)
+  -- It may come back, and what it writes then follows what it wrote.
+  local sent = redis.call('HGET', ctl(p, 'sent'), process)
+  if sent then redis.call('SET', ctl(p, 'sent:' .. process), sent, 'PX', weekMs) end
   redis.call('HDEL', ctl(p, 'sent'), process)
   redis.call('SREM', ctl(p, 'awaits'), process)
   redis.call('DEL', ctl(p, 'in:' .. process), ctl(p, 'agents:' .. process), ctl(p, 'adopted:' .. process))

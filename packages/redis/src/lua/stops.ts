@@ -24,12 +24,14 @@ end
 local function everything(p)
   local at, seq = tail(p)
   return { redis.call('HGET', ctl(p, 'meta'), 'id') or '', at, seq,
-    redis.call('HGETALL', ctl(p, 'stops')), redis.call('HGETALL', ctl(p, 'resolutions')) }
+    redis.call('HGETALL', ctl(p, 'stops')), redis.call('HGETALL', ctl(p, 'resolutions')), lifeOf(p) }
 end
 
 local function sync(keys, a) return everything(a[1]) end
 
-local function sawUpTo(p, process, id)
+-- What was read in another life of the server may be of what it has lost.
+local function sawUpTo(p, process, id, life)
+  if life ~= lifeOf(p) then return end
   if not redis.call('ZSCORE', ctl(p, 'lease'), process) then return end
   local had = redis.call('HGET', ctl(p, 'seen'), process)
   if not had or reaches(id, had) then redis.call('HSET', ctl(p, 'seen'), process, id) end
@@ -37,7 +39,7 @@ end
 
 -- Whether every live process has taken in what there was at this id.
 local function haveAllSeen(p, id)
-  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(nowMs()), '+inf')) do
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(nowMs(p)), '+inf')) do
     local at = redis.call('HGET', ctl(p, 'seen'), one)
     if not (at and reaches(at, id)) then return false end
   end
@@ -47,15 +49,16 @@ end
 -- Whoever waits for all is told by the last, to ask again; it asks by itself all the same.
 local function seen(keys, a)
   local p = a[1]
-  sawUpTo(p, a[2], a[3])
+  sawUpTo(p, a[2], a[3], a[4])
   local awaited = redis.call('HGET', ctl(p, 'meta'), 'awaited')
-  if not awaited or not haveAllSeen(p, awaited) then return 1 end
+  if not awaited or not haveAllSeen(p, awaited) then return lifeOf(p) end
   redis.call('HDEL', ctl(p, 'meta'), 'awaited')
+  local now = nowMs(p)
   for _, one in ipairs(redis.call('SMEMBERS', ctl(p, 'awaits'))) do
-    if isAlive(p, one, nowMs()) then tellOne(p, one, 't', 'all') end
+    if isAlive(p, one, now) then tellOne(p, one, 't', 'all') end
   end
   redis.call('DEL', ctl(p, 'awaits'))
-  return 1
+  return lifeOf(p)
 end
 
 local function await(p, process, id)
@@ -71,7 +74,7 @@ local function confirm(keys, a)
   local hadN, id
   if had then hadN, id = string.match(had, '^(%d+) (%S+)') end
   if not id or tonumber(hadN) < tonumber(n) then return { '' } end
-  local now = nowMs()
+  local now = nowMs(p)
   local all = redis.call('ZRANGE', ctl(p, 'lease'), 0, -1, 'WITHSCORES')
   local out = { id }
   local isWaiting = false
