@@ -98,6 +98,13 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
   const ids = new Set(orders.map(({ id }) => id));
   const followed = await followStop(command, (one) => ids.has(one.id));
   tellFollowed(command, followed);
+  // The last word on each: what a process ran that is not heard from may go on until it is, and the order waits for it there.
+  const told = new Map(followed.receipts.flatMap((one) => one.sessions).map((one) => [one.session, one]));
+  const unconfirmed = [...told.values()].filter((one) => one.state === 'unconfirmed');
+  for (const one of unconfirmed.slice(0, namedSessions))
+    command.say(
+      paint(io, 'yellow', `  ! ${clean(one.session)} ${clean(one.agent)}: not known to have ended: ${clean(one.why ?? '')}`),
+    );
   return done(
     {
       stops: orders,
@@ -106,6 +113,7 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
       processes: followed.processes,
       stages: followed.stages,
       receipts: followed.receipts.map((one) => one.id),
+      unconfirmed: unconfirmed.map((one) => one.session),
       silent: [...silent, ...followed.silent],
       ...(damage === undefined ? {} : { problems: [damage] }),
     },
