@@ -210,6 +210,7 @@ class RedisStore implements StateStore {
         await this.close();
         throw error;
       }
+      this.membership.lastTrouble = textOf(error);
       // Nothing is known of what runs and what is stopped, so nothing may: it is taken up when Redis answers.
       this.begin();
       return { stops: this.known.all(), resolutions: [], readings: [], claims: [], journals: [] };
@@ -443,7 +444,8 @@ class RedisStore implements StateStore {
   }
 
   private write({ key, side, n, details }: Mark): Promise<Reply> {
-    return this.control.fn('mark', [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null)]);
+    const known = this.otherWhy === undefined ? this.membership.storeId : this.membership.storeId || (this.anchored ?? 'unknown');
+    return this.control.fn('mark', [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null), known]);
   }
 
   private heard(events: readonly Fields[]): void {
@@ -505,7 +507,7 @@ class RedisStore implements StateStore {
 
   private isOther(id: string): void {
     this.noteOther(id);
-    // The stops that are known here are wanted there all the same.
+    // Where it has lost its data the stops that are known here are wanted there all the same.
     this.compare()
       .then((position) => this.hearing.reread(position))
       .catch(() => {});

@@ -1,8 +1,11 @@
 // stops.ts: server-side functions for stops: mark, read whole, say what was taken in, ask who has not.
 
 export const stops = `
+-- A stop of one system is written into another's only where that has nothing: one that was emptied.
 local function mark(keys, a)
-  local p, process, key, side, n, details = a[1], a[2], a[3], a[4], a[5], a[6]
+  local p, process, key, side, n, details, id = a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+  local have = redis.call('HGET', ctl(p, 'meta'), 'id')
+  if have and id ~= '' and have ~= id then return other end
   local field = key .. ' ' .. side
   local had = redis.call('HGET', ctl(p, 'stops'), field)
   if had then
