@@ -1,4 +1,4 @@
-// main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--store folder|redis] [--at-once 2]`: random runs, each by its seed. A red one says how to run it again.
+// main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--store folder|redis] [--at-once 2] [--act name]`: random runs, each by its seed. A red one says how to run it again.
 
 import { parseArgs } from 'node:util';
 import { run, storeOf } from './run.ts';
@@ -9,6 +9,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     'at-once': { type: 'string', default: '2' },
     store: { type: 'string' },
+    act: { type: 'string' },
   },
 });
 const isOne = values.seed !== undefined && process.argv.every((one) => !one.startsWith('--runs'));
@@ -28,7 +29,7 @@ async function lane(): Promise<void> {
     const seed = first + next++;
     const started = Date.now();
     const store = values.store === 'folder' || values.store === 'redis' ? values.store : storeOf(seed);
-    const verdict = await run(seed, store);
+    const verdict = await run(seed, store, values.act);
     arrivals += verdict.arrivals;
     ran[store]++;
     for (const act of new Set(verdict.acts))
@@ -42,7 +43,9 @@ async function lane(): Promise<void> {
     for (const step of verdict.steps) console.log(`    ${step}`);
     for (const fault of verdict.faults.slice(0, 20)) console.log(`  ! ${fault}`);
     for (const alarm of verdict.alarms) console.log(`  ~ ${alarm}`);
-    console.log(`    again: npm run nemesis -- --seed ${seed} --store ${store}`);
+    console.log(
+      `    again: npm run nemesis -- --seed ${seed} --store ${store}${values.act === undefined ? '' : ` --act '${values.act}'`}`,
+    );
   }
 }
 await Promise.all(Array.from({ length: Math.min(atOnce, runs) }, lane));

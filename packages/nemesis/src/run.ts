@@ -45,7 +45,8 @@ async function empty({ random, fleet, redis, fenced }: Scene): Promise<string> {
 /** One of so many runs over Redis ends with its data gone. */
 const emptiedEvery = 6;
 
-export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verdict> {
+/** `only`: nothing is done but this act, again and again. */
+export async function run(seed: number, store: 'folder' | 'redis', only?: string): Promise<Verdict> {
   const random = randomOf(seed);
   const count = countOf(seed, store);
   const chance = randomOf(seed + 1);
@@ -87,7 +88,9 @@ export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verd
     await Promise.all([fleet.start(), fleet.start(), fleet.start()]);
     for (const worker of fleet.living) fleet.tell(worker, { type: 'start', jobs: 2 });
     const moves = actsOf(scene);
-    const names = Object.keys(moves);
+    const names = Object.keys(moves).filter((name) => only === undefined || name === only);
+    if (names.length === 0)
+      throw new Error(`nothing over a ${store} is called ${JSON.stringify(only)}; there are: ${Object.keys(moves).join('; ')}`);
     for (let step = 3 + random.below(4), i = 0; i < step; i++) {
       // The first two go round, so that a few runs do everything once; the others are chance.
       const name = i < 2 ? names[(2 * count + i) % names.length]! : random.pick(names);
@@ -96,7 +99,7 @@ export async function run(seed: number, store: 'folder' | 'redis'): Promise<Verd
       steps.push(await moves[name]!(scene));
     }
     for (const [worker, ms] of scene.jumped) fleet.tell(worker, { type: 'jump', ms: -ms });
-    if (redis && count % emptiedEvery === emptiedEvery - 1) {
+    if (redis && only === undefined && count % emptiedEvery === emptiedEvery - 1) {
       acts.push('take Redis’s data away');
       steps.push(await empty(scene));
     }

@@ -78,7 +78,7 @@ async function arrive(kind: Arrival['kind'], session: Session, turnAt: number, c
 
 /** Looks at the world in a turn, which wait for no disk and no server: only a guard holds them. Who has no sub-agents does little else. */
 const looks = 1;
-const looksOfLeaves = 10;
+const looksOfLeaves = 4;
 
 /** Looks at the world, and one effect in it, that can be asked about. */
 async function act(turn: Turn, session: Session, turnAt: number, depth: number): Promise<void> {
