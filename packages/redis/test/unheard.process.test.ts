@@ -97,13 +97,16 @@ describeRedis('while a process is cut off', () => {
       }
       finish();
       const stages: number[] = [];
+      const named: number[] = [];
       expect(
         await reaches(source, told, (receipt) => {
           stages.push(Object.keys(receipt.stages).length);
+          named.push(receipt.sessions.length);
           return receipt.stages.done !== undefined;
         }),
       ).toBe(true);
       expect(stages).toEqual(stages.toSorted((a, b) => a - b));
+      expect(new Set(named)).toEqual(new Set([1]));
       const state = action === 'pause' ? ['paused', 'already-ended'] : ['stopped'];
       expect(state).toContain((await told())!.sessions[0]!.state);
     }, 60_000);

@@ -20,7 +20,7 @@ import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange } from './stop-set.ts';
 import type { StopToGoOn } from './store.ts';
 import { isLong, receiptAtOnce, receiptInSlices } from './told.ts';
-import { unheardUnder } from './unheard.ts';
+import { stillOpen, unheardUnder } from './unheard.ts';
 import type { World } from './world.ts';
 
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
@@ -277,6 +277,7 @@ export class Stopping {
       elsewhereTries: 0,
       elsewhereTimer: undefined,
       unheard: undefined,
+      heardAgain: [],
       isAskingUnheard: false,
       isAskedAgain: false,
       unheardTimer: undefined,
@@ -461,6 +462,7 @@ export class Stopping {
         const { runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
         for (const one of runners) others.add(one);
         if (unconfirmed.length > 0) throw new Error(unconfirmed.join('; '));
+        order.heardAgain = await stillOpen(store.lineage, order.unheard?.sessions ?? []);
       }
       order.others = [...others];
       order.unheard = found;

@@ -50,8 +50,9 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
     sessions.push(yield* makeSession(world, order, member, unknown));
     yield;
   }
-  const { unheard } = order;
-  for (const one of unheard?.sessions ?? []) if (!order.covered.has(one.session)) sessions.push(unheardOf(one));
+  const { unheard, heardAgain } = order;
+  for (const one of heardAgain) if (!order.covered.has(one.session)) sessions.push(unheardOf(one, elsewhere));
+  for (const one of unheard?.sessions ?? []) if (!order.covered.has(one.session)) sessions.push(unheardOf(one, notHeard));
   if (unheard?.isMore)
     unknown.push(`more than ${unheard.sessions.length} sessions of processes that are not heard from; the others are not named`);
   for (const lent of world.grants.told(order)) order.grants.set(lent.record.id, toldGrant(lent));
@@ -114,7 +115,7 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   };
 }
 
-function unheardOf({ session, path, agent, workflow, user }: RegisteredSession): ReceiptSession {
+function unheardOf({ session, path, agent, workflow, user }: RegisteredSession, why: string): ReceiptSession {
   return {
     session,
     path,
@@ -122,7 +123,7 @@ function unheardOf({ session, path, agent, workflow, user }: RegisteredSession):
     workflow,
     ...(user === undefined ? {} : { user }),
     state: 'unconfirmed',
-    why: notHeard,
+    why,
     checkpointTurn: 0,
     calls: [],
   };

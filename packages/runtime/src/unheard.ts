@@ -38,6 +38,15 @@ export async function unheardUnder(lineage: LineageStore, key: StopKey): Promise
   return { sessions, isMore: false };
 }
 
+/** Of these, who has not ended: a process that is heard from has it again, and the next word on it. */
+export async function stillOpen(
+  lineage: LineageStore,
+  sessions: readonly RegisteredSession[],
+): Promise<readonly RegisteredSession[]> {
+  const found = await Promise.all(sessions.map(({ session, path }) => lineage.find(session, path[0]!)));
+  return found.filter((one) => one !== undefined && !hasEnded(one.state)) as readonly RegisteredSession[];
+}
+
 /** What stands above the first of a process, in other processes. */
 async function above(lineage: LineageStore, first: RegisteredSession | undefined): Promise<readonly RegisteredSession[]> {
   if (!first) return [];
