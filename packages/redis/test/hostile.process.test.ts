@@ -375,7 +375,7 @@ describeRedis('a store in Redis, in trouble', () => {
       const { a, b } = await two(redis);
       await redis.command('CONFIG', 'SET', 'maxmemory', '1');
       await a.mark(stopKey('s-1'), 'engaged', 0, details);
-      expect(await a.lineage.confirm(stopKey('s-1'), 0)).toEqual({ confirmed: [b.processId], unconfirmed: [] });
+      expect(await a.lineage.confirm(stopKey('s-1'), 0)).toMatchObject({ confirmed: [b.processId], unconfirmed: [] });
       await expect(a.lineage.register(root('r-1'))).rejects.toMatchObject({
         code: 'store_failed',
         message: expect.stringMatching(/OOM/),

@@ -3,6 +3,7 @@
 
 import type { Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
+import { Away } from './away.ts';
 import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
 import { nodeOf } from './detached.ts';
@@ -12,7 +13,6 @@ import { recount } from './recount.ts';
 import { forgivenAt } from './release.ts';
 import { foldJournals } from './saved.ts';
 import type { LiveSession } from './session.ts';
-import { endedBefore } from './session-end.ts';
 import { Slice, turnOfLoop } from './slices.ts';
 import { snapshot } from './snapshot.ts';
 import { subjectKey } from './stop-key.ts';
@@ -22,9 +22,6 @@ import type { World } from './world.ts';
 /** After the store could not give what processes that are gone left, it is asked again: at first so soon, then each time twice as late. Milliseconds. */
 const adoptAgainMs = 1_000;
 const adoptAgainAtMostMs = 60_000;
-/** How often it is looked whether what other processes took over has ended. Milliseconds. */
-const lookForEndsMs = 5_000;
-const endsTogether = 200;
 
 export class Parking {
   private readonly world: World;
@@ -35,12 +32,12 @@ export class Parking {
   private againMs = adoptAgainMs;
   private notTaken = '';
   /** Graphs that other processes have. */
-  private readonly away = new Set<Graph>();
-  private awayTimer: unknown;
+  private readonly away: Away;
   private allParked: ((left: readonly string[]) => void) | undefined;
 
   constructor(world: World) {
     this.world = world;
+    this.away = new Away(world, (graph) => this.forget(graph));
   }
 
   /** The root of a graph began or ended to rest. */
@@ -125,7 +122,7 @@ export class Parking {
   /** Whoever waits for everything to be parked is told what was not. */
   close(): void {
     this.world.clock.clearTimeout(this.again);
-    this.world.clock.clearTimeout(this.awayTimer);
+    this.away.close();
     this.allParked?.(this.notParked());
   }
 
@@ -277,46 +274,6 @@ export class Parking {
     graph.isElsewhere = true;
     this.parked.delete(graph);
     this.away.add(graph);
-    this.lookForEndsLater();
-  }
-
-  /** Where all that a process runs is registered, whether it has ended is asked of the registry; elsewhere it would be to read every journal. */
-  private lookForEndsLater(): void {
-    const { store, clock, isClosed } = this.world;
-    if (!store.lineage.registersAll || this.awayTimer !== undefined || isClosed || this.away.size === 0) return;
-    this.awayTimer = clock.setTimeout(() => {
-      void this.lookForEnds().finally(() => {
-        this.awayTimer = undefined;
-        this.lookForEndsLater();
-      });
-    }, lookForEndsMs);
-  }
-
-  /** What has ended in another process is let go of here, and whoever waits for its end is told. */
-  private async lookForEnds(): Promise<void> {
-    const { world } = this;
-    const { lineage } = world.store;
-    await Promise.all(
-      [...this.away].slice(0, endsTogether).map(async (graph) => {
-        const { s, root } = graph.root.saved.record;
-        try {
-          const ended = await lineage.ended(s, root);
-          // Cleared away: it ended long ago.
-          const isOver = ended !== undefined || (await lineage.find(s, root)) === undefined;
-          if (world.isClosed || !this.away.delete(graph)) return;
-          if (world.graphs.get(graph.id) !== graph) return;
-          // The next look begins with others.
-          if (!isOver) this.away.add(graph);
-          else {
-            for (const member of graph.members()) world.leftElsewhere.add(member);
-            this.forget(graph);
-            if (ended) world.ends.tell(s, Promise.resolve(endedBefore(s, ended)));
-          }
-        } catch {
-          // Asked again with the next look; that the store does not answer, its health says.
-        }
-      }),
-    );
   }
 
   private forget(graph: Graph): void {
