@@ -7,6 +7,9 @@ import { pairs } from './journals.ts';
 import { refused } from './lineage.ts';
 import type { Unreadable } from './unreadable.ts';
 
+/** Grants of one graph forgotten in one step of the server. */
+const removedTogether = 1000;
+
 export interface GrantOptions {
   readonly wire: Wire;
   readonly prefix: string;
@@ -48,7 +51,21 @@ export class RedisGrants implements GrantStore {
   async remove(grants: readonly Pick<GrantRecord, 'id' | 'path'>[]): Promise<void> {
     const { wire, mustBeOpen } = this.options;
     mustBeOpen();
-    await Promise.all(grants.map(({ id, path }) => wire.fn('unlend', [path[0]!, id]))).catch(refused);
+    const ids = new Map<string, string[]>();
+    for (const { id, path } of grants) {
+      const root = path[0]!;
+      const own = ids.get(root);
+      if (own) own.push(id);
+      else ids.set(root, [id]);
+    }
+    // Each step looks through all of a graph, so those of one graph are few steps.
+    const steps = [...ids].flatMap(([root, all]) =>
+      Array.from({ length: Math.ceil(all.length / removedTogether) }, (_, i) => [
+        root,
+        ...all.slice(i * removedTogether, (i + 1) * removedTogether),
+      ]),
+    );
+    await Promise.all(steps.map((step) => wire.fn('unlend', step))).catch(refused);
   }
 }
 

@@ -263,10 +263,11 @@ local function lend(keys, a)
 end
 
 local function unlend(keys, a)
-  local p, root, id = a[1], a[2], a[3]
-  local key = graph(p, root, 'g')
+  local p, root = a[1], a[2]
+  local key, ids = graph(p, root, 'g'), {}
+  for i = 3, #a do ids[a[i]] = true end
   for _, field in ipairs(redis.call('HKEYS', key)) do
-    if string.sub(field, 1, #id + 1) == id .. '\\n' then redis.call('HDEL', key, field) end
+    if ids[string.match(field, '^[^\\n]*')] then redis.call('HDEL', key, field) end
   end
   if redis.call('EXISTS', key) == 0 then redis.call('SREM', ctl(p, 'lent'), root) end
   return 1
