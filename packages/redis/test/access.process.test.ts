@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { redisStore } from '@offswitch/redis';
-import { formatStopKey } from '@offswitch/runtime';
-import { startLocalRedis } from '@offswitch/testing';
-import { expect, test } from 'vitest';
+import { formatStopKey, type StateStore } from '@offswitch/runtime';
+import { type LocalRedis, startLocalRedis } from '@offswitch/testing';
+import { afterEach, expect, test } from 'vitest';
 import { describeRedis } from './real-redis.ts';
 import { until } from './until.ts';
 
@@ -15,20 +15,37 @@ const key = (id: string): string =>
   formatStopKey({ kind: 'act', cause: 'operator', action: 'pause', tier: 'global', subject: '-', id });
 const leaseMs = 20_000;
 
+const open: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+async function server(): Promise<LocalRedis> {
+  const one = await startLocalRedis();
+  open.push(one);
+  return one;
+}
+
+function storeAt(url: string, anchor: string | false): StateStore {
+  const one = redisStore({ url, anchor, leaseMs });
+  open.push(one);
+  return one;
+}
+
 describeRedis('a Redis that belongs to another system', () => {
   test('is held by who finds it by mistake, and gets none of its stops (I7, S4)', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'offswitch-redis-access-'));
     const anchor = join(folder, 'redis.json');
-    const [staging, production] = [await startLocalRedis(), await startLocalRedis()];
-    const before = redisStore({ url: staging.url, anchor, leaseMs });
+    const [staging, production] = [await server(), await server()];
+    const before = storeAt(staging.url, anchor);
     await before.open();
     await before.mark(key('drill'), 'engaged', 0, details);
     await before.close();
-    const theirs = redisStore({ url: production.url, anchor: false, leaseMs });
+    const theirs = storeAt(production.url, false);
     await theirs.open();
     const heard: string[] = [];
     theirs.watch((change) => heard.push(...(change.stops ?? []).map((one) => one.key)));
-    const wrong = redisStore({ url: production.url, anchor, leaseMs });
+    const wrong = storeAt(production.url, anchor);
     expect((await wrong.open()).stops.map((one) => one.key)).toEqual([key('drill')]);
     await expect(wrong.mark(key('late'), 'engaged', 0, details)).rejects.toMatchObject({ code: 'store_failed' });
     // What is heard comes in order: nothing is on its way any more.
@@ -36,18 +53,18 @@ describeRedis('a Redis that belongs to another system', () => {
     await until('wrong has compared', async () => (await wrong.stops()).length === 1);
     expect([heard, (await theirs.stops()).map((one) => one.key)]).toEqual([[], [key('own')]]);
     expect(wrong.health).toMatchObject({ state: 'failed', why: expect.stringContaining('not the store that was known') });
-    for (const one of [wrong, theirs, staging, production]) await one.close();
+    await wrong.close();
     rmSync(folder, { recursive: true, force: true });
   });
 });
 
 describeRedis('the user of a store in Redis', () => {
   test('that docs/redis.md names may do all that is needed', async () => {
-    const redis = await startLocalRedis();
+    const redis = await server();
     const docs = readFileSync(new URL('../../../docs/redis.md', import.meta.url), 'utf8');
     const line = /^ACL SETUSER agents .*$/m.exec(docs)![0];
     expect(await redis.command(...line.split(' '))).toBe('OK');
-    const one = redisStore({ url: redis.url.replace('//', '//agents:secret@'), anchor: false, leaseMs });
+    const one = storeAt(redis.url.replace('//', '//agents:secret@'), false);
     await one.open();
     expect([one.health, one.lineage.isCutOff()]).toEqual([{ state: 'ok' }, false]);
     await one.mark(key('o-1'), 'engaged', 0, details);
@@ -60,11 +77,10 @@ describeRedis('the user of a store in Redis', () => {
     expect((await one.lineage.adopt(['writer'])).journals).toEqual([]);
     await one.close();
     expect(await redis.command('ZCARD', 'os1:{ctl}:lease')).toBe('0');
-    await redis.close();
   });
 
   test('that may not do what is needed is told so in the health, by what is missing (S13)', async () => {
-    const redis = await startLocalRedis();
+    const redis = await server();
     await redis.command(
       'ACL',
       'SETUSER',
@@ -77,10 +93,8 @@ describeRedis('the user of a store in Redis', () => {
       '+fcall',
       '+function|load',
     );
-    const one = redisStore({ url: redis.url.replace('//', '//agents:secret@'), anchor: false, leaseMs });
+    const one = storeAt(redis.url.replace('//', '//agents:secret@'), false);
     await one.open();
     expect(one.health).toMatchObject({ state: 'failed', why: expect.stringContaining("user executing the script can't run") });
-    await one.close();
-    await redis.close();
   });
 });
