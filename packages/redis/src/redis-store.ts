@@ -93,6 +93,8 @@ class RedisStore implements StateStore {
   private toldHealth = '{"state":"ok"}';
   private anchored: string | undefined;
   private joining: Promise<Reply[]> | undefined;
+  /** A mark that is known here could not be written. */
+  private isBehind = false;
 
   constructor(options: RedisStoreOptions) {
     const settings = settingsOf(options);
@@ -133,6 +135,7 @@ class RedisStore implements StateStore {
       onUnjoined: () => void this.isBack(),
       onChange: () => {
         this.outbox.retry();
+        this.writeLeft();
         this.announce();
       },
     });
@@ -443,9 +446,24 @@ class RedisStore implements StateStore {
         .catch(() => {});
   }
 
-  private write({ key, side, n, details }: Mark): Promise<Reply> {
+  /** A connected server that was busy has refused a stop: it is not waited with until everything is compared. */
+  private writeLeft(): void {
+    if (!this.isBehind || this.membership.isOut) return;
+    this.isBehind = false;
+    this.compare().catch(() => {
+      this.isBehind = true;
+    });
+  }
+
+  private async write({ key, side, n, details }: Mark): Promise<Reply> {
     const known = this.otherWhy === undefined ? this.membership.storeId : this.membership.storeId || (this.anchored ?? 'unknown');
-    return this.control.fn('mark', [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null), known]);
+    const args = [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null), known];
+    try {
+      return await this.control.fn('mark', args);
+    } catch (error) {
+      this.isBehind = true;
+      throw error;
+    }
   }
 
   private heard(events: readonly Fields[]): void {
