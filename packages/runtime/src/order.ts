@@ -25,6 +25,8 @@ export interface Order {
   readonly waiting: Set<Member>;
   /** Settled before the stop came. */
   readonly ended: Set<Member>;
+  /** Ended by this stop in another process, as its records say: that may not live to tell of it. */
+  readonly endedElsewhere: Set<Member>;
   readonly missing: { recorded?: readonly string[]; fenced?: readonly string[] };
   /** Other processes that refuse under it and run sessions. */
   others: readonly string[];
@@ -46,6 +48,7 @@ export interface Order {
   /** How often that could not be learned. */
   elsewhereTries: number;
   elsewhereTimer: unknown;
+  elsewhereAgainMs: number;
   isDone: boolean;
   released: number | undefined;
   confirmTimer: unknown;

@@ -179,8 +179,11 @@ export class Parking {
       found.set(record.s, graph);
     }
     for (const graph of roots) {
-      if (graph.root.saved.settled) world.terminated.remember(graph);
-      else this.adopt(graph);
+      if (graph.root.saved.settled) {
+        world.terminated.remember(graph);
+        // Whoever ended it may not have lived to tell of it.
+        world.stopping.takenOver(graph);
+      } else this.adopt(graph);
     }
     const taken = roots.filter((graph) => !graph.isElsewhere && !graph.root.saved.settled);
     world.audit.takeover(

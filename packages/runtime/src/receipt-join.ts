@@ -76,7 +76,7 @@ function joinParts(
       // Of what an earlier process marked, that one alone knows.
       if (one.forensics && (isKept(one.forensics) || !isKept(bundles.get(one.session)))) bundles.set(one.session, one.forensics);
       const before = sessions.get(one.session);
-      if (!before || !isHearsay(one) || isHearsay(before.one)) sessions.set(one.session, { one, process });
+      if (!before || weight(one) >= weight(before.one)) sessions.set(one.session, { one, process });
     }
   const isSilent = (process: string): boolean =>
     !isAlive(process) &&
@@ -132,8 +132,16 @@ function bundleOf({ state }: ReceiptSession, forensics: ReceiptSession['forensic
   return state === 'stopped' && forensics ? { forensics } : {};
 }
 
+/** What a process says of another's session that its records say was ended by this very stop. */
+export const endedElsewhere = 'another process ended it under this stop; what became of its calls is in its records';
+
+/** The word of its own process, what stands in the records of that, and what is not known. */
+function weight({ why }: ReceiptSession): number {
+  return why === elsewhere || why === notHeard ? 0 : why === endedElsewhere ? 1 : 2;
+}
+
 function isHearsay(session: ReceiptSession): boolean {
-  return session.why === elsewhere || session.why === notHeard;
+  return weight(session) < 2;
 }
 
 /** Its lease has run out: it refuses what is new, and what it had begun may go on. */

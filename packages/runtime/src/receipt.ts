@@ -39,7 +39,8 @@ export interface ReceiptSession {
   readonly user?: string;
   /**
    * `stopped`: terminated, for good. `paused`: rests at a turn boundary or waits on what rests. `already-ended`: had
-   * settled before. `unconfirmed`: not known to be at rest; `why` says what is missing.
+   * settled before. `unconfirmed`: not known to be at rest; `why` says what is missing. `why` also says where `stopped` is known from
+   * the records of a process alone.
    */
   readonly state: 'stopped' | 'paused' | 'already-ended' | 'unconfirmed';
   readonly why?: string;

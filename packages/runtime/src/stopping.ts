@@ -5,41 +5,31 @@
 
 import { isEngaged, type Stop } from '@offswitch/core';
 import type { Call } from './call.ts';
+import { candidates, covers } from './covering.ts';
 import type { GrantRecord } from './grants/grant-record.ts';
 import { isOf } from './grants/grants.ts';
 import type { Graph, Member } from './graph.ts';
-import type { Node } from './node.ts';
 import { isOwn, type Order, receiptId, unfenced, unlatched } from './order.ts';
+import { confirmAgainMs, Others } from './others.ts';
 import type { Succession } from './pending-stops.ts';
 import { type Receipt, type ReceiptPart, type Stage, stages } from './receipt.ts';
 import { joinReceipts } from './receipt-join.ts';
+import { ReceiptWriter, writeEveryMs } from './receipt-writer.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, sliceMs, turnOfLoop } from './slices.ts';
 import { describeStop, type StopEntry } from './stop-entry.ts';
-import { conversationKey, isConversationKey, subjectKey } from './stop-key.ts';
 import type { StopChange } from './stop-set.ts';
 import type { StopToGoOn } from './store.ts';
 import { isLong, receiptAtOnce, receiptInSlices } from './told.ts';
-import { stillOpen, unheardUnder } from './unheard.ts';
 import type { World } from './world.ts';
 
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
 const latchingSliceMs = 0.1;
-/** A receipt is written again at most this often while it grows. Milliseconds. */
-const writeEveryMs = 50;
-/** One that could not be written is tried again after this long. Milliseconds. */
-const writeFailedMs = 1_000;
-/** What writing one costs is at most this share of the time. */
-const writeShare = 0.05;
-/** Processes that had not confirmed are asked again after this long. Milliseconds. */
-const confirmAgainMs = 1_000;
 /**
  * Whoever waits for a stage is answered after this long at the latest, with what is known by then. Milliseconds. 10 s: a lease of the
  * default length has run out by then, and a person who waits longer takes it for dead.
  */
 const answerWithinMs = 10_000;
-/** So often it is asked again how sessions elsewhere ended, that long after each failure; then they stay unconfirmed. */
-const elsewhereTries = 10;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
 
@@ -47,10 +37,21 @@ export class Stopping {
   private readonly world: World;
   private readonly orders = new Map<string, Order>();
   private readonly finished: Order[] = [];
+  private readonly receipts: ReceiptWriter;
+  private readonly others: Others;
   private hasTakenUp = false;
 
   constructor(world: World) {
     this.world = world;
+    this.receipts = new ReceiptWriter(world);
+    this.others = new Others(world, {
+      fenced: (order) => {
+        this.reach(order, 'fenced');
+        if (!this.isEnding) world.forensics.go();
+      },
+      look: (order) => this.look(order),
+      changed: (order) => this.receipts.soon(order),
+    });
   }
 
   /** A stop was engaged or released, here or by another process. */
@@ -92,6 +93,7 @@ export class Stopping {
     for (const member of before.covered.values()) {
       this.include(order, member);
       if (before.ended.has(member)) order.ended.add(member);
+      if (before.endedElsewhere.has(member)) order.endedElsewhere.add(member);
     }
     for (const stage of stages) if (order.stages[stage] === undefined) this.assume(order, stage, before.stages[stage]);
     for (const [id, grant] of before.grants) if (!order.grants.has(id)) order.grants.set(id, grant);
@@ -187,22 +189,24 @@ export class Stopping {
   /** Receipts of stops under way, newest first; the store has the rest. */
   async current(): Promise<Receipt[]> {
     const parts: ReceiptPart[] = [];
-    for (const order of this.orders.values()) parts.push(await this.partSoon(order));
+    for (const order of this.orders.values()) parts.push(await this.receipts.part(order));
     return joinReceipts(parts, () => true);
   }
 
   sessionBegan(session: LiveSession): void {
     for (const order of this.orders.values()) {
       if (order.isDone && order.stop.action === 'terminate') continue;
-      if (this.covers(order, session.node)) this.include(order, session.member);
+      if (covers(order, session.node)) this.include(order, session.member);
     }
   }
 
   /** What a process that is gone ran lies here now, and what becomes of it is told here. */
   takenOver(graph: Graph): void {
     for (const order of this.orders.values()) {
-      if (order.isDone && order.stop.action === 'terminate') continue;
-      for (const member of graph.members()) if (this.covers(order, member.node)) this.include(order, member);
+      // One that is done takes in nobody new, and learns what became of those it knows.
+      const isOver = order.isDone && order.stop.action === 'terminate';
+      for (const member of graph.members())
+        if (isOver ? order.covered.has(member.node.id) : covers(order, member.node)) this.include(order, member);
       this.look(order);
     }
     this.beginAgain(graph, new Map());
@@ -228,7 +232,7 @@ export class Stopping {
 
   callEnded(session: LiveSession, call: Call): void {
     if (call.outcome !== 'late') return;
-    for (const order of this.orders.values()) if (order.covered.has(session.id)) this.writeSoon(order);
+    for (const order of this.orders.values()) if (order.covered.has(session.id)) this.receipts.soon(order);
   }
 
   /** Sessions are being ended, and not all are marked yet, or not every process is known to have heard of it: what can wait does. */
@@ -240,7 +244,7 @@ export class Stopping {
 
   /** The bundle of a session is written, or is known not to be. */
   bundled({ node }: Member): void {
-    for (const order of this.orders.values()) if (order.covered.has(node.id)) this.writeSoon(order);
+    for (const order of this.orders.values()) if (order.covered.has(node.id)) this.receipts.soon(order);
   }
 
   grantChanged(record: GrantRecord): void {
@@ -251,9 +255,9 @@ export class Stopping {
     for (const order of this.orders.values()) {
       // Its own guard was faster than the walk, which will not find it any more; or it was taken over from a process that is gone.
       const isNews = !order.isEnumerated || isOwn(order, member.saved.settled?.stopId);
-      if (isNews && this.covers(order, member.node)) this.include(order, member);
+      if (isNews && covers(order, member.node)) this.include(order, member);
       if (order.waiting.delete(member)) this.look(order);
-      else if (order.covered.has(member.node.id)) this.writeSoon(order);
+      else if (order.covered.has(member.node.id)) this.receipts.soon(order);
     }
     if (!this.isEnding) this.world.forensics.go();
   }
@@ -268,6 +272,7 @@ export class Stopping {
       covered: new Map(),
       waiting: new Set(),
       ended: new Set(),
+      endedElsewhere: new Set(),
       missing: {},
       others: [],
       grants: new Map((before?.grants ?? []).map((one) => [one.id, one])),
@@ -276,6 +281,7 @@ export class Stopping {
       isElsewhereKnown: false,
       elsewhereTries: 0,
       elsewhereTimer: undefined,
+      elsewhereAgainMs: confirmAgainMs,
       unheard: undefined,
       heardAgain: [],
       isAskingUnheard: false,
@@ -296,35 +302,9 @@ export class Stopping {
       order.isLatching = false;
       if (isLatched) this.reach(order, 'recorded');
       else order.missing.recorded = [unlatched];
-      void this.confirmOthers(order);
+      void this.others.confirm(order);
     });
     void this.enumerate(order);
-  }
-
-  /**
-   * Every other process takes the stop in before it is called fenced; asked again until each has, or is known to refuse everything.
-   * Whoever knows of the stop asks, so that it is carried on when the process that made it is gone.
-   */
-  private async confirmOthers(order: Order): Promise<void> {
-    const { store, clock } = this.world;
-    let missing: readonly string[];
-    try {
-      const { confirmed, runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
-      order.others = [...new Set([...order.others, ...runners])];
-      order.isAskedAgain = confirmed.length > runners.length;
-      missing = unconfirmed;
-    } catch (error) {
-      missing = [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];
-    }
-    if (missing.length === 0) {
-      this.reach(order, 'fenced');
-      if (!this.isEnding) this.world.forensics.go();
-    } else {
-      order.missing.fenced = missing;
-      if (!this.world.isClosed && order.released === undefined)
-        order.confirmTimer = clock.setTimeout(() => void this.confirmOthers(order), confirmAgainMs);
-    }
-    this.look(order);
   }
 
   /**
@@ -334,13 +314,13 @@ export class Stopping {
   private async enumerate(order: Order): Promise<void> {
     const { clock } = this.world;
     let sliceStart = Number.NEGATIVE_INFINITY;
-    for (const graph of this.candidates(order)) {
+    for (const graph of candidates(this.world, order)) {
       for (const member of graph.members()) {
         if (clock.monotonic() - sliceStart > (order.isLatching ? latchingSliceMs : sliceMs)) {
           await turnOfLoop();
           sliceStart = clock.monotonic();
         }
-        if (!this.covers(order, member.node)) continue;
+        if (!covers(order, member.node)) continue;
         this.include(order, member);
         const { live } = member;
         if (!live || order.stop.action !== 'terminate') continue;
@@ -370,6 +350,7 @@ export class Stopping {
   private drop(order: Order, member: Member): void {
     order.waiting.delete(member);
     order.ended.delete(member);
+    order.endedElsewhere.delete(member);
   }
 
   /** What lies parked here is still to be marked as terminated; what another process has is its to mark. */
@@ -379,113 +360,36 @@ export class Stopping {
 
   private look(order: Order): void {
     if (order.isDone || !order.isEnumerated || order.stages.fenced === undefined || order.waiting.size > 0) {
-      this.writeSoon(order);
+      this.receipts.soon(order);
       return;
     }
     if (!order.isElsewhereKnown) {
-      void this.learnElsewhere(order);
+      void this.others.learnElsewhere(order);
       return;
     }
     if (order.unheard === undefined || order.unheard.sessions.length > 0) {
-      void this.learnUnheard(order);
+      void this.others.learnUnheard(order);
       return;
     }
     this.reach(order, 'drained');
     if (this.world.grants.isAnyOpen(order)) {
-      this.writeSoon(order);
+      this.receipts.soon(order);
       return;
     }
     this.reach(order, 'revoked');
     this.reach(order, 'done');
     order.isDone = true;
-    this.write(order);
+    this.receipts.now(order);
     if (order.stop.action === 'terminate') this.keepFinished(order);
-  }
-
-  /**
-   * What another process had when it was last heard of may have ended long since, and then nobody else has a word to say of it. Told
-   * here, so that it is not called unconfirmed for ever.
-   */
-  private async learnElsewhere(order: Order): Promise<void> {
-    const { store, clock } = this.world;
-    // Before anything is waited for: one at a time looks.
-    order.isElsewhereKnown = true;
-    const there = new Map<string, Member[]>();
-    for (const member of order.covered.values()) {
-      const { saved } = member;
-      if (saved.settled || order.ended.has(member) || !this.world.isElsewhere(member)) continue;
-      const ofRoot = there.get(saved.record.root);
-      if (ofRoot) ofRoot.push(member);
-      else there.set(saved.record.root, [member]);
-    }
-    try {
-      for (const [root, members] of there) {
-        const ends = await store.lineage.ends(
-          root,
-          members.map(({ saved }) => saved.record.s),
-        );
-        for (const member of members) {
-          const ended = ends.get(member.saved.record.s);
-          // What this stop ended, its own process tells of.
-          if (ended && (ended.status !== 'terminated' || !isOwn(order, ended.stopId))) order.ended.add(member);
-        }
-      }
-    } catch (error) {
-      // Asked again, and named as unconfirmed where it cannot be learned.
-      if (this.world.isClosed) return;
-      if (order.elsewhereTries++ < elsewhereTries) {
-        clock.clearTimeout(order.elsewhereTimer);
-        order.elsewhereTimer = clock.setTimeout(() => {
-          order.isElsewhereKnown = false;
-          this.look(order);
-        }, confirmAgainMs);
-        return;
-      }
-      this.world.alarm(`how the sessions of ${order.id} in other processes ended could not be read: ${String(error)}`);
-    }
-    if (!this.world.isClosed) this.look(order);
-  }
-
-  /**
-   * What a process ran that is not heard from may run on: it ends nothing that nobody can tell of. Asked again until it is heard from, or
-   * another process has taken it over and says what became of it.
-   */
-  private async learnUnheard(order: Order): Promise<void> {
-    if (order.isAskingUnheard) return;
-    const { store, clock } = this.world;
-    order.isAskingUnheard = true;
-    try {
-      const found = await unheardUnder(store.lineage, order.entry.key);
-      const others = new Set([...order.others, ...found.sessions.map(({ process }) => process)]);
-      if (found.sessions.length === 0 && (order.isAskedAgain || order.unheard !== undefined)) {
-        // Whoever was not heard from before may be back, or another has what it ran: theirs is the next word.
-        const { runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
-        for (const one of runners) others.add(one);
-        if (unconfirmed.length > 0) throw new Error(unconfirmed.join('; '));
-        order.heardAgain = await stillOpen(store.lineage, order.unheard?.sessions ?? []);
-      }
-      order.others = [...others];
-      order.unheard = found;
-    } catch {
-      // Nothing is said before it is known; it is asked again.
-    }
-    if (this.world.isClosed || order.isDone) return;
-    if (order.unheard?.sessions.length === 0) {
-      order.isAskingUnheard = false;
-      this.look(order);
-      return;
-    }
-    this.writeSoon(order);
-    order.unheardTimer = clock.setTimeout(() => {
-      order.isAskingUnheard = false;
-      this.look(order);
-    }, confirmAgainMs);
   }
 
   /** A terminate is never released; the last ones are kept for results that come late, the rest are in the store. */
   private keepFinished(order: Order): void {
     this.finished.push(order);
-    if (this.finished.length > keptFinished) this.orders.delete(this.finished.shift()!.id);
+    if (this.finished.length <= keptFinished) return;
+    const oldest = this.finished.shift()!;
+    this.others.forget(oldest);
+    this.orders.delete(oldest.id);
   }
 
   private reach(order: Order, stage: Stage): void {
@@ -496,14 +400,13 @@ export class Stopping {
       order,
       order.waiters.filter((waiter) => waiter.stage === stage),
     );
-    this.writeSoon(order);
+    this.receipts.soon(order);
   }
 
   private finish(order: Order): void {
     order.isDone = true;
-    this.world.clock.clearTimeout(order.elsewhereTimer);
-    this.world.clock.clearTimeout(order.unheardTimer);
-    this.write(order);
+    this.others.forget(order);
+    this.receipts.now(order);
     this.orders.delete(order.id);
     this.answer(order, order.waiters);
   }
@@ -521,79 +424,10 @@ export class Stopping {
     }
   }
 
-  /** The graphs in which anything could be covered: of a session's own stop the one that it is in. */
-  private candidates(order: Order): Iterable<Graph> {
-    const { graphs, graphOf } = this.world;
-    if (order.entry.key.tier !== 'instance' || isConversationKey(order.entry.key.subject)) return graphs.values();
-    const graph = graphOf.get(order.entry.details?.subject ?? '') ?? graphOf.get(order.entry.key.subject);
-    // What came from another process may stand under a session that is not here.
-    return graph ? new Set([graph, ...this.world.arrived]) : this.world.arrived;
-  }
-
-  private covers(order: Order, node: Node): boolean {
-    const { tier, subject } = order.entry.key;
-    if (tier === 'global') return true;
-    for (let at: Node | undefined = node; at; at = at.parent ?? (tier === 'instance' ? undefined : at.detachedFrom)) {
-      const own = tier === 'feature' ? at.workflow : tier === 'user' ? at.userId : at.id;
-      if (own !== undefined && subjectKey(own) === subject) return true;
-      if (tier === 'instance' && at.conversationId !== undefined && conversationKey(at.conversationId) === subject) return true;
-    }
-    return false;
-  }
-
-  private writeSoon(order: Order): void {
-    if (order.writeTimer !== undefined || this.world.isClosed) return;
-    order.writeTimer = this.world.clock.setTimeout(() => {
-      order.writeTimer = undefined;
-      this.write(order);
-    }, order.writeAgainMs);
-  }
-
-  private write(order: Order): void {
-    this.world.clock.clearTimeout(order.writeTimer);
-    order.writeTimer = undefined;
-    if (isLong(order)) {
-      if (order.isWriting) order.isStale = true;
-      else void this.writeInSlices(order);
-      return;
-    }
-    const start = this.world.clock.monotonic();
-    void this.stored(order, receiptAtOnce(this.world, order));
-    order.writeAgainMs = Math.max(writeEveryMs, (this.world.clock.monotonic() - start) / writeShare);
-  }
-
-  private async writeInSlices(order: Order): Promise<void> {
-    order.isWriting = true;
-    do {
-      order.isStale = false;
-      const slice = new Slice(this.world.clock);
-      const receipt = await receiptInSlices(this.world, order, slice);
-      // `close` writes what is true then.
-      if (this.world.isClosed) break;
-      order.writeAgainMs = Math.max(writeEveryMs, slice.tookMs / writeShare);
-      await this.stored(order, receipt);
-    } while (order.isStale);
-    order.isWriting = false;
-  }
-
-  private async stored(order: Order, receipt: ReceiptPart): Promise<void> {
-    try {
-      await this.world.store.writeReceipt(receipt);
-      order.isUnwritten = false;
-    } catch (error) {
-      if (this.world.isClosed) return;
-      if (!order.isUnwritten)
-        this.world.alarm(`the receipt ${order.id} could not be written: ${String(error)}; it is tried again`);
-      order.isUnwritten = true;
-      order.writeAgainMs = Math.max(order.writeAgainMs, writeFailedMs);
-      this.writeSoon(order);
-    }
-  }
-
   /** Brings what is in the store up to what is known here. */
   async writeAll(): Promise<void> {
     for (const order of [...this.orders.values()]) {
-      await this.stored(order, await this.partSoon(order));
+      await this.receipts.store(order, await this.receipts.part(order));
     }
   }
 
@@ -601,20 +435,14 @@ export class Stopping {
   async close(): Promise<void> {
     for (const order of this.orders.values()) {
       this.world.clock.clearTimeout(order.writeTimer);
-      this.world.clock.clearTimeout(order.confirmTimer);
-      this.world.clock.clearTimeout(order.elsewhereTimer);
-      this.world.clock.clearTimeout(order.unheardTimer);
+      this.others.forget(order);
       this.answer(order, order.waiters);
       await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
     }
   }
 
   private async receiptSoon(order: Order): Promise<Receipt> {
-    return alone(await this.partSoon(order));
-  }
-
-  private async partSoon(order: Order): Promise<ReceiptPart> {
-    return isLong(order) ? receiptInSlices(this.world, order, new Slice(this.world.clock)) : receiptAtOnce(this.world, order);
+    return alone(await this.receipts.part(order));
   }
 }
 

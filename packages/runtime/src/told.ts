@@ -6,7 +6,7 @@ import type { Member } from './graph.ts';
 import type { RegisteredSession } from './lineage-store.ts';
 import type { Order } from './order.ts';
 import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
-import { elsewhere, notHeard } from './receipt-join.ts';
+import { elsewhere, endedElsewhere, notHeard } from './receipt-join.ts';
 import type { Slice } from './slices.ts';
 import { type KnownCall, toldCalls } from './turn-kept.ts';
 import type { World } from './world.ts';
@@ -83,7 +83,8 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   const hasEnded = order.ended.has(member);
   const calls: ReceiptCall[] = [];
   // Of what has ended in another process only an older turn is known here.
-  const known = isThere && hasEnded ? [] : member.live?.open ? member.live.open.told() : toldCalls(member.saved);
+  const isEndedThere = isThere && (hasEnded || order.endedElsewhere.has(member));
+  const known = isEndedThere ? [] : member.live?.open ? member.live.open.told() : toldCalls(member.saved);
   for (const call of known) {
     const outcome = outcomeOf(call, isRunning);
     if (outcome === 'unknown') unknown.push(`${record.s} ${call.id} ${call.name}: outcome unknown`);
@@ -93,13 +94,15 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   const { saved, live } = member;
   const state: ReceiptSession['state'] = hasEnded
     ? 'already-ended'
-    : saved.settled
-      ? saved.settled.status === 'terminated'
-        ? 'stopped'
-        : 'already-ended'
-      : !isThere && (live === undefined || (order.stop.action === 'pause' && live.isAtRest))
-        ? 'paused'
-        : 'unconfirmed';
+    : isEndedThere
+      ? 'stopped'
+      : saved.settled
+        ? saved.settled.status === 'terminated'
+          ? 'stopped'
+          : 'already-ended'
+        : !isThere && (live === undefined || (order.stop.action === 'pause' && live.isAtRest))
+          ? 'paused'
+          : 'unconfirmed';
   const forensics = state === 'stopped' ? world.forensics.of(member) : undefined;
   return {
     session: record.s,
@@ -108,6 +111,7 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
     workflow: record.workflow,
     ...(record.user === undefined ? {} : { user: record.user }),
     state,
+    ...(isEndedThere && state === 'stopped' ? { why: endedElsewhere } : {}),
     ...(state === 'unconfirmed' ? { why: isThere ? elsewhere : whyNot(member) } : {}),
     checkpointTurn: saved.checkpointTurn,
     ...(forensics ? { forensics } : {}),

@@ -204,4 +204,26 @@ describe('a receipt of what another process ran', () => {
       sessions: [{ session: id, state: 'already-ended', calls: [] }],
     });
   });
+
+  test.each([
+    ['whose records are given to it', false],
+    ['whose records it has to ask for', true],
+  ])('names as stopped whom that ended under it and did not live to tell of: one %s (S10)', async (_, isKept) => {
+    const two = await world();
+    const { id, outcome } = rest(two).start(undefined);
+    await settle(two.clock);
+    const one = await world({ store: two.store.share(), clock: two.clock, source: memorySource(switches as never) as never });
+    two.store.writeReceipt = () => new Promise(() => {});
+    await one.runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    await settle(two.clock);
+    expect((await outcome).status).toBe('terminated');
+    if (isKept) one.store.lineage.adopt = async () => ({ claims: [], journals: [] });
+    two.store.reopen();
+    await settle(one.clock, 5_000);
+    const [receipt] = await one.runtime.receipts();
+    expect(receipt).toMatchObject({
+      stages: { done: expect.any(Number) },
+      sessions: [{ session: id, state: 'stopped' }],
+    });
+  });
 });

@@ -1,0 +1,164 @@
+// others.ts: what is to be learned of a stop from other processes: that each refuses under it, how what they had has ended, and whom
+// they ran that are not heard from.
+
+import type { Member } from './graph.ts';
+import { isOwn, type Order } from './order.ts';
+import { stillOpen, unheardUnder } from './unheard.ts';
+import type { World } from './world.ts';
+
+/** Processes that had not confirmed are asked again after this long. Milliseconds. */
+export const confirmAgainMs = 1_000;
+/** So often it is asked again how sessions elsewhere ended, that long after each failure; then they stay unconfirmed. */
+const elsewhereTries = 10;
+/** Whom a terminate covers elsewhere is looked at again after a second, then after twice as long each time, up to this. Milliseconds. */
+const elsewhereAgainAtMostMs = 60_000;
+
+export interface OthersHost {
+  /** Nobody starts anything new under it any more. */
+  fenced(order: Order): void;
+  /** Something was learned: whether another stage is true is to be looked at. */
+  look(order: Order): void;
+  /** The receipt has something to say that it had not. */
+  changed(order: Order): void;
+}
+
+export class Others {
+  private readonly world: World;
+  private readonly host: OthersHost;
+
+  constructor(world: World, host: OthersHost) {
+    this.world = world;
+    this.host = host;
+  }
+
+  /**
+   * Every other process takes the stop in before it is called fenced; asked again until each has, or is known to refuse everything.
+   * Whoever knows of the stop asks, so that it is carried on when the process that made it is gone.
+   */
+  async confirm(order: Order): Promise<void> {
+    const { store, clock } = this.world;
+    let missing: readonly string[];
+    try {
+      const { confirmed, runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
+      order.others = [...new Set([...order.others, ...runners])];
+      order.isAskedAgain = confirmed.length > runners.length;
+      missing = unconfirmed;
+    } catch (error) {
+      missing = [`Other processes could not be asked to confirm ${order.id}: ${String(error)}`];
+    }
+    if (missing.length === 0) {
+      this.host.fenced(order);
+    } else {
+      order.missing.fenced = missing;
+      if (!this.world.isClosed && order.released === undefined)
+        order.confirmTimer = clock.setTimeout(() => void this.confirm(order), confirmAgainMs);
+    }
+    this.host.look(order);
+  }
+
+  /**
+   * What another process had when it was last heard of may have ended long since, and then nobody else has a word to say of it. Told
+   * here, so that it is not called unconfirmed for ever.
+   */
+  async learnElsewhere(order: Order): Promise<void> {
+    const { store, clock } = this.world;
+    // Before anything is waited for: one at a time looks.
+    order.isElsewhereKnown = true;
+    let open = 0;
+    try {
+      for (const [root, members] of this.openElsewhere(order)) {
+        const ends = await store.lineage.ends(
+          root,
+          members.map(({ saved }) => saved.record.s),
+        );
+        for (const member of members) {
+          const ended = ends.get(member.saved.record.s);
+          if (!ended) open++;
+          else if (ended.status === 'terminated' && isOwn(order, ended.stopId)) order.endedElsewhere.add(member);
+          else order.ended.add(member);
+        }
+      }
+    } catch (error) {
+      // Asked again, and named as unconfirmed where it cannot be learned.
+      if (this.world.isClosed) return;
+      if (order.elsewhereTries++ < elsewhereTries) {
+        clock.clearTimeout(order.elsewhereTimer);
+        order.elsewhereTimer = clock.setTimeout(() => {
+          order.isElsewhereKnown = false;
+          this.host.look(order);
+        }, confirmAgainMs);
+        return;
+      }
+      this.world.alarm(`how the sessions of ${order.id} in other processes ended could not be read: ${String(error)}`);
+    }
+    if (this.world.isClosed) return;
+    // Their own process tells of them, if it lives to; a terminate leaves nothing open for long.
+    if (open > 0 && order.stop.action === 'terminate') this.learnElsewhereLater(order);
+    this.host.look(order);
+  }
+
+  private learnElsewhereLater(order: Order): void {
+    const { clock } = this.world;
+    clock.clearTimeout(order.elsewhereTimer);
+    order.elsewhereTimer = clock.setTimeout(() => void this.learnElsewhere(order), order.elsewhereAgainMs);
+    order.elsewhereAgainMs = Math.min(2 * order.elsewhereAgainMs, elsewhereAgainAtMostMs);
+  }
+
+  /** By root: those that another process had, of which nobody has said here that they have ended. */
+  private openElsewhere(order: Order): ReadonlyMap<string, readonly Member[]> {
+    const open = new Map<string, Member[]>();
+    for (const member of order.covered.values()) {
+      const { saved } = member;
+      if (saved.settled || order.ended.has(member) || order.endedElsewhere.has(member) || !this.world.isElsewhere(member))
+        continue;
+      const ofRoot = open.get(saved.record.root);
+      if (ofRoot) ofRoot.push(member);
+      else open.set(saved.record.root, [member]);
+    }
+    return open;
+  }
+
+  /**
+   * What a process ran that is not heard from may run on: it ends nothing that nobody can tell of. Asked again until it is heard from, or
+   * another process has taken it over and says what became of it.
+   */
+  async learnUnheard(order: Order): Promise<void> {
+    if (order.isAskingUnheard) return;
+    const { store, clock } = this.world;
+    order.isAskingUnheard = true;
+    try {
+      const found = await unheardUnder(store.lineage, order.entry.key);
+      const others = new Set([...order.others, ...found.sessions.map(({ process }) => process)]);
+      if (found.sessions.length === 0 && (order.isAskedAgain || order.unheard !== undefined)) {
+        // Whoever was not heard from before may be back, or another has what it ran: theirs is the next word.
+        const { runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
+        for (const one of runners) others.add(one);
+        if (unconfirmed.length > 0) throw new Error(unconfirmed.join('; '));
+        order.heardAgain = await stillOpen(store.lineage, order.unheard?.sessions ?? []);
+      }
+      order.others = [...others];
+      order.unheard = found;
+    } catch {
+      // Nothing is said before it is known; it is asked again.
+    }
+    if (this.world.isClosed || order.isDone) return;
+    if (order.unheard?.sessions.length === 0) {
+      order.isAskingUnheard = false;
+      this.host.look(order);
+      return;
+    }
+    this.host.changed(order);
+    order.unheardTimer = clock.setTimeout(() => {
+      order.isAskingUnheard = false;
+      this.host.look(order);
+    }, confirmAgainMs);
+  }
+
+  /** Nothing is asked any more. */
+  forget(order: Order): void {
+    const { clock } = this.world;
+    clock.clearTimeout(order.confirmTimer);
+    clock.clearTimeout(order.elsewhereTimer);
+    clock.clearTimeout(order.unheardTimer);
+  }
+}
