@@ -1,6 +1,8 @@
-// main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--store folder|redis] [--at-once 2] [--act name]`: random runs, each by its seed. A red one says how to run it again.
+// main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--store folder|redis] [--at-once 2] [--act name]`: random runs, each by its seed. A red one says
+// how to run it again. `--broken name`: with a protocol that breaks a rule (broken.ts); then all is well where the judge says so.
 
 import { parseArgs } from 'node:util';
+import { type Broken, broken } from './broken.ts';
 import { run, storeOf } from './run.ts';
 
 const { values } = parseArgs({
@@ -10,8 +12,11 @@ const { values } = parseArgs({
     'at-once': { type: 'string', default: '2' },
     store: { type: 'string' },
     act: { type: 'string' },
+    broken: { type: 'string' },
   },
 });
+const fault = faultOf(values.broken);
+const act = values.act ?? fault?.act;
 const isOne = values.seed !== undefined && process.argv.every((one) => !one.startsWith('--runs'));
 const runs = isOne ? 1 : numberOf('runs', values.runs);
 const first = values.seed === undefined ? Math.floor(Math.random() * 1_000_000_000) : numberOf('seed', values.seed);
@@ -19,6 +24,8 @@ const atOnce = numberOf('at-once', values['at-once']);
 
 let next = 0;
 let red = 0;
+/** Runs in which the judge named what the broken rule is about. */
+let convicted = 0;
 let arrivals = 0;
 const none = { folder: 0, redis: 0 };
 const ran = { ...none };
@@ -29,13 +36,14 @@ async function lane(): Promise<void> {
     const seed = first + next++;
     const started = Date.now();
     const store = values.store === 'folder' || values.store === 'redis' ? values.store : storeOf(seed);
-    const verdict = await run(seed, store, values.act);
+    const verdict = await run(seed, store, { only: act, broken: values.broken });
     arrivals += verdict.arrivals;
     ran[store]++;
     for (const act of new Set(verdict.acts))
       did.set(act, { ...none, ...did.get(act), [store]: (did.get(act)?.[store] ?? 0) + 1 });
     const isRed = verdict.faults.length > 0;
     if (isRed) red++;
+    if (fault && verdict.faults.some((one) => fault.convicts.test(one))) convicted++;
     console.log(
       `${isRed ? 'not ok' : 'ok'} - seed ${seed} on ${store}: ${verdict.steps.length} steps, ${verdict.jobs} jobs, ${verdict.arrivals} calls in ${((Date.now() - started) / 1000).toFixed(1)} s`,
     );
@@ -44,7 +52,7 @@ async function lane(): Promise<void> {
     for (const fault of verdict.faults.slice(0, 20)) console.log(`  ! ${fault}`);
     for (const alarm of verdict.alarms) console.log(`  ~ ${alarm}`);
     console.log(
-      `    again: npm run nemesis -- --seed ${seed} --store ${store}${values.act === undefined ? '' : ` --act '${values.act}'`}`,
+      `    again: npm run nemesis -- --seed ${seed} --store ${store}${act === undefined ? '' : ` --act '${act}'`}${values.broken === undefined ? '' : ` --broken ${values.broken}`}`,
     );
   }
 }
@@ -53,7 +61,14 @@ console.log(`\nwhat was done, in how many runs:   folder (of ${ran.folder})   re
 for (const [act, { folder, redis }] of [...did].sort(([a], [b]) => (a < b ? -1 : 1)))
   console.log(`  ${act.padEnd(46)} ${String(folder).padStart(5)} ${String(redis).padStart(8)}`);
 console.log(`${runs - red} of ${runs} runs held; ${arrivals} calls reached the oracle`);
-process.exitCode = red > 0 ? 1 : 0;
+if (fault) console.log(`${values.broken}: convicted in ${convicted} of ${runs} runs`);
+process.exitCode = (fault ? convicted > 0 : red === 0) ? 0 : 1;
+
+function faultOf(name: string | undefined): Broken | undefined {
+  if (name === undefined || Object.hasOwn(broken, name)) return name === undefined ? undefined : broken[name];
+  console.error(`--broken is one of ${Object.keys(broken).join(', ')}`);
+  process.exit(2);
+}
 
 function numberOf(name: string, text: string): number {
   const number = Number(text);

@@ -45,8 +45,14 @@ async function empty({ random, fleet, redis, fenced }: Scene): Promise<string> {
 /** One of so many runs over Redis ends with its data gone. */
 const emptiedEvery = 6;
 
-/** `only`: nothing is done but this act, again and again. */
-export async function run(seed: number, store: 'folder' | 'redis', only?: string): Promise<Verdict> {
+export interface RunOptions {
+  /** Nothing is done but this act, again and again. */
+  readonly only?: string | undefined;
+  /** Every worker's store breaks this rule (broken.ts). */
+  readonly broken?: string | undefined;
+}
+
+export async function run(seed: number, store: 'folder' | 'redis', { only, broken }: RunOptions = {}): Promise<Verdict> {
   const random = randomOf(seed);
   const count = countOf(seed, store);
   const chance = randomOf(seed + 1);
@@ -58,7 +64,7 @@ export async function run(seed: number, store: 'folder' | 'redis', only?: string
   const oracle = await openOracle(() => chance.next());
   const redis = store === 'redis' ? await openRedis() : undefined;
   const fleet = new Fleet(
-    { oracle: oracle.url, flags, folder: state, seed, leaseMs },
+    { oracle: oracle.url, flags, folder: state, seed, leaseMs, ...(broken === undefined ? {} : { broken }) },
     { OFFSWITCH_PATH_KEYS: newPathKey() },
     async () => (redis ? openFaultProxy({ port: redis.server.port }) : undefined),
   );

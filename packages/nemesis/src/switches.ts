@@ -19,6 +19,8 @@ export interface WorkerSetup {
   readonly redis?: string;
   readonly leaseMs: number;
   readonly seed: number;
+  /** Which rule of the protocol its store breaks. */
+  readonly broken?: string;
 }
 
 /** Where in its stop the process that carries it out can be killed: by itself, so that it is that very step. */
