@@ -10,7 +10,7 @@ import { expectedOutputs } from '../src/planner-expect.ts';
 import { readOutbox } from '../src/tools-files.ts';
 import { type Ended, type OnText, runProgram } from './program.ts';
 
-/** `npm test` runs two; CI runs more: `STUDIO_SEEDS=3,4,5,6`. */
+/** `STUDIO_SEEDS=3,4,5,6` for more. */
 const seeds = (process.env.STUDIO_SEEDS ?? '1,2').split(',').map(Number);
 /** A minute each, so `npm test` runs the flag file; CI runs `STUDIO_SOURCES=launchdarkly,growthbook,unleash` as well. */
 const sources = (process.env.STUDIO_SOURCES ?? 'file').split(',');
