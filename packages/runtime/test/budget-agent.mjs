@@ -45,7 +45,8 @@ const agent = runtime.agent('alpha', async (session) => {
         async () => {
           inFlight++;
           appendFileSync(join(place, 'paid'), `${cost}\n`);
-          if (++paid === diesAt) process.kill(process.pid, 'SIGKILL');
+          if (++paid === 1) process.stdout.write('paid\n');
+          if (paid === diesAt) process.kill(process.pid, 'SIGKILL');
           await new Promise((resolve) => setTimeout(resolve, random() * 4));
           inFlight--;
           setImmediate(lookWhetherDone);
@@ -62,7 +63,7 @@ runtime.subscribe((event) => {
   isHeld = true;
   setImmediate(lookWhetherDone);
 });
-// All begin together: who comes late would find nothing left.
+// Told when to begin: who comes late may find nothing left.
 process.stdout.write('ready\n');
 await new Promise((resolve) => process.stdin.once('data', resolve));
 process.stdin.destroy();

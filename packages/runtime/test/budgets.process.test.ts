@@ -12,6 +12,7 @@ import { describe, expect, test } from 'vitest';
 
 const capMicros = 10_000_000;
 const processes = 8;
+const killed = 2;
 
 describe('eight processes with four sessions each, of which two are killed', () => {
   test('spend no more than the cap, and all of it is known or still counts as spent (I8)', async () => {
@@ -21,17 +22,25 @@ describe('eight processes with four sessions each, of which two are killed', () 
     const children: ChildProcess[] = [];
     let errors = '';
     let ready = 0;
+    let paying = 0;
     try {
       const ends = Array.from({ length: processes }, (_, i) => {
-        const child = spawn(process.execPath, [program, place, String(capMicros), String(seed + i), String(i < 2 ? 2 + i : 0)], {
-          stdio: ['pipe', 'pipe', 'pipe'],
-        });
+        const child = spawn(
+          process.execPath,
+          [program, place, String(capMicros), String(seed + i), String(i < killed ? 2 + i : 0)],
+          {
+            stdio: ['pipe', 'pipe', 'pipe'],
+          },
+        );
         children.push(child);
         child.stderr!.on('data', (data) => {
           errors = (errors + String(data)).slice(-4000);
         });
-        createInterface({ input: child.stdout! }).on('line', () => {
-          if (++ready === processes) for (const one of children) one.stdin!.end('go\n');
+        createInterface({ input: child.stdout! }).on('line', (line) => {
+          if (line === 'ready' && ++ready === processes) for (const one of children.slice(0, killed)) one.stdin!.end('go\n');
+          // Those that are to die have begun to pay: else the others might spend all before they come to it.
+          if (line === 'paid' && i < killed && ++paying === killed)
+            for (const one of children.slice(killed)) one.stdin!.end('go\n');
         });
         return once(child, 'exit');
       });
