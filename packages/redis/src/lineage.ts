@@ -24,15 +24,23 @@ import type { Hearing } from './hearing.ts';
 import { hasRecord, type Left, readEnds, readLeft } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
-import type { Outbox } from './outbox.ts';
-import { checkRegistration, describedIn, letterOf, localRootsOf, pageIn, readStates, wordsOf } from './registry.ts';
+import { mayForgetMs, type Outbox } from './outbox.ts';
+import {
+  checkRegistration,
+  describedIn,
+  letterOf,
+  localRootFrom,
+  localRootsOf,
+  pageIn,
+  readStates,
+  wordsOf,
+} from './registry.ts';
 
 /** Local roots taken over in one step of the server, and read before the next. */
 const adoptedTogether = 200;
 /** Local roots asked for at once. */
 const askedTogether = 500;
-/** How long before the last that it acknowledged Redis may forget a registration (outbox.ts), and how many of them are kept. */
-const recentMs = 10_000;
+/** Registrations that are kept because Redis may forget them. */
 const mostRecent = 20_000;
 /** How often, and after how many milliseconds, one is made known again whose root is another process's to make known. */
 const againTimes = 5;
@@ -134,8 +142,8 @@ export class RedisLineage implements LineageStore {
   private keepRecent(registration: Registration): void {
     const now = performance.now();
     this.recent.push({ registration, at: now });
-    if (this.recent.length < 2 * mostRecent && now - this.recent[0]!.at < 2 * recentMs) return;
-    this.recent = this.recent.filter(({ at }) => now - at < recentMs).slice(-mostRecent);
+    if (this.recent.length < 2 * mostRecent && now - this.recent[0]!.at < 2 * mayForgetMs) return;
+    this.recent = this.recent.filter(({ at }) => now - at < mayForgetMs).slice(-mostRecent);
   }
 
   /** Redis was killed, and may have lost what was registered last. Never rejects. */
@@ -241,7 +249,7 @@ export class RedisLineage implements LineageStore {
 
   async unheard(): Promise<readonly UnheardProcess[]> {
     const { bulk, settings } = this.options;
-    const gone = (await this.listed()).filter((one) => !one.isAlive && one.runsSessions);
+    const gone = (await this.listed()).filter(isLapsed);
     return Promise.all(
       gone.map(async ({ id }) => ({ process: id, localRoots: await localRootsOf(bulk, settings.prefix, id).catch(refused) })),
     );
@@ -267,7 +275,7 @@ export class RedisLineage implements LineageStore {
   async standing(): Promise<{ isAlive(process: string): boolean; isUnheard(process: string): boolean }> {
     const { bulk, settings } = this.options;
     const all = await this.listed();
-    const gone = all.filter((one) => !one.isAlive && one.runsSessions);
+    const gone = all.filter(isLapsed);
     const left = await Promise.all(gone.map(({ id }) => bulk.call(['EXISTS', `${settings.prefix}:{ctl}:agents:${id}`]))).catch(
       refused,
     );
@@ -311,7 +319,7 @@ export class RedisLineage implements LineageStore {
       const args = [process, membership.gen, membership.storeId, adoptedTogether, have, ...agents];
       const given = (await control.fn('adopt', args).catch(refused)) as readonly string[];
       if (given.length === 0 || agents.length === 0) return this.handOn();
-      const localRoots = new Map(given.map((one) => [one.slice(one.indexOf('\n') + 1), one.slice(0, one.indexOf('\n'))]));
+      const localRoots = new Map(given.map(localRootFrom).map(({ session, root }) => [session, root]));
       // Given before, and read; then an answer was lost.
       for (const page of this.pages) for (const one of page.localRoots.keys()) localRoots.delete(one);
       await this.readPage(localRoots);
@@ -372,7 +380,7 @@ export class RedisLineage implements LineageStore {
 
   /** This process was counted as gone: of what it runs it keeps what the store says is its own. */
   async loseBut(own: readonly string[], awayMs: number): Promise<void> {
-    const kept = new Set(own.map((one) => one.slice(one.indexOf('\n') + 1)));
+    const kept = new Set(own.map((one) => localRootFrom(one).session));
     const roots = new Map([...this.pages].flatMap(({ localRoots }) => [...localRoots]));
     for (const [localRoot, { root }] of this.unreadable) roots.set(localRoot, root);
     for (const localRoot of this.mine.values()) roots.set(localRoot, this.rootOf(localRoot));
@@ -421,6 +429,11 @@ export class RedisLineage implements LineageStore {
 interface Page {
   readonly localRoots: Map<string, string>;
   left: Left | undefined;
+}
+
+/** It ran sessions, and is not heard from. */
+function isLapsed({ isAlive, runsSessions }: ReturnType<typeof processesIn>[number]): boolean {
+  return !isAlive && runsSessions;
 }
 
 function isIn(localRoots: ReadonlyMap<string, string>): (localRoot: string, root: string) => boolean {

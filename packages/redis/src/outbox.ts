@@ -54,7 +54,7 @@ const againMs = 250;
 /** The answer of the server to a write of a session that another process has (lua/registry.ts). */
 const notMade = 2;
 /** How long before the last that it acknowledged Redis may forget: a second under `everysec`, and what a replica lags behind. */
-const keptMs = 10_000;
+export const mayForgetMs = 10_000;
 const keptBytes = 16_777_216;
 
 export class Outbox {
@@ -226,7 +226,7 @@ export class Outbox {
     this.bytesKept += bytes;
     this.left(this.queue.slice(count));
     let old = 0;
-    while (old < this.kept.length && (this.bytesKept > keptBytes || now - this.kept[old]!.ackedAt! > keptMs))
+    while (old < this.kept.length && (this.bytesKept > keptBytes || now - this.kept[old]!.ackedAt! > mayForgetMs))
       for (const one of this.kept[old++]!.writes) this.bytesKept -= sizeOf(one);
     if (old > 0) this.kept = this.kept.slice(old);
   }

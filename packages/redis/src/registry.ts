@@ -95,7 +95,13 @@ export async function localRootsOf(wire: Wire, prefix: string, process: string):
   const members = async (key: string): Promise<readonly string[]> =>
     (await wire.call(['SMEMBERS', `${prefix}:{ctl}:${key}`])) as readonly string[];
   const sets = await Promise.all((await members(`agents:${process}`)).map((agent) => members(`p:${process}:${agent}`)));
-  return sets.flat().map((one) => ({ root: one.slice(0, one.indexOf('\n')), session: one.slice(one.indexOf('\n') + 1) }));
+  return sets.flat().map(localRootFrom);
+}
+
+/** As it stands in a set of the server: its root, a line break, itself. */
+export function localRootFrom(text: string): LocalRoot {
+  const end = text.indexOf('\n');
+  return { root: text.slice(0, end), session: text.slice(end + 1) };
 }
 
 /** Asked for at once. */

@@ -1,6 +1,6 @@
 // server-check.ts: what can be known of a server before it is trusted with stops.
 
-import { hashTagOf } from './connection/cluster.ts';
+import { hashTagOf, saysCluster } from './connection/cluster.ts';
 import { ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { pairs } from './journals.ts';
@@ -23,7 +23,7 @@ export async function checkServer(wire: Wire, where: string, prefix: string): Pr
   const version = /^redis_version:(\d+)/m.exec(String(info ?? ''))?.[1];
   if (version !== undefined && Number(version) < 7)
     throw invalid(`${where} is of version ${version}; 7.0 or later is needed (FUNCTION)`);
-  if (/^cluster_enabled:1/m.test(String(info ?? '')) && hashTagOf(prefix) === undefined)
+  if (saysCluster(info) && hashTagOf(prefix) === undefined)
     throw invalid(
       `${where} is a Redis Cluster, where all keys must be in one slot: give a prefix with a hash tag, as {${prefix}}`,
     );

@@ -9,6 +9,7 @@ import { type Call, never } from './call.ts';
 import { currentContext } from './context.ts';
 import { RuntimeError } from './error.ts';
 import type { SessionRecord } from './journal.ts';
+import { Known } from './known.ts';
 import {
   type ChildNews,
   hasEnded,
@@ -34,13 +35,14 @@ export class Carrying {
   private readonly keys: PathKeys;
   /** By session: who waits for its end on behalf of another process. */
   private readonly waitingHere = new Map<string, Set<(error: RuntimeError) => void>>();
-  private readonly known = new Map<string, Promise<unknown>>();
+  private readonly known: Known;
   /** On their way into the store. */
   private readonly beginning = new Set<string>();
 
   constructor(world: World, keys: PathKeys) {
     this.world = world;
     this.keys = keys;
+    this.known = new Known(world.store.lineage);
   }
 
   /** Resolves when the session is known to the store and everything it has done is durable there. Rejects with `path_keys_missing`, `session_ended`. */
@@ -217,7 +219,7 @@ export class Carrying {
 
   /** It was registered, or was found in the store's records: what becomes of it is noted. */
   isKnown(id: string): void {
-    this.known.set(id, Promise.resolve());
+    this.known.add(id);
   }
 
   private isHere(session: string): boolean {
@@ -232,15 +234,7 @@ export class Carrying {
     const graph = world.graphOf.get(node.id);
     // What came from another process is known, and so is its root: by the process that has that.
     if (!graph || graph.root.saved.record.arrived) return;
-    const root = graph.root.node;
-    const { record } = graph.root.saved;
-    let known = this.known.get(root.id);
-    if (!known) {
-      known = world.store.lineage.register(registrationOf(record, true));
-      this.known.set(root.id, known);
-      known.catch(() => this.known.delete(root.id));
-    }
-    await known;
+    await this.known.register(registrationOf(graph.root.saved.record, true));
   }
 }
 

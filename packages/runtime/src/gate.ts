@@ -18,6 +18,7 @@ import { folderStore } from './folder/folder-store.ts';
 import { Foreign } from './foreign.ts';
 import { gateControlHandler, type Refusal } from './gate-control.ts';
 import { type Alarm, Kernel } from './kernel.ts';
+import { Known } from './known.ts';
 import type { Registration } from './lineage-store.ts';
 import { Node } from './node.ts';
 import { type Carrier, carrierOf } from './path/carrier.ts';
@@ -112,7 +113,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   const reading = new Map<string, Promise<unknown>>();
   const children = new Map<Node, number>();
   const ended = new Set<Node>();
-  const known = new Map<string, Promise<unknown>>();
+  const known = new Known(store.lineage);
   const arrivals = new Map<Node, readonly PathSegment[]>();
   /** Of sessions in other processes, for the next that begins under them. */
   let beingRead: Promise<void>[] = [];
@@ -153,7 +154,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
           'session_elsewhere',
           `the call that this path was carried for has a child already: ${registered.session.session}`,
         );
-      known.set(node.id, Promise.resolve());
+      known.add(node.id);
     } catch (error) {
       if (nodes.get(node.id) === node) forget(node);
       throw error;
@@ -238,13 +239,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       const root = rootOf(node);
       // What is above in other processes was made known there.
       if (nodes.get(root.id) === root) {
-        let registered = known.get(root.id);
-        if (!registered) {
-          registered = store.lineage.register(registrationOf(root));
-          known.set(root.id, registered);
-          registered.catch(() => known.delete(root.id));
-        }
-        await registered;
+        await known.register(registrationOf(root));
         await store.flush();
         if (nodes.get(root.id) !== root) {
           // It ended meanwhile, when nobody knew of it yet.

@@ -42,6 +42,7 @@ export {
   type GrantRecord,
   type GrantState,
   type GrantStore,
+  isOver as isGrantOver,
   joinGrants,
   type KeptGrant,
 } from './grants/grant-record.ts';

@@ -14,7 +14,7 @@ import { machineMs, median, percentile } from '../measure.ts';
 const processes = 10;
 const warmRounds = 20;
 const rounds = 200;
-/** For a process to begin, to go on after a release, or to answer. Milliseconds. */
+/** For every process to make its first call. Milliseconds. */
 const withinMs = 20_000;
 const worker = fileURLToPath(new URL('../graph-worker.js', import.meta.url));
 

@@ -9,6 +9,7 @@ import {
   foldJournals,
   type GrantRecord,
   hasEnded,
+  isGrantOver,
   type Journals,
   type KeptGrant,
   type Receipt,
@@ -140,7 +141,8 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
           why: `${call.name} began ${call.afterMs} ms after every process had confirmed the stop`,
         });
   for (const { record } of seen.grants) {
-    if (isPowerless(record) || record.expiresAt <= seen.at) continue;
+    // One that is being taken back, or cannot be, works until it is.
+    if (isGrantOver(record) || record.expiresAt <= seen.at) continue;
     const { session, path } = record;
     const hold = holdOf({ path });
     const isStopped = hold?.action === 'terminate' && fencedAt(hold) !== undefined;
@@ -167,21 +169,6 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
 
 function forHowLong({ expiresAt }: GrantRecord, at: number): string {
   return expiresAt >= endless ? 'until it is removed by hand' : `for ${Math.ceil((expiresAt - at) / 1000)} s more`;
-}
-
-/** Nothing can be done with it any more. One that is being taken back, or cannot be, works until it is. */
-function isPowerless({ state }: GrantRecord): boolean {
-  switch (state) {
-    case 'expired':
-    case 'not-issued':
-    case 'revoked':
-      return true;
-    case 'issuing':
-    case 'active':
-    case 'revoking':
-    case 'irrevocable':
-      return false;
-  }
 }
 
 const optionalStop = (stop: Stop | undefined): { readonly stop?: string } => (stop ? { stop: stop.id } : {});

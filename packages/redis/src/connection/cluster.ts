@@ -53,8 +53,13 @@ async function askForOwner(
   }
 }
 
+/** What a server tells of itself (`INFO`). */
+export function saysCluster(info: Reply): boolean {
+  return /^cluster_enabled:1/m.test(String(info ?? ''));
+}
+
 async function isCluster(link: Link, timeoutMs: number): Promise<boolean> {
-  return /^cluster_enabled:1/m.test(String(await link.call(['INFO', 'cluster'], timeoutMs)));
+  return saysCluster(await link.call(['INFO', 'cluster'], timeoutMs));
 }
 
 /** A server that knows no name of its own leaves it out: it is the one that was asked. */

@@ -81,7 +81,7 @@ export function linksTo(place: RedisPlace, other?: Address): OpenLink {
       client = place.client.duplicate({ ...overrides, ...there, socket: { ...own, ...socket, ...other } }) as OpenClient;
     } else {
       const url = other ? urlAt(place.url!, other) : place.url!;
-      client = createClient({ url, socket: { ...socket }, ...overrides }) as unknown as OpenClient;
+      client = createClient({ url, socket, ...overrides }) as unknown as OpenClient;
     }
     return open(client, options);
   };
