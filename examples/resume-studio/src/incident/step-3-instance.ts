@@ -1,6 +1,6 @@
 // step-3-instance.ts: engage the instance switch for one session: its whole subtree ends for good, and nobody else.
 
-import type { ReceiptSession, SessionView } from 'offswitch';
+import type { JournalRecord, ReceiptSession, SessionView } from 'offswitch';
 import { haltWorkerOf, killWhileStopping } from './halted-worker.ts';
 import { restStates, type Scene } from './scene.ts';
 
@@ -44,14 +44,27 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
   checks.check('and of each its end and its last completed turn', unclear.length === 0, unclear);
   const calls = receipt.sessions.flatMap((one) => one.calls.map((call) => `${one.session} ${call.id}`));
   const open = receipt.sessions.flatMap((one) => one.calls.filter((call) => call.outcome === 'in-flight'));
+  const journal = await scene.journal();
   const lost = subtree.flatMap((view) =>
-    view.calls.map((call) => `${view.id} ${call.id}`).filter((call) => !calls.includes(call)),
+    view.calls
+      .filter(({ id }) => !calls.includes(`${view.id} ${id}`))
+      .map(({ id, kind, name }) => ({
+        session: view.id,
+        process: view.process,
+        id,
+        kind,
+        name,
+        records: recordsOf(journal, view.id, id),
+      }))
+      // One that was seen under way and had ended by the time of the stop is none of its calls: tools go on while the model is held.
+      .filter(({ records }) => !records.some(({ t, at }) => t === 'end' && at < receipt.stop.since)),
   );
   checks.check('and the outcome of every call that was under way', open.length === 0 && lost.length === 0 && calls.length > 0, {
     open,
     lost,
+    since: receipt.stop.since,
   });
-  const records = (await scene.journal()).filter((record) => record.t === 'call' && named.has(record.s) && record.at > fencedAt);
+  const records = journal.filter((record) => record.t === 'call' && named.has(record.s) && record.at > fencedAt);
   const asked = model.log.filter((request) => request.tree === conversation && request.at > fencedAt);
   checks.check('no call starts in the subtree after the fence (I1)', records.length + asked.length === 0, { records, asked });
   if (worker) {
@@ -72,6 +85,15 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
   );
   waitOn();
   return conversation;
+}
+
+/** What the journal says of a call: that it began, and how it ended. */
+function recordsOf(journal: readonly JournalRecord[], session: string, call: string): readonly JournalRecord[] {
+  const begun = journal.find((record) => record.t === 'call' && record.s === session && record.id === call);
+  if (begun?.t !== 'call') return [];
+  const isOfIt = (record: JournalRecord): boolean =>
+    (record.t === 'call' || record.t === 'end') && record.s === session && record.turn === begun.turn && record.key === begun.key;
+  return journal.filter(isOfIt);
 }
 
 /** A tree that is three deep with a reply of the model under way, and the fleet at a standstill. */
