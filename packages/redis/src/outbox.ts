@@ -28,10 +28,15 @@ export interface OutboxOptions {
   readonly gen: () => string;
   /** The server says that another process has these local roots. */
   readonly onLost: (localRoots: readonly string[]) => void;
-  /** Redis has lost what it had: before the last of it is written again. */
+  /** Redis has lost what it had, or may have: before the last of it is written again, and before anything else is. */
   readonly onLoss: () => Promise<void>;
   /** Redis refuses to take it; `undefined`: it takes it again. */
   readonly onTrouble: (why: string | undefined) => void;
+}
+
+interface Queued extends Write {
+  /** So many were pushed up to it. */
+  readonly at: number;
 }
 
 /** One write as the server counts: neighbours of one journal are one. */
@@ -59,12 +64,14 @@ const keptBytes = 16_777_216;
 
 export class Outbox {
   private readonly options: OutboxOptions;
-  private queue: Write[] = [];
+  private queue: Queued[] = [];
   private bytes = 0;
   private pushed = 0;
   private done = 0;
   /** Number of the next write, as the server counts. */
   private next = 0;
+  /** The life of the server (lua/shared.ts) of which everything that was registered is known to be there. */
+  private life = '';
   /** Acknowledged a little while ago. */
   private kept: Sent[] = [];
   private bytesKept = 0;
@@ -79,6 +86,11 @@ export class Outbox {
     this.options = options;
   }
 
+  /** In this life of the server nothing was registered before. */
+  joined(life: string): void {
+    this.life = life;
+  }
+
   /** Throws `store_failed` when too much waits already. */
   push(write: Write): void {
     const bytes = sizeOf(write);
@@ -87,9 +99,8 @@ export class Outbox {
         'store_failed',
         `${this.bytes} bytes wait to be written to Redis (${this.trouble ?? this.options.wire.trouble ?? 'it is slow'}); maxQueuedBytes is ${this.options.maxBytes}`,
       );
-    this.queue.push(write);
+    this.queue.push({ ...write, at: ++this.pushed });
     this.bytes += bytes;
-    this.pushed++;
     if (this.isScheduled) return;
     this.isScheduled = true;
     queueMicrotask(() => {
@@ -203,6 +214,7 @@ export class Outbox {
     // Without an answer it may have been made: the very same is sent again, and the server knows it by its number.
     if (!(error instanceof ServerRefusal)) this.again = left;
     else if (error.code === 'ORDER') await this.makeGood(Number(/-?\d+/.exec(error.message)?.[0]), left);
+    else if (error.code === 'LIFE') await this.beginLife(error.message.slice('LIFE '.length));
     else if (error.code !== 'LAPSED') this.tell(`Redis refuses what ${batch[failed]!.fn} writes: ${error.message}`);
     if (this.isClosed) return;
     this.timer = setTimeout(() => this.retry(), againMs);
@@ -244,12 +256,18 @@ export class Outbox {
     this.again = [...lost, ...left.filter((one) => one.ackedAt === undefined)];
   }
 
+  /** Nothing was written: a write of a session that Redis does not know any more would be said to be made, and be lost. */
+  private async beginLife(life: string): Promise<void> {
+    await this.options.onLoss().catch(() => {});
+    this.life = life;
+  }
+
   private argvOf(one: Sent): string[] {
     const { process, retentionMs } = this.options;
     const { n, gen, root, localRoot, writes } = one;
     const fn = fnOf(one);
     const place = [root, fn === 'claim' || fn === 'journal' ? localRoot : String(retentionMs)];
-    return [process, gen, String(n), ...place, ...writes.flatMap(({ args }) => args)];
+    return [process, gen, String(n), this.life, ...place, ...writes.flatMap(({ args }) => args)];
   }
 
   private tell(trouble: string | undefined): void {
@@ -258,9 +276,10 @@ export class Outbox {
     this.options.onTrouble(trouble);
   }
 
-  private left(left: Write[]): void {
+  private left(left: Queued[]): void {
     this.queue = left;
-    this.done = this.pushed - left.length;
+    // Not by how many are left: some behind the first may have been dropped.
+    this.done = (left[0]?.at ?? this.pushed + 1) - 1;
     for (const one of this.waiting) if (one.upTo <= this.done) one.end();
   }
 

@@ -380,6 +380,7 @@ class RedisStore implements StateStore {
     const reply = (await this.control.fn('join', args)) as Reply[];
     const [id, tail, seq, , , life, gen] = reply;
     this.from = { id: String(tail), seq: Number(seq), life: String(life) };
+    this.outbox.joined(String(life));
     // Whoever listens already is told before it may go on.
     const before = this.isBegun ? this.known.learn(marksOf(reply[3]!), true) : [];
     if (before.length > 0) this.tell({ stops: before });

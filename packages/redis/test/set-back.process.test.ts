@@ -98,6 +98,25 @@ describeRedis('a Redis that comes back as it was a moment before', () => {
     expect(await b.lineage.register(child)).toEqual({ status: 'registered' });
   });
 
+  // Several, since it was a matter of which connection was back first.
+  test('learns of the end of a session whose registration it has lost, also where it is told before it is asked (I3)', async () => {
+    const ids = Array.from({ length: 6 }, (_, i) => `r-${i}`);
+    for (const id of ids) {
+      const back = await moment();
+      await a.lineage.register(root(id));
+      const down = back();
+      a.lineage.note(id, id, 'completed');
+      await down;
+      await until('all is written', () =>
+        a.flush().then(
+          () => true,
+          () => false,
+        ),
+      );
+      expect((await b.lineage.find(id, id))?.state).toBe('completed');
+    }
+  });
+
   test('counts nobody as having taken a stop in for what it read before, also where its clock is behind (I1, S10)', async () => {
     const back = await moment();
     // As a server numbers it whose clock is an hour ahead of the one that comes back.

@@ -185,13 +185,15 @@ end
 local lost = 2
 
 -- What a process writes in order: each write is numbered, so that one sent again after a lost answer is not made twice, and none is
--- made before the one it follows.
+-- made before the one it follows. Nor in a life of the server (shared.ts) of which the process has not heard: what it registered in the one
+-- before may be lost, and the end of a session that nobody knows would be noted nowhere.
 local function inOrder(write)
   return function(keys, a)
-    local p, process, gen, n = a[1], a[2], a[3], tonumber(a[4])
+    local p, process, gen, n, life = a[1], a[2], a[3], tonumber(a[4]), a[5]
     local had = tonumber(redis.call('HGET', ctl(p, 'sent'), process) or redis.call('GET', ctl(p, 'sent:' .. process)) or '-1')
     if n <= had then return 0 end
     if not holds(p, process, gen) then return lapsed end
+    if life ~= lifeOf(p) then return { err = 'LIFE ' .. lifeOf(p) } end
     if n > had + 1 then return { err = 'ORDER ' .. whole(had) .. ' is the last write that is here: one before this is missing' } end
     local said = write(p, process, a)
     redis.call('HSET', ctl(p, 'sent'), process, whole(n))
@@ -200,15 +202,15 @@ local function inOrder(write)
 end
 
 local journal = inOrder(function(p, process, a)
-  local root, localRoot = a[5], a[6]
+  local root, localRoot = a[6], a[7]
   if isOfAnother(p, root, localRoot, process) then return lost end
   local key = graph(p, root, 'j')
-  for i = 7, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
+  for i = 8, #a do redis.call('XADD', key, '*', 'p', process, 'd', a[i]) end
   goesWith(p, root, 'j')
 end)
 
 local claim = inOrder(function(p, process, a)
-  local root, localRoot, session, epoch = a[5], a[6], a[7], a[8]
+  local root, localRoot, session, epoch = a[6], a[7], a[8], a[9]
   if isOfAnother(p, root, localRoot, process) then return lost end
   local had = redis.call('HGET', graph(p, root, 'e'), session)
   if had and tonumber(string.match(had, '^%d+')) >= tonumber(epoch) then return lost end
@@ -218,12 +220,12 @@ end)
 
 -- Only its own process says that a graph is settled: a part of it that ran elsewhere may end before it.
 local forget = inOrder(function(p, process, a)
-  local owner = redis.call('HGET', graph(p, a[5], 'o'), a[5])
-  if not owner or owner == process then settle(p, a[5], a[6]) end
+  local owner = redis.call('HGET', graph(p, a[6], 'o'), a[6])
+  if not owner or owner == process then settle(p, a[6], a[7]) end
 end)
 
 local note = inOrder(function(p, process, a)
-  local root, keepMs, session, state = a[5], a[6], a[7], a[8]
+  local root, keepMs, session, state = a[6], a[7], a[8], a[9]
   local v = redis.call('HGET', graph(p, root, 'n'), session)
   if not v then return end
   local number, kind, had, parent, call = unpackOne(v)
