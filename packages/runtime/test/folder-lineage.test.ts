@@ -1,9 +1,9 @@
 // folder-lineage.test.ts: one graph in the processes of one machine: here several stores on one folder.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import fs, { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ChildNews, folderStore, type StateStore } from '@offswitch/runtime';
+import { type ChildNews, type FolderStoreOptions, folderStore, formatStopKey, type StateStore } from '@offswitch/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 let folder: string;
@@ -17,8 +17,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function process(): Promise<StateStore> {
-  const store = folderStore(folder);
+async function process(options?: FolderStoreOptions): Promise<StateStore> {
+  const store = folderStore(folder, options);
   opened.push(store);
   await store.open();
   await store.serve!(async () => undefined);
@@ -46,5 +46,37 @@ describe('a session that came from another process of the folder', () => {
       { ...news, state: 'resting' },
       { ...news, state: 'running' },
     ]);
+  });
+});
+
+describe('a stop that could not be written into the folder', () => {
+  test('is confirmed by no other process until it is there: they read the folder, and do not know of it (I1, S10)', async () => {
+    let isFull = true;
+    const openSync = (path: string, ...more: [string, number?]): number => {
+      if (isFull && path.includes('/stops/')) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+      return fs.openSync(path, ...more);
+    };
+    const one = await process({ fs: { ...fs, openSync } as NonNullable<FolderStoreOptions['fs']> });
+    const key = formatStopKey({
+      kind: 'act',
+      cause: 'operator',
+      action: 'terminate',
+      tier: 'instance',
+      subject: 's-1',
+      id: 'o1',
+    });
+    const mark = () => one.mark(key, 'engaged', 0, { reason: 'odd', by: 'ann', at: 1 });
+    await expect(mark()).rejects.toMatchObject({ code: 'store_failed' });
+    expect(await one.lineage.confirm(key, 0)).toEqual({ confirmed: [], runners: [], unconfirmed: [] });
+    const two = await process();
+    expect(await one.lineage.confirm(key, 0)).toMatchObject({
+      confirmed: [],
+      unconfirmed: [expect.stringContaining(`${two.processId} cannot know of the stop`)],
+    });
+    isFull = false;
+    await mark();
+    expect(await one.lineage.confirm(key, 0)).toMatchObject({ confirmed: [two.processId], unconfirmed: [] });
+    // Who has only read that somebody else wrote it may ask as well.
+    expect(await two.lineage.confirm(key, 0)).toMatchObject({ confirmed: [one.processId], unconfirmed: [] });
   });
 });

@@ -46,6 +46,8 @@ export interface FolderLineageOptions {
   names(folder: string): readonly string[];
   /** Reads the stops that are new, and tells of them. */
   look(): void;
+  /** Is this stop engaged at that mark, or above it, by a file in the folder? From memory. */
+  isWritten(key: string, engaged: number): boolean;
   /** Journals and claims of processes that died since they were last asked for. */
   adopt(): Promise<Adoption>;
   /** To this process's own listeners. */
@@ -223,17 +225,24 @@ export class FolderLineage implements LineageStore {
     return this.find(session);
   }
 
-  async confirm(): Promise<Confirmation> {
-    const { folder, processId } = this.options;
+  async confirm(key: string, engaged: number): Promise<Confirmation> {
+    const { folder, processId, isWritten, look } = this.options;
+    // They read the folder, so what is not in it before they are asked they do not learn.
+    if (!isWritten(key, engaged)) look();
+    const canKnow = isWritten(key, engaged);
     const answers = await requestControl(folder, 'reread', {}, { timeoutMs: confirmWithinMs, except: processId });
-    const confirmed = answers.filter((one) => 'result' in one);
+    const confirmed = canKnow ? answers.filter((one) => 'result' in one) : [];
     return {
       confirmed: confirmed.map((one) => one.process),
       runners: confirmed
         .filter(({ result }) => (result as { readonly runsSessions?: boolean } | null)?.runsSessions === true)
         .map((one) => one.process),
       unconfirmed: answers.flatMap((one) =>
-        'error' in one ? [`Process ${one.process} has not confirmed: [${one.error.code}] ${one.error.message}`] : [],
+        'error' in one
+          ? [`Process ${one.process} has not confirmed: [${one.error.code}] ${one.error.message}`]
+          : canKnow
+            ? []
+            : [`Process ${one.process} cannot know of the stop, which is not in the folder yet`],
       ),
     };
   }

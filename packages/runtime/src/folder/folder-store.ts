@@ -151,6 +151,7 @@ class FolderStore implements StateStore {
       atomic: this.small.atomic,
       names: (folder) => disk.readdirSync(folder),
       look: () => this.look(),
+      isWritten: (key, engaged) => this.seenStops.isThere(key, engaged),
       adopt: async () => ({ claims: await this.readClaims(), journals: leftBehind(await this.readJournals(), this.taken) }),
       tell: (children) => this.tell({ children }),
       failed: (why) => process.emitWarning(why),

@@ -37,6 +37,11 @@ export class SeenStops {
     this.present.set(key, join(this.present.get(key) ?? unmarked, { ...unmarked, [side]: n }));
   }
 
+  /** A mark of it, at `engaged` or above, was in the folder when it was last looked at or written. */
+  isThere(key: string, engaged: number): boolean {
+    return (this.present.get(key)?.engaged ?? -1) >= engaged;
+  }
+
   isKnown(name: string): boolean {
     const mark = parseName(name);
     const seen = mark && this.seen.get(mark.key);
