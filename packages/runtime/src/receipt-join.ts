@@ -135,13 +135,19 @@ function bundleOf({ state }: ReceiptSession, forensics: ReceiptSession['forensic
 /** What a process says of another's session that its records say was ended by this very stop. */
 export const endedElsewhere = 'another process ended it under this stop; what became of its calls is in its records';
 
-/** The word of its own process, what stands in the records of that, and what is not known. */
-function weight({ why }: ReceiptSession): number {
-  return why === elsewhere || why === notHeard ? 0 : why === endedElsewhere ? 1 : 2;
+/** The same of one that had come to its end otherwise. */
+export const endedThere = 'another process had it, and its records say that it has ended';
+
+/** What is not known, how its own process has it that may have died since, that its records say it has ended, and its own process's word on that. */
+function weight(session: ReceiptSession): number {
+  const { state, why } = session;
+  if (why === elsewhere || why === notHeard) return 0;
+  if (state === 'unconfirmed' || state === 'paused') return 1;
+  return isHearsay(session) ? 2 : 3;
 }
 
-function isHearsay(session: ReceiptSession): boolean {
-  return weight(session) < 2;
+function isHearsay({ why }: ReceiptSession): boolean {
+  return why === elsewhere || why === notHeard || why === endedElsewhere || why === endedThere;
 }
 
 /** Its lease has run out: it refuses what is new, and what it had begun may go on. */

@@ -39,8 +39,8 @@ export interface ReceiptSession {
   readonly user?: string;
   /**
    * `stopped`: terminated, for good. `paused`: rests at a turn boundary or waits on what rests. `already-ended`: had
-   * settled before. `unconfirmed`: not known to be at rest; `why` says what is missing. `why` also says where `stopped` is known from
-   * the records of a process alone.
+   * settled before. `unconfirmed`: not known to be at rest; `why` says what is missing. `why` also says where an end is known
+   * from the records of a process alone.
    */
   readonly state: 'stopped' | 'paused' | 'already-ended' | 'unconfirmed';
   readonly why?: string;
@@ -48,7 +48,7 @@ export interface ReceiptSession {
   readonly checkpointTurn: number;
   /** Of a terminated one: the SHA-256 digest (hex) of its bundle as it is stored (`offswitch forensics`), or why there is none. */
   readonly forensics?: { readonly digest: string } | { readonly missing: string };
-  /** The calls of the turn that was interrupted. */
+  /** The calls of the turn that was interrupted; of one that was being run again from an earlier turn, those of that one too. */
   readonly calls: readonly ReceiptCall[];
 }
 

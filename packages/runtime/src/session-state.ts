@@ -163,6 +163,6 @@ export abstract class SessionState {
   protected keepLastTurn(turn: OpenTurn): void {
     const before = this.saved.turns.find((one) => one.number === turn.number);
     const kept = turn.told().length === 0 ? { number: turn.number, calls: [] } : new KeptTurn(turn, before?.failed);
-    this.saved.turns = [...this.saved.turns.filter((one) => one !== before), kept];
+    this.saved.turns = before ? this.saved.turns.map((one) => (one === before ? kept : one)) : [...this.saved.turns, kept];
   }
 }

@@ -6,9 +6,9 @@ import type { Member } from './graph.ts';
 import type { RegisteredSession } from './lineage-store.ts';
 import type { Order } from './order.ts';
 import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
-import { elsewhere, endedElsewhere, notHeard } from './receipt-join.ts';
+import { elsewhere, endedElsewhere, endedThere, notHeard } from './receipt-join.ts';
 import type { Slice } from './slices.ts';
-import { type KnownCall, toldCalls } from './turn-kept.ts';
+import { callsAhead, type KnownCall, toldCalls } from './turn-kept.ts';
 import type { World } from './world.ts';
 
 /** A receipt of more sessions and calls than this is made and written in slices. */
@@ -84,9 +84,12 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   const calls: ReceiptCall[] = [];
   // Of what has ended in another process only an older turn is known here.
   const isEndedThere = isThere && (hasEnded || order.endedElsewhere.has(member));
-  const known = isEndedThere ? [] : member.live?.open ? member.live.open.told() : toldCalls(member.saved);
+  const open = isEndedThere ? undefined : member.live?.open;
+  // What a session that is run again has not come to yet is not under way, whoever has it.
+  const ahead = open ? callsAhead(member.saved, open) : [];
+  const known = isEndedThere ? [] : open ? [...open.told(), ...ahead] : toldCalls(member.saved);
   for (const call of known) {
-    const outcome = outcomeOf(call, isRunning);
+    const outcome = outcomeOf(call, isRunning && !ahead.includes(call));
     if (outcome === 'unknown') unknown.push(`${record.s} ${call.id} ${call.name}: outcome unknown`);
     calls.push({ id: call.id, kind: call.kind, name: call.name, outcome, idempotencyKey: call.idempotencyKey });
     if (calls.length % 16 === 0) yield;
@@ -111,7 +114,7 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
     workflow: record.workflow,
     ...(record.user === undefined ? {} : { user: record.user }),
     state,
-    ...(isEndedThere && state === 'stopped' ? { why: endedElsewhere } : {}),
+    ...(isEndedThere ? { why: state === 'stopped' ? endedElsewhere : endedThere } : {}),
     ...(state === 'unconfirmed' ? { why: isThere ? elsewhere : whyNot(member) } : {}),
     checkpointTurn: saved.checkpointTurn,
     ...(forensics ? { forensics } : {}),

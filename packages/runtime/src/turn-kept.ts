@@ -36,9 +36,28 @@ export class KeptTurn implements SavedTurn {
   }
 }
 
-/** The calls of the turn that was interrupted: none once it is completed. */
+/**
+ * The calls of the turn that was interrupted: none once it is completed. Of a session that was terminated while it was run again from an
+ * earlier turn, to come to that one, also those of the turn it had come to.
+ */
 export function toldCalls(saved: Saved): readonly KnownCall[] {
-  const last = saved.turns.at(-1);
-  if (!last || last.number <= saved.checkpointTurn) return [];
-  return last instanceof KeptTurn ? last.told() : last.calls;
+  const last = interrupted(saved);
+  const reached = saved.turns.find((one) => one instanceof KeptTurn && one !== last);
+  if (!reached) return last ? callsOf(last) : [];
+  return last ? [...callsOf(reached), ...callsOf(last)] : callsOf(reached);
+}
+
+/** The same of a live session whose open turn is an earlier one: the calls of the turn that it has not come to again. */
+export function callsAhead(saved: Saved, open: OpenTurn): readonly KnownCall[] {
+  const last = interrupted(saved);
+  return last && last.number > open.number ? callsOf(last) : [];
+}
+
+function interrupted({ turns, checkpointTurn }: Saved): SavedTurn | undefined {
+  const last = turns.at(-1);
+  return last && last.number > checkpointTurn ? last : undefined;
+}
+
+function callsOf(turn: SavedTurn): readonly KnownCall[] {
+  return turn instanceof KeptTurn ? turn.told() : turn.calls;
 }

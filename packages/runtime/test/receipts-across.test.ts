@@ -11,6 +11,7 @@ import {
 } from '@offswitch/runtime';
 import { memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
+import { elsewhere, endedThere } from '../src/receipt-join.ts';
 import { deferred, settle, switches, type TestWorld, world } from './world.ts';
 
 const pending = (tier: 'feature' | 'instance', subject: string): string =>
@@ -203,6 +204,57 @@ describe('a receipt of what another process ran', () => {
       stages: { done: expect.any(Number) },
       sessions: [{ session: id, state: 'already-ended', calls: [] }],
     });
+  });
+
+  test('does not put the bare record of an end over what its own process says of that (S10)', async () => {
+    const two = await world({ effectDeadlineMs: 1_000 });
+    const child = two.runtime.agent('child', (session: Session) =>
+      session.turn((turn) => turn.tool('pay', {}, () => new Promise(() => {}))),
+    );
+    const { id } = two.runtime
+      .agent('alpha', (session: Session) => session.turn((turn) => turn.spawn(child, undefined)))
+      .start(undefined);
+    await settle(two.clock);
+    const childId = two.runtime.sessions().find(({ agent }) => agent === 'child')!.id;
+    const one = await world({ store: two.store.share(), clock: two.clock, source: memorySource(switches as never) as never });
+    await two.runtime.stop({ session: childId, reason: 'the child', by: 'ann' });
+    await two.runtime.stop({ session: id, reason: 'all of it', by: 'ann' });
+    await settle(two.clock, 5_000);
+    // The last to write.
+    await settle(one.clock, 60_000);
+    const receipt = (await one.runtime.receipts()).find(({ stop }) => stop.reason === 'all of it');
+    expect(receipt!.sessions.find(({ session }) => session === childId)).toMatchObject({
+      state: 'stopped',
+      process: two.store.processId,
+      calls: [{ name: 'pay', outcome: 'unknown' }],
+    });
+  });
+
+  test('believes the record of an end before what its process had said when it was under way (S10)', () => {
+    const part = (process: string, at: number, one: object): ReceiptPart =>
+      ({
+        id: 'stop',
+        stop: { id: 'stop', since: 1 },
+        stages: {},
+        sessions: [{ session: 's-1', path: ['s-1'], agent: 'a', workflow: 'alpha', checkpointTurn: 1, calls: [], ...one }],
+        grants: [],
+        residue: [],
+        process,
+        at,
+        others: [],
+        missing: {},
+      }) as unknown as ReceiptPart;
+    const words = [
+      part('p-3', 9, { state: 'unconfirmed', why: elsewhere }),
+      part('p-1', 8, { state: 'unconfirmed', why: 'its turn has not ended' }),
+      part('p-2', 7, { state: 'already-ended', why: endedThere }),
+      part('p-1', 6, { state: 'stopped', checkpointTurn: 2 }),
+    ];
+    const told = (parts: readonly ReceiptPart[]) => joinReceipts(parts, () => true)[0]!.sessions[0]!;
+    expect(told(words.slice(0, 2))).toMatchObject({ state: 'unconfirmed', why: 'its turn has not ended', process: 'p-1' });
+    expect(told(words.slice(0, 3))).toMatchObject({ state: 'already-ended', why: endedThere });
+    expect(told(words.slice(0, 3))).not.toHaveProperty('process');
+    expect(told([words[0]!, words[2]!, words[3]!])).toMatchObject({ state: 'stopped', checkpointTurn: 2 });
   });
 
   test.each([

@@ -1,4 +1,4 @@
-import type { Session } from '@offswitch/runtime';
+import type { Session, Turn } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, world } from './world.ts';
 
@@ -74,5 +74,49 @@ describe('an agent that never looks at its checkpoint', () => {
     await settle(second.clock);
     expect((await end).status).toBe('completed');
     expect(did).toEqual(['sent']);
+  });
+});
+
+describe('a replayed session that is terminated before it has come to where it was interrupted', () => {
+  test.each([
+    ['while it is being ended', 'stopping'],
+    ['once it has ended', 'terminated'],
+  ] as const)('is told of with what was under way there, %s (S10)', async (_, state) => {
+    const first = await world();
+    const pay = (session: Session) => session.turn((turn) => turn.tool('pay', {}, () => new Promise(() => {})));
+    const look = (turn: Turn) => turn.tool('look', {}, () => 1, { effect: false });
+    const { id } = first.runtime
+      .agent('alpha', async (session) => {
+        await session.turn(look);
+        await pay(session);
+      })
+      .start(undefined);
+    await settle(first.clock);
+    const second = await first.restart();
+    second.runtime.agent('alpha', async (session) => {
+      await session.turn(async (turn) => {
+        await look(turn);
+        // What its first life had not done.
+        await (state === 'stopping' ? turn.tool('count', {}, () => new Promise(() => {})) : new Promise(() => {}));
+      });
+      await pay(session);
+    });
+    await settle(second.clock);
+    expect(second.runtime.session(id)).toMatchObject({ turn: 1, checkpointTurn: 1 });
+    await second.runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    await settle(second.clock);
+    const [receipt] = await second.runtime.receipts();
+    const { calls, state: told } = receipt!.sessions[0]!;
+    const outcomes = Object.fromEntries(calls.map(({ name, outcome }) => [name, outcome]));
+    expect([told, outcomes]).toEqual(
+      state === 'stopping'
+        ? ['unconfirmed', { look: 'completed', count: 'in-flight', pay: 'unknown' }]
+        : ['stopped', { look: 'completed', pay: 'unknown' }],
+    );
+    expect(receipt!.residue).toContain(`${id} t2-1 pay: outcome unknown`);
+    await settle(second.clock, 20_000);
+    const [last] = await second.runtime.receipts();
+    expect(last!.sessions).toMatchObject([{ state: 'stopped' }]);
+    expect(new Set(last!.sessions[0]!.calls.map(({ name }) => name))).toEqual(new Set(Object.keys(outcomes)));
   });
 });
