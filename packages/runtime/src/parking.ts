@@ -399,10 +399,13 @@ export class Parking {
   private terminateParked(graph: Graph): void {
     if (graph.isElsewhere) return;
     const members = [...graph.members()].filter((member) => !member.saved.settled);
+    /** Above one that could not be marked: a session is marked after all that is under it (I3). */
+    const above = new Set<string>();
     for (const member of members.sort((a, b) => b.saved.record.path.length - a.saved.record.path.length)) {
       if (graph.isElsewhere) return;
-      const decision = this.world.decide(member.node);
-      if (decision.action === 'terminate') this.markTerminated(graph, member, decision);
+      const { s, path } = member.saved.record;
+      const decision = above.has(s) ? undefined : this.world.decide(member.node);
+      if (decision?.action === 'terminate' && !this.markTerminated(graph, member, decision)) for (const id of path) above.add(id);
     }
     if (graph.root.saved.settled) {
       this.parked.delete(graph);
@@ -410,7 +413,8 @@ export class Parking {
     }
   }
 
-  private markTerminated(graph: Graph, member: Member, decision: Stopped): void {
+  /** False where the store refused it: it is tried again. */
+  private markTerminated(graph: Graph, member: Member, decision: Stopped): boolean {
     const { saved } = member;
     const at = this.world.clock.now();
     const epoch = saved.epoch + 1;
@@ -420,11 +424,11 @@ export class Parking {
     } catch (error) {
       this.world.alarm(`session ${saved.record.s} is terminated but not marked yet: ${String(error)}`);
       this.world.reconsiderLater();
-      return;
+      return false;
     }
     if (!isOurs) {
       this.leaveToOthers(graph);
-      return;
+      return false;
     }
     saved.epoch = epoch;
     const stopId = decision.stopId === undefined ? {} : { stopId: decision.stopId };
@@ -448,5 +452,6 @@ export class Parking {
       }),
     );
     if (this.world.listeners.size > 0) this.world.emit({ type: 'session', session: saved.record.s });
+    return true;
   }
 }

@@ -40,3 +40,39 @@ describe('a sub-agent whose claim the store refuses when its spawn finds it agai
     expect(log).toEqual(['child', 'parent']);
   });
 });
+
+describe('a parked sub-agent that is terminated while the store refuses its claim', () => {
+  test('is marked once the store can, and its parent after it (I3, S10)', async () => {
+    const { runtime, source, store, clock } = await world();
+    const gate = deferred();
+    const child = runtime.agent('child', async (session: Session) => {
+      await session.turn(() => gate.promise);
+      await session.turn(async () => undefined);
+    });
+    const { id } = runtime
+      .agent('alpha', (session: Session) => session.turn((turn) => turn.spawn(child, undefined)))
+      .start(undefined);
+    await settle(clock);
+    const childId = runtime.sessions().find((one) => one.agent === 'child')!.id;
+    source.engage('killswitch.global');
+    gate.resolve();
+    await settle(clock, 6_000);
+    expect(runtime.session(id)?.state).toBe('parked');
+    const { claim } = store;
+    let isRefused = true;
+    store.claim = (session, epoch) => {
+      if (session === childId && isRefused) throw new Error('EIO');
+      return claim(session, epoch);
+    };
+    await runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    await settle(clock, 10_000);
+    expect(runtime.sessions().map((one) => one.state)).toEqual(['parked', 'parked']);
+    isRefused = false;
+    await settle(clock, 10_000);
+    const receipt = (await runtime.receipts()).find(({ stop }) => stop.tier === 'instance');
+    expect(receipt).toMatchObject({
+      stages: { done: expect.any(Number) },
+      sessions: [{ state: 'stopped' }, { session: childId, state: 'stopped' }],
+    });
+  });
+});
