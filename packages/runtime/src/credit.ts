@@ -47,6 +47,8 @@ export class Credit {
   private asking: Promise<boolean> | undefined;
   private returning: Promise<void> | undefined;
   private returningMicros = 0;
+  /** Giving it back failed, so the store may still count it as leased. */
+  private isOwed = false;
   private isUsed = false;
   private isOver = false;
   private readonly options: CreditOptions;
@@ -65,7 +67,7 @@ export class Credit {
   }
 
   get holdsAny(): boolean {
-    return this.granted > 0 || this.spent > 0;
+    return this.granted > 0 || this.spent > 0 || this.isOwed;
   }
 
   /** Reserves from what is there; false when it is not enough. */
@@ -129,9 +131,14 @@ export class Credit {
     // Where it fails it may have landed all the same: what was held is not counted on any more, and what was spent is told again.
     const returning = budgets
       .settle(account, keys, spent)
+      .then(() => {
+        this.isOwed = false;
+      })
       .catch(() => {
         this.spent += spent;
         this.told -= spent;
+        this.isOwed = true;
+        this.options.opened();
       })
       .finally(() => {
         this.returningMicros = 0;
@@ -148,7 +155,8 @@ export class Credit {
     await this.asking?.catch(() => undefined);
     await this.returning;
     const spent = this.spent + this.reserved;
-    if (this.granted > 0 || spent > 0) await this.options.budgets.settle(this.options.account, this.options.keys, spent);
+    if (this.granted > 0 || spent > 0 || this.isOwed)
+      await this.options.budgets.settle(this.options.account, this.options.keys, spent);
   }
 
   /** Another process has the account, and has said what was spent here. */

@@ -10,10 +10,11 @@ import {
   pathKeysFromEnv,
   type RuntimeOptions,
   type Session,
+  subjectKey,
 } from '@offswitch/runtime';
 import { memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
-import { settle, switches, type TestWorld, type Workflows, world } from './world.ts';
+import { deferred, settle, switches, type TestWorld, type Workflows, world } from './world.ts';
 
 const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
 type Options = Partial<RuntimeOptions<Workflows>>;
@@ -350,6 +351,39 @@ describe('a store of budgets that fails', () => {
     await settle(one.clock, 3_000);
     expect((await outcome).status).toBe('completed');
     expect(made.calls).toHaveLength(2);
+  });
+});
+
+describe('credit that the store did not take back', () => {
+  test.each([
+    ['when nobody used it is given back again', true],
+    ['is given back with the end of its graph', false],
+  ])('%s: none of the cap is lost (I8)', async (_, isIdle) => {
+    const { runtime, store, clock } = await world({ caps: { user: { 'u-1': 1_000 } } });
+    const budgets = store.budgets!;
+    const { settle: give } = budgets;
+    let failures = 0;
+    let isFailing = true;
+    budgets.settle = (...all) => (isFailing ? Promise.reject(new Error(`EIO ${++failures}`)) : give.call(budgets, ...all));
+    const hold = deferred();
+    const made: Made = { calls: [], spent: 0 };
+    const { outcome } = runtime
+      .agent('alpha', async (session: Session) => {
+        await pay(session, made, 0, 100);
+        await hold.promise;
+      })
+      .start(undefined, { userId: 'u-1' });
+    await settle(clock, 5_000);
+    expect(failures).toBeGreaterThan(0);
+    const [key] = [...(await budgets.orphans()).flatMap(({ keys }) => keys), `user.${subjectKey('u-1')}`];
+    expect((await budgets.spent(key!)).leasedMicros).toBeGreaterThan(0);
+    isFailing = false;
+    if (!isIdle) {
+      hold.resolve();
+      expect((await outcome).status).toBe('completed');
+    }
+    await settle(clock, isIdle ? 5_000 : 0);
+    expect(await budgets.spent(key!)).toEqual({ spentMicros: 0, leasedMicros: 0 });
   });
 });
 
