@@ -715,6 +715,40 @@ describe('a revocation that fails', () => {
     expect(receipt.grants.find((one) => one.id === throws)).toMatchObject({ state: 'revoking', evidence: 'Error: a bug' });
   });
 
+  test.each([
+    ['nothing', undefined],
+    ['what is none', { state: 'gone' }],
+  ])('by a broker that answers %s is tried again, and takes nothing down (I13)', async (_, answer) => {
+    const { runtime, broker, clock } = await lending();
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    const { revoke } = broker;
+    broker.revoke = async () => answer as never;
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock, 1_000);
+    expect((await last({ runtime } as TestWorld)).grants).toMatchObject([{ state: 'revoking' }]);
+    broker.revoke = revoke;
+    await settle(clock, 60_000);
+    expect(broker.live).toEqual([]);
+    expect((await last({ runtime } as TestWorld)).stages.done).toBeDefined();
+  });
+
+  test('is not said to be verified by a broker that says what is no answer (I4)', async () => {
+    const { runtime, broker, clock } = await lending();
+    const { id } = runtime
+      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+      .start(undefined);
+    await settle(clock);
+    broker.verify = async () => undefined as never;
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock, 1_000);
+    expect((await last({ runtime } as TestWorld)).grants).toMatchObject([
+      { state: 'revoked', evidence: expect.stringContaining('not verified') },
+    ]);
+  });
+
   test('by a store that fails is tried all the same, and written down when it can be (I13)', async () => {
     const made = await lending();
     const { runtime, store, broker, clock } = made;
@@ -974,5 +1008,20 @@ describe('a runtime that closes', () => {
     await settle(clock);
     await runtime.close();
     expect([broker.live, clock.pending]).toEqual([[], 0]);
+  });
+
+  test('takes back what comes while it closes: nobody else will know by what (I4)', async () => {
+    const { runtime, broker, clock } = await lending({ caps: { revokesById: false } });
+    const coming = deferred();
+    broker.afterIssue = () => coming.promise;
+    const heard: Grant[] = [];
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, heard))).start(undefined);
+    await settle(clock);
+    expect(broker.live).toHaveLength(1);
+    const closing = runtime.close();
+    await settle(clock);
+    coming.resolve();
+    await closing;
+    expect([heard, broker.live, clock.pending]).toEqual([[], [], 0]);
   });
 });

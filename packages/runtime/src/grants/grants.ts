@@ -165,6 +165,8 @@ export class Grants {
     this.host.clock.clearTimeout(this.timer);
     this.waiting.clear();
     this.revoker.take(this.ledger.all());
+    // What comes now is taken back as well: of some only this process will ever know by what.
+    await Promise.allSettled(this.minting.values());
     await this.revoker.close();
     await this.ledger.settle();
     this.host.clock.clearTimeout(this.timer);

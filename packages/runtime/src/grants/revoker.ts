@@ -140,7 +140,8 @@ export class Revoker {
 
   private async answer(ask: () => Promise<Revocation>): Promise<Revocation> {
     try {
-      return await inTime(this.options.clock, ask);
+      const answer: unknown = await inTime(this.options.clock, ask);
+      return isRevocation(answer) ? answer : { state: 'pending', why: 'the broker gave an answer that is none' };
     } catch (error) {
       return { state: 'pending', why: messageOf(error) };
     }
@@ -161,12 +162,14 @@ export class Revoker {
     switch (found) {
       case 'inactive':
         return { ...answer, evidence: `${words}; verified: inactive` };
-      case 'unknown':
-        return { ...answer, evidence: `${words}; not verified` };
       case 'active':
         // Where something may outlive the revocation, that may be what it sees: looked at again when that is over.
         return { state: 'pending', why: 'it was revoked, and still counts as active', retryAfterMs: answer.residualMs };
+      case 'unknown':
+        break;
     }
+    // Also where a broker says something else.
+    return { ...answer, evidence: `${words}; not verified` };
   }
 
   private settle(lent: Lent, said: Revocation): void {
@@ -222,6 +225,13 @@ export class Revoker {
     const time = expiresAt >= endless ? 'until it is removed by hand' : `for up to ${leftMs} ms`;
     this.options.onAlarm(`${nameOf(lent)} could not be revoked and lives ${time}: ${why}`, true);
   }
+}
+
+/** Brokers are anybody's code. */
+function isRevocation(value: unknown): value is Revocation {
+  if (typeof value !== 'object' || value === null) return false;
+  const { state } = value as Partial<Record<keyof Revocation, unknown>>;
+  return state === 'revoked' || state === 'pending' || state === 'irrevocable';
 }
 
 function nameOf({ record }: Lent): string {
