@@ -249,6 +249,46 @@ describeRedis('graphs over Redis', () => {
     expect(await lasting('l-2')).toBeGreaterThan(0);
   });
 
+  test('however many loops a gate has, its end and its return hold Redis up for a few of them at a time', async () => {
+    const ships = await fleet(redis, { leaseMs: 1_500 });
+    open.push(ships);
+    const a = ships.store;
+    await a.open();
+    const ids = Array.from({ length: 1_600 }, (_, i) => `l-${i}`);
+    for (let i = 0; i < ids.length; i += 100)
+      await Promise.all(
+        ids
+          .slice(i, i + 100)
+          .map((id) =>
+            a.lineage.register({ session: id, path: [id], agent: 'loop', workflow: 'drafts', isLocalRoot: true, isLoop: true }),
+          ),
+      );
+    const madeOf = async (command: string): Promise<number> =>
+      Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.command('INFO', 'commandstats'))?.[1] ?? 0);
+    const lasting = async (): Promise<number> => {
+      const left = await Promise.all(
+        ids.filter((_, i) => i % 80 === 0).map((id) => redis.command('PTTL', `${ships.prefix}:{${id}}:m`)),
+      );
+      return left.filter((one) => one === '-1').length;
+    };
+    await ships.proxies.get(a)!.mode('refuse');
+    await redis.command('ZADD', ships.key('lease'), 'XX', '0', a.processId);
+    await redis.command('CONFIG', 'RESETSTAT');
+    // Whoever renews next counts it as gone.
+    const b = await ships.share();
+    await b.open();
+    await b.serve!(async () => undefined, { keepsAlive: false });
+    // Nine keys each.
+    expect(await madeOf('pexpire')).toBeLessThan(9 * 300 * (await madeOf('fcall')));
+    await until('all are cleared away in time', async () => (await lasting()) === 0);
+    await redis.command('CONFIG', 'RESETSTAT');
+    await ships.proxies.get(a)!.heal();
+    await until('it goes on', () => !a.lineage.isCutOff());
+    expect(await madeOf('persist')).toBeLessThan(9 * 300 * (await madeOf('fcall')));
+    await until('all are kept again', async () => (await lasting()) === 20);
+    await until('nothing is left to see to', async () => (await redis.command('EXISTS', ships.key('loops'))) === '0');
+  });
+
   describe('a session whose root was another process’s', () => {
     test('starts nothing more once that has ended: what it spawns is refused and does not wait for ever (S6, I14)', async () => {
       const alarms: string[] = [];

@@ -56,6 +56,7 @@ local function renew(keys, a)
   for _, one in ipairs(redis.call('ZREVRANGEBYSCORE', ctl(p, 'lease'), whole(nowMs(p)), '-inf', 'LIMIT', 0, 100)) do
     if redis.call('SCARD', ctl(p, 'agents:' .. one)) == 0 then removeProcess(p, one) else gone[#gone + 1] = one end
   end
+  seeToLoops(p)
   return { have, (tail(p)), gen, hadLapsed, own, gone, lifeOf(p) }
 end
 
@@ -63,6 +64,7 @@ local function leave(keys, a)
   local p, process = a[1], a[2]
   if redis.call('SCARD', ctl(p, 'agents:' .. process)) == 0 then removeProcess(p, process)
   elseif redis.call('ZSCORE', ctl(p, 'lease'), process) then redis.call('ZADD', ctl(p, 'lease'), whole(nowMs(p)), process) end
+  seeToLoops(p)
   return 1
 end
 

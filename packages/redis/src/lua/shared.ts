@@ -94,30 +94,39 @@ local function goesWith(p, root, name)
   if left > 0 then redis.call('PEXPIRE', graph(p, root, name), left) end
 end
 
--- Loops of which this process is the gate: the root of each and how long it is kept when the process is gone. Nobody else can run
--- them; but they may go on in another process, by their own means.
-local function forLoops(p, process, each)
-  local all = redis.call('HGETALL', ctl(p, 'l:' .. process))
-  for i = 1, #all, 2 do
-    if redis.call('HGET', graph(p, all[i], 'o'), all[i]) == process then each(all[i], all[i + 1]) end
-  end
-end
-
 local function keepGraph(p, root)
   for _, name in ipairs(graphKeys) do redis.call('PERSIST', graph(p, root, name)) end
 end
 
+-- Loops of which a process is the gate: the root of each and how long it is kept when the process is gone. Nobody else can run
+-- them; but they may go on in another process, by their own means. There may be very many, so they are seen to in pages, one with each renewal.
+local loopsTogether = 200
+
 local function leaveLoops(p, process)
-  forLoops(p, process, function(root, keepMs) expireGraph(p, root, keepMs) end)
-  redis.call('PEXPIRE', ctl(p, 'l:' .. process), weekMs)
+  if redis.call('PEXPIRE', ctl(p, 'l:' .. process), weekMs) == 1 then redis.call('HSET', ctl(p, 'loops'), process, 'gone 0') end
 end
 
 -- The process was counted as gone and is back.
 local function comeBackToLoops(p, process)
-  if redis.call('PERSIST', ctl(p, 'l:' .. process)) == 0 then return end
-  forLoops(p, process, function(root)
-    if not redis.call('HGET', graph(p, root, 'm'), 'settled') then keepGraph(p, root) end
-  end)
+  if redis.call('PERSIST', ctl(p, 'l:' .. process)) == 1 then redis.call('HSET', ctl(p, 'loops'), process, 'back 0') end
+end
+
+local function seeToLoops(p)
+  local process = redis.call('HRANDFIELD', ctl(p, 'loops'))
+  if not process then return end
+  local what, cursor = string.match(redis.call('HGET', ctl(p, 'loops'), process), '^(%a+) (%d+)$')
+  if not what then return redis.call('HDEL', ctl(p, 'loops'), process) end
+  local page = redis.call('HSCAN', ctl(p, 'l:' .. process), cursor, 'COUNT', loopsTogether)
+  local all = page[2]
+  for i = 1, #all, 2 do
+    local root, keepMs = all[i], all[i + 1]
+    if redis.call('HGET', graph(p, root, 'o'), root) == process then
+      if what == 'gone' then expireGraph(p, root, keepMs)
+      elseif not redis.call('HGET', graph(p, root, 'm'), 'settled') then keepGraph(p, root) end
+    end
+  end
+  if page[1] == '0' then redis.call('HDEL', ctl(p, 'loops'), process)
+  else redis.call('HSET', ctl(p, 'loops'), process, what .. ' ' .. page[1]) end
 end
 
 local function removeProcess(p, process)
