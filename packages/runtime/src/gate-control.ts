@@ -7,6 +7,7 @@ import { RuntimeError } from './error.ts';
 import { mintId } from './id.ts';
 import type { Kernel } from './kernel.ts';
 import type { Node } from './node.ts';
+import { unlatched } from './order.ts';
 import type { Receipt, ReceiptSession } from './receipt.ts';
 import { refuseRelease } from './release.ts';
 import { countStates, statusOf } from './status.ts';
@@ -39,7 +40,7 @@ export function gateControlHandler(
       case 'sessions':
         return views();
       case 'receipts':
-        return kernel.stops.inForce().map((stop) => receiptOf(stop, nodes, refusals));
+        return kernel.stops.inForce().map((stop) => receiptOf(kernel, stop, nodes, refusals));
       case 'preview':
         return previewOf(nodes.values(), tierOf(text('tier')), optional('subject'));
       case 'stop': {
@@ -58,7 +59,7 @@ export function gateControlHandler(
           { reason: text('reason'), by: text('by'), at: clock.now(), subject: session },
         );
         await latched;
-        return receiptOf(describeStop(entry), nodes, refusals);
+        return receiptOf(kernel, describeStop(entry), nodes, refusals);
       }
       case 'release': {
         const entry = kernel.stops.find(text('stop'));
@@ -110,7 +111,9 @@ function viewOf(kernel: Kernel, node: Node, now: number): SessionView {
  * True as far as a gate can tell: it refuses from here on. A loop that has asked since was refused, so it rests; of one that has
  * not asked, the turn in progress may go on, and what comes after `fenced` is not said until it has.
  */
-function receiptOf(stop: Stop, nodes: ReadonlyMap<string, Node>, refusals: ReadonlyMap<Node, Refusal>): Receipt {
+function receiptOf(kernel: Kernel, stop: Stop, nodes: ReadonlyMap<string, Node>, refusals: ReadonlyMap<Node, Refusal>): Receipt {
+  const entry = kernel.stops.find(stop.id);
+  const isLatched = entry !== undefined && entry.stored.engaged >= entry.marks.engaged;
   const id = subjectId(stop.tier, stop.subject) ?? stop.subject.conversationId ?? '';
   const covered = [...nodes.values()].filter((node) => previewOf([node], stop.tier, id).sessions > 0);
   const refused = covered.map((node) => refusals.get(node)).filter((one) => one !== undefined && one.at >= stop.since);
@@ -119,12 +122,19 @@ function receiptOf(stop: Stop, nodes: ReadonlyMap<string, Node>, refusals: Reado
   return {
     id: stop.id,
     stop,
-    stages: { recorded: stop.since, fenced: stop.since, ...(isAtRest ? { drained: at, revoked: at, done: at } : {}) },
+    stages: {
+      ...(isLatched ? { recorded: stop.since } : {}),
+      fenced: stop.since,
+      ...(isAtRest ? { drained: at, revoked: at, done: at } : {}),
+    },
     sessions: covered.map((node) => sessionOf(node, stop, refusals.get(node))),
     grants: [],
-    residue: isAtRest
-      ? []
-      : ['a gate alone refuses the next turn; whether the turn in progress has ended is known when the loop asks again'],
+    residue: [
+      ...(isLatched ? [] : [unlatched]),
+      ...(isAtRest
+        ? []
+        : ['a gate alone refuses the next turn; whether the turn in progress has ended is known when the loop asks again']),
+    ],
   };
 }
 

@@ -2,7 +2,15 @@
 // process taken down (I13).
 
 import { defineKillSwitches, type KillSwitches, type Reading, type SwitchSource } from '@offswitch/core';
-import { type Alarm, createRuntime, memoryStore, openGate, type Session } from '@offswitch/runtime';
+import {
+  type Alarm,
+  type ControlHandler,
+  createRuntime,
+  memoryStore,
+  openGate,
+  type Receipt,
+  type Session,
+} from '@offswitch/runtime';
 import { type ManualClock, manualClock, memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, switches, world } from './world.ts';
@@ -207,6 +215,37 @@ describe('a store whose marks fail', () => {
     expect(receipt!.stages.recorded).toBeDefined();
     expect(receipt!.residue.join()).not.toContain('could not be written down');
     expect((await store.stops()).map((stop) => stop.key)).toEqual([receipt!.stop.id]);
+  });
+});
+
+describe('a gate whose store takes no mark', () => {
+  test('says of a stop that it is in force, and not that it is recorded until it is (S3, S10)', async () => {
+    const clock = manualClock();
+    const store = memoryStore();
+    let ask: ControlHandler | undefined;
+    store.serve = async (handler) => {
+      ask = handler;
+      return '';
+    };
+    const gate = await openGate({
+      switches,
+      source: memorySource(switches as KillSwitches),
+      store,
+      clock,
+      onAlarm: () => undefined,
+    });
+    await gate.decide(subject);
+    const { mark } = store;
+    store.mark = () => Promise.reject(new Error('EIO'));
+    const told = (await ask!('stop', { session: 's-1', reason: 'odd', by: 'ann' })) as Receipt;
+    expect([told.stages.recorded, told.stages.fenced]).toEqual([undefined, expect.any(Number)]);
+    expect(told.residue.join()).toContain('could not be written down');
+    expect(await gate.decide(subject)).toMatchObject({ action: 'terminate' });
+    store.mark = mark;
+    await settle(clock, 1_000);
+    const [receipt] = (await ask!('receipts', {})) as Receipt[];
+    expect(receipt).toMatchObject({ stages: { recorded: expect.any(Number) }, residue: [] });
+    await gate.close();
   });
 });
 
