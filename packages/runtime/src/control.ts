@@ -21,7 +21,11 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
       case 'receipts': {
         const all = await runtime.receipts();
         const id = optional('id');
-        return id === undefined ? all.slice(0, 100) : all.filter((one) => isReceiptOf(one, id));
+        if (id !== undefined) return all.filter((one) => isReceiptOf(one, id));
+        const { since } = params;
+        if (since === undefined) return all.slice(0, 100);
+        if (typeof since !== 'number') throw new RuntimeError('invalid_option', 'since must be epoch milliseconds');
+        return all.filter(({ stop }) => stop.since >= since);
       }
       case 'preview':
         return runtime.preview(tierOf(text('tier')), optional('subject'));

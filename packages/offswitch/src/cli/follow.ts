@@ -4,6 +4,7 @@ import type { Stop } from '@offswitch/core';
 import {
   awaitedSeries,
   commandFor,
+  isReceiptOf,
   parseStopKey,
   type Receipt,
   type Stage,
@@ -61,10 +62,13 @@ export async function followStop(
         if (await isGate(command, one.process)) gates.add(one.process);
       }
       if (!gates.has(one.process)) growing.push(...mine);
-      const isThere = one.value.stops.some(isIt);
-      const isFree = !isThere && mine.length === 0 && applies !== undefined && !(await applies(one.process));
-      if (!isFree && !(isThere && mine.length > 0 && mine.every((receipt) => receipt.stages.fenced !== undefined)))
-        isFenced = false;
+      const there = one.value.stops.filter(isIt);
+      const isFree = there.length === 0 && mine.length === 0 && applies !== undefined && !(await applies(one.process));
+      // Each of them: a receipt that is not told is not one that says so.
+      const fenced = mine.filter(({ stages }) => stages.fenced !== undefined);
+      const ids = new Set(fenced.map(({ stop }) => stop.id));
+      const isEach = there.every(({ id }) => ids.has(id) || fenced.some((receipt) => isReceiptOf(receipt, id)));
+      if (!isFree && !(there.length > 0 && fenced.length > 0 && fenced.length === mine.length && isEach)) isFenced = false;
     }
     const reached =
       receipts.length === 0 ? [] : stages.filter((stage) => receipts.every((one) => one.stages[stage] !== undefined));
@@ -87,7 +91,10 @@ async function isGate(command: Command, process: string): Promise<boolean> {
 }
 
 async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: Stop) => boolean): Promise<readonly Receipt[]> {
-  const answers = await askAll(command.place, 'receipts', {}, receiptsIn, of.process);
+  // Beside these there may be any number of newer and older ones, of which the answer would hold a hundred.
+  const since = of.value.stops.filter(isIt).map((stop) => stop.since);
+  const params = since.length === 0 ? {} : { since: since.reduce((a, b) => Math.min(a, b)) };
+  const answers = await askAll(command.place, 'receipts', params, receiptsIn, of.process);
   return answers.answered.flatMap((one) => one.value).filter((one) => one.released === undefined && isIt(one.stop));
 }
 

@@ -1,0 +1,76 @@
+// follow.test.ts: what a command says of a stop, by what the running processes answer.
+
+import type { Stop } from '@offswitch/core';
+import type { Receipt } from '@offswitch/runtime';
+import { expect, test } from 'vitest';
+import type { Command } from '../src/cli/command.ts';
+import { followStop } from '../src/cli/follow.ts';
+
+const stopOf = (n: number, since = 1_000): Stop => ({
+  id: `act.operator.terminate.instance.s-${n}.o1`,
+  cause: 'operator',
+  tier: 'instance',
+  action: 'terminate',
+  subject: { sessionId: `s-${n}` },
+  reason: 'odd',
+  since,
+});
+
+/** One process that holds these, and has been told by the others of all but some. */
+function commandOver(
+  stops: readonly Stop[],
+  unfenced: ReadonlySet<string>,
+): { readonly command: Command; readonly asked: unknown[] } {
+  const asked: unknown[] = [];
+  const receipts = stops.map(
+    (stop): Receipt => ({
+      id: stop.id,
+      stop,
+      stages: { recorded: 1, ...(unfenced.has(stop.id) ? {} : { fenced: 1, drained: 1, revoked: 1, done: 1 }) },
+      sessions: [],
+      grants: [],
+      residue: [],
+    }),
+  );
+  let now = 0;
+  const answers: Record<string, (params: { readonly since?: number }) => unknown> = {
+    status: () => ({ stops }),
+    ping: () => ({}),
+    // As a runtime answers: the newest hundred, or all since then.
+    receipts: (params) => {
+      asked.push(params);
+      return params.since === undefined ? receipts.slice(0, 100) : receipts.filter(({ stop }) => stop.since >= params.since!);
+    },
+  };
+  const place = { ask: async (method: string, params = {}) => [{ process: 'p1', pid: 1, result: answers[method]!(params) }] };
+  const io = {
+    now: () => now,
+    sleep: async (ms: number) => {
+      now += ms;
+    },
+    hasColour: false,
+  };
+  return { command: { io, place, say: () => undefined } as unknown as Command, asked };
+}
+
+test('a command confirms orders only when each of them is confirmed, however many they are (S10)', async () => {
+  const orders = Array.from({ length: 250 }, (_, n) => stopOf(n));
+  const older = Array.from({ length: 20 }, (_, n) => stopOf(1_000 + n, 10));
+  const isOrder = ({ since }: Stop): boolean => since === 1_000;
+  const late = commandOver([...orders, ...older], new Set([orders[200]!.id]));
+  const unconfirmed = await followStop(late.command, isOrder);
+  expect([unconfirmed.isFenced, unconfirmed.stages]).toEqual([false, ['recorded']]);
+  expect(late.asked[0]).toEqual({ since: 1_000 });
+  const confirmed = await followStop(commandOver([...orders, ...older], new Set()).command, isOrder);
+  expect([confirmed.isFenced, confirmed.receipts.length]).toEqual([true, 250]);
+});
+
+test('a command confirms nothing for a process of an older version, which tells of some of its orders only (S10)', async () => {
+  const { command } = commandOver(
+    Array.from({ length: 250 }, (_, n) => stopOf(n)),
+    new Set(),
+  );
+  const { ask } = command.place;
+  command.place.ask = (method) => ask(method, {});
+  expect((await followStop(command, () => true)).isFenced).toBe(false);
+});
