@@ -57,7 +57,9 @@ export class Anchor {
         await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
         const before = await this.file();
         this.wanted = undefined;
-        const all = { ...before, [this.prefix]: { id, stops: packed(stops()) } };
+        const kept = before[this.prefix];
+        const known = packed(stops());
+        const all = { ...before, [this.prefix]: { id, stops: kept?.id === id ? joined(kept.stops, known) : known } };
         const temporary = `${this.path}.${mintId('t')}`;
         await writeFile(temporary, JSON.stringify(all), { mode: 0o600, flush: true });
         await rename(temporary, this.path);
@@ -84,6 +86,16 @@ export class Anchor {
       if (typeof one.id !== 'string' || !Array.isArray(one.stops)) throw new Error('it is not as this package writes it');
     return all as Readonly<Record<string, Kept>>;
   }
+}
+
+/** Another process of this machine may know a stop of which this one has not heard. */
+function joined(there: Kept['stops'], here: Kept['stops']): Kept['stops'] {
+  const marks = new Map(there.map((one) => [`${one[0]} ${one[1]}`, one]));
+  for (const one of here) {
+    const name = `${one[0]} ${one[1]}`;
+    if (one[2] >= (marks.get(name)?.[2] ?? -1)) marks.set(name, one);
+  }
+  return [...marks.values()];
 }
 
 function packed(stops: readonly StoredStop[]): Kept['stops'] {

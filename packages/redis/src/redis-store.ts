@@ -396,9 +396,10 @@ class RedisStore implements StateStore {
     this.writeMissing(missingIn(before, marks));
     this.keepAnchor();
     const resolutions = this.newWords(this.wordsIn(reply[4]!));
-    const readings = (await this.one<KeptReading[]>(this.key('readings'), Array.isArray))[0] ?? [];
+    // Without them switches are read before anything begins (S5); what else there is must not be lost with them.
+    const readings = await this.one<KeptReading[]>(this.key('readings'), Array.isArray).catch(() => []);
     // What processes that are gone left is not ours before it was adopted, and is read then.
-    return { stops: this.known.all(), resolutions, readings, claims: [], journals: [] };
+    return { stops: this.known.all(), resolutions, readings: readings[0] ?? [], claims: [], journals: [] };
   }
 
   /** Connected again: what is missing on either side is made good. */

@@ -74,14 +74,25 @@ export function missingIn(
   return missing;
 }
 
-/** The hash of stops: `<key> <side>` to `<n> <id> <details>`. What is no stop's key stops nobody; one whose value is spoiled still stops. */
+/**
+ * The hash of stops: `<key> <side>` to `<n> <id> <details>`. What is no stop's key stops nobody; one whose value is spoiled still stops, whatever
+ * was released before.
+ */
 export function marksOf(reply: Reply): Mark[] {
   const marks: Mark[] = [];
+  const spoiled: string[] = [];
+  const released = new Map<string, number>();
   const flat = Array.isArray(reply) ? (reply as readonly Reply[]) : [];
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const [key, letter] = String(flat[i]).split(' ');
     const value = /^(\d{1,16}) (\S+) ?(.*)$/s.exec(String(flat[i + 1]));
-    const mark = value ? markOf(key!, letter, value[1]!, value[3]!) : letter === 'e' ? markOf(key!, letter, '0', '') : undefined;
+    const mark = value ? markOf(key!, letter, value[1]!, value[3]!) : undefined;
+    if (mark?.side === 'released') released.set(mark.key, mark.n);
+    if (mark) marks.push(mark);
+    else if (letter === 'e') spoiled.push(key!);
+  }
+  for (const key of spoiled) {
+    const mark = markOf(key, 'e', String((released.get(key) ?? -1) + 1), '');
     if (mark) marks.push(mark);
   }
   return marks;

@@ -66,6 +66,27 @@ describeRedis('what cannot be read in Redis', () => {
     expect(next.health).toMatchObject({ state: 'memory', why: expect.stringContaining(':readings, ') });
   });
 
+  test('readings under another kind of key lose nobody a person’s word on a call (I13)', async () => {
+    await a.resolve({ session: 's-1', call: 'k', verdict: 'happened', by: 'ada', reason: 'it was seen', at: 1 });
+    await redis.command('DEL', ships.key('readings'));
+    await redis.command('LPUSH', ships.key('readings'), 'x');
+    const opening = await (await ships.share()).open();
+    expect(opening.resolutions).toMatchObject([{ session: 's-1', call: 'k', verdict: 'happened' }]);
+    expect(opening.readings).toEqual([]);
+  });
+
+  test('a stop whose value is spoiled stops whoever comes, also where it was released before that (S4, I13)', async () => {
+    await a.mark(key, 'engaged', 1, details);
+    await a.mark(key, 'released', 1, details);
+    await a.mark(key, 'engaged', 5, details);
+    for (const spoiled of ['spoiled', '9999999999999999 1-1 {}']) {
+      await redis.command('HSET', ships.key('stops'), `${key} e`, spoiled);
+      const { stops } = await (await ships.share()).open();
+      const marks = stops.find((one) => one.key === key)!.marks;
+      expect(marks.engaged).toBeGreaterThan(marks.released);
+    }
+  });
+
   test('a stop whose value is spoiled still stops, and so does one whose words are (S4, I13)', async () => {
     await redis.command('HSET', ships.key('stops'), `${key} e`, 'spoiled');
     const next = await ships.share();
