@@ -13,6 +13,12 @@ const elsewhereTries = 10;
 /** Whom a terminate covers elsewhere is looked at again after a second, then after twice as long each time, up to this. Milliseconds. */
 const elsewhereAgainAtMostMs = 60_000;
 
+/**
+ * Who learned of a stop from the store asks this much later than who made it. Milliseconds. 25: as often as a store looks again. Ten
+ * processes that all ask at once cost each other more than the answer does (it took half as long again), and after this one question is enough.
+ */
+const learnedAskAfterMs = 25;
+
 export interface OthersHost {
   /** Nobody starts anything new under it any more. */
   fenced(order: Order): void;
@@ -54,6 +60,13 @@ export class Others {
         order.confirmTimer = clock.setTimeout(() => void this.confirm(order), confirmAgainMs);
     }
     this.host.look(order);
+  }
+
+  /** Another process has made the stop, and asks itself if it lives to. */
+  confirmSoon(order: Order): void {
+    const { clock, isClosed } = this.world;
+    if (!isClosed && order.released === undefined)
+      order.confirmTimer = clock.setTimeout(() => void this.confirm(order), learnedAskAfterMs);
   }
 
   /**

@@ -33,6 +33,10 @@ const answerWithinMs = 10_000;
 /** Finished terminates whose receipts still take late results. */
 const keptFinished = 1_000;
 
+type Latching = Pick<StopChange, 'latched' | 'isLearned'>;
+/** Nobody has just made it: whoever knows of it is to ask now. */
+const inTheStore: Latching = { latched: Promise.resolve(true) };
+
 export class Stopping {
   private readonly world: World;
   private readonly orders = new Map<string, Order>();
@@ -61,7 +65,7 @@ export class Stopping {
     const id = receiptId(entry);
     if (change.engaged && !change.wasEngaged) {
       if (!change.isSuccession) this.world.emit({ type: 'stop', stop, engaged: true });
-      this.begin(id, entry, stop, change.latched);
+      this.begin(id, entry, stop, change);
     } else if (!change.engaged && change.wasEngaged) {
       if (!change.isSuccession) this.world.emit({ type: 'stop', stop, engaged: false });
       for (const order of [...this.orders.values()]) {
@@ -138,7 +142,7 @@ export class Stopping {
       const before = written.get(id);
       const stop = describeStop(entry);
       if (stop.action === 'terminate' && (!written.has(id) || before?.stages.done !== undefined)) continue;
-      this.begin(id, entry, stop, Promise.resolve(true), before);
+      this.begin(id, entry, stop, inTheStore, before);
     }
     for (const one of this.world.kernel.stops.successions()) this.goesOn(one);
     this.hasTakenUp = true;
@@ -156,7 +160,7 @@ export class Stopping {
       const entry = this.world.kernel.stops.find(decision.stopId);
       const id = entry && receiptId(entry);
       if (id === undefined || this.orders.has(id)) continue;
-      this.begin(id, entry!, describeStop(entry!), Promise.resolve(true), written.get(id));
+      this.begin(id, entry!, describeStop(entry!), inTheStore, written.get(id));
     }
   }
 
@@ -268,7 +272,7 @@ export class Stopping {
     if (!this.isEnding) this.world.forensics.go();
   }
 
-  private begin(id: string, entry: StopEntry, stop: Stop, latched: Promise<boolean>, before?: Receipt): void {
+  private begin(id: string, entry: StopEntry, stop: Stop, { latched, isLearned }: Latching, before?: Receipt): void {
     const order: Order = {
       id,
       entry,
@@ -308,7 +312,8 @@ export class Stopping {
       order.isLatching = false;
       if (isLatched) this.reach(order, 'recorded');
       else order.missing.recorded = [unlatched];
-      void this.others.confirm(order);
+      if (isLearned) this.others.confirmSoon(order);
+      else void this.others.confirm(order);
     });
     void this.enumerate(order);
   }
