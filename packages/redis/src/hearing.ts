@@ -86,24 +86,27 @@ export class Hearing {
     });
   }
 
-  /** Everything was read and told as of there. */
+  /**
+   * Everything was read and told as of there. In another life of the server than before, it may have lost the last of that one, and may number what
+   * is new as it did what is lost: the inbox is read again from its beginning.
+   */
   reread(to: Position): void {
+    const { life } = this.position;
     this.position = to;
     this.isRead = true;
+    if (life !== '' && life !== to.life) {
+      this.inbox = '0-0';
+      this.options.onLife();
+    }
     this.settle();
   }
 
-  /**
-   * The server is in this life. In another one than what was read here, it may have lost the last of it, and may number what is new as it did what
-   * is lost: everything is read again, also the inbox.
-   */
+  /** The server is in this life. In another one than what was read here everything is read again. */
   isIn(life: string): void {
     if (!this.isRead || life === this.position.life) return;
     this.isRead = false;
-    this.inbox = '0-0';
     this.link?.destroy('the server was restarted');
     this.wake();
-    this.options.onLife();
   }
 
   close(): void {
@@ -164,7 +167,10 @@ export class Hearing {
       const seq = Number(fields.get('q'));
       if (seq !== this.position.seq + 1) {
         tellThem();
+        const { life } = this.position;
         this.reread(await this.options.readAll());
+        // The rest is of the life before.
+        if (this.position.life !== life) return;
         if (compareIds(id, this.position.id) <= 0) continue;
       }
       events.push(fields);
