@@ -42,6 +42,8 @@ const adoptedTogether = 200;
 const askedTogether = 500;
 /** Registrations that are kept because Redis may forget them. */
 const mostRecent = 20_000;
+/** So many are made known again at once. */
+const againTogether = 200;
 /** How often, and after how many milliseconds, one is made known again whose root is another process's to make known. */
 const againTimes = 5;
 const againAfterMs = 500;
@@ -147,19 +149,40 @@ export class RedisLineage implements LineageStore {
   }
 
   /** Redis was killed, and may have lost what was registered last. Never rejects. */
-  async registerAgain(): Promise<void> {
-    const { control } = this.options;
+  registerAgain(): Promise<void> {
+    // What has begun may be past what was lost since.
+    this.nextAgain ??= this.again.then(() => {
+      this.nextAgain = undefined;
+      this.again = this.registerRecent();
+      return this.again;
+    });
+    return this.nextAgain;
+  }
+  private again: Promise<void> = Promise.resolve();
+  private nextAgain: Promise<void> | undefined;
+
+  private async registerRecent(): Promise<void> {
     let left = this.recent.map(({ registration }) => registration);
     for (let time = 0; left.length > 0 && time < againTimes; time++) {
       if (time > 0) await pause(againAfterMs, undefined, { ref: false });
-      const ends = await Promise.allSettled(left.map((one) => control.fn('register', this.argsOf(one))));
-      left = left.filter((_, i) => {
-        const end = ends[i]!;
-        // Refused for good: its graph is settled, or another process's.
-        if (end.status === 'rejected') return !(end.reason instanceof ServerRefusal) || end.reason.code === 'LAPSED';
-        return (end.value as readonly Reply[])[0] === 'root_unknown';
-      });
+      const still: Registration[] = [];
+      // A page at a time: every process does the same now, and their renewals must not wait behind it.
+      for (let i = 0; i < left.length; i += againTogether)
+        still.push(...(await this.unregistered(left.slice(i, i + againTogether))));
+      left = still;
     }
+  }
+
+  /** Makes these known; those that were not taken in, and may be later. */
+  private async unregistered(registrations: readonly Registration[]): Promise<readonly Registration[]> {
+    const { control } = this.options;
+    const ends = await Promise.allSettled(registrations.map((one) => control.fn('register', this.argsOf(one))));
+    return registrations.filter((_, i) => {
+      const end = ends[i]!;
+      // Refused for good: its graph is settled, or another process's.
+      if (end.status === 'rejected') return !(end.reason instanceof ServerRefusal) || end.reason.code === 'LAPSED';
+      return (end.value as readonly Reply[])[0] === 'root_unknown';
+    });
   }
 
   private own({ session, path, isLocalRoot }: Registration): void {
