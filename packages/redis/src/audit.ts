@@ -23,7 +23,11 @@ export class RedisAudit implements AuditLog, ForensicsStore {
   async append(entries: readonly AuditEntry[]): Promise<void> {
     const [first] = entries;
     if (!first) return;
-    await this.wire.call(['SADD', this.index(), first.process]);
+    // Both on their way at once: an append that fails is asked for again, and with it the process is named again.
+    await Promise.all([this.wire.call(['SADD', this.index(), first.process]), this.appendEach(entries)]);
+  }
+
+  private async appendEach(entries: readonly AuditEntry[]): Promise<void> {
     // One after the other: the server refuses an id that is not above the last one, which says "written already" only where none
     // goes before the one below it. One that was refused and overtaken would be lost, and called written.
     for (const entry of entries) {

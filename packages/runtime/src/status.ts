@@ -12,9 +12,20 @@ export const ungoverned: readonly string[] = [
 ];
 
 export function statusOf(kernel: Kernel, sessions: Readonly<Record<string, number>>, agents: readonly string[]): RuntimeStatus {
+  return {
+    process: { pid: process.pid, id: kernel.options.store.processId },
+    ...wiringOf(kernel),
+    stops: kernel.stops.inForce(),
+    sessions,
+    agents,
+    ungoverned,
+  };
+}
+
+/** The part of it that does not grow with what runs and what was ever stopped. */
+export function wiringOf(kernel: Kernel): Pick<RuntimeStatus, 'source' | 'store' | 'switches'> {
   const { source, store } = kernel.options;
   return {
-    process: { pid: process.pid, id: store.processId },
     source: {
       name: source.name,
       ...(source.location === undefined ? {} : { location: source.location }),
@@ -33,10 +44,6 @@ export function statusOf(kernel: Kernel, sessions: Readonly<Record<string, numbe
       ...(last === undefined ? {} : { position: last.position }),
       isKnown,
     })),
-    stops: kernel.stops.inForce(),
-    sessions,
-    agents,
-    ungoverned,
   };
 }
 

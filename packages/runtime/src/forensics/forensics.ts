@@ -6,7 +6,7 @@ import { messageOf } from '../error-text.ts';
 import type { Member } from '../graph.ts';
 import type { ReceiptSession } from '../receipt.ts';
 import { Slice } from '../slices.ts';
-import { statusOf } from '../status.ts';
+import { wiringOf } from '../status.ts';
 import { describeStop } from '../stop-entry.ts';
 import type { World } from '../world.ts';
 import { bundleOf, type Marked, type ReadingsThen, type StopThen } from './bundle.ts';
@@ -151,7 +151,7 @@ export class Forensics {
   private readings(stop: string | undefined): ReadingsThen {
     const at = this.world.clock.now();
     if (!this.last || this.last.stop !== stop || at - this.last.at > 1_000) {
-      const { switches, source, store } = statusOf(this.world.kernel, {}, []);
+      const { switches, source, store } = wiringOf(this.world.kernel);
       const then = switches.map(({ flag: { key, tier }, ...reading }) => ({ key, tier, ...reading }));
       this.last = { stop, at, readings: { at, switches: then, source, store } };
     }
