@@ -1,7 +1,7 @@
 // away.ts: graphs that another process has. When they have ended there, they are let go of here.
 
+import { goneThere } from './catch-up.ts';
 import type { Graph } from './graph.ts';
-import { endedBefore } from './session-end.ts';
 import type { World } from './world.ts';
 
 /** How often it is looked whether any has ended. Milliseconds. */
@@ -59,9 +59,8 @@ export class Away {
         this.graphs.add(graph);
         return;
       }
-      for (const member of graph.members()) world.leftElsewhere.add(member);
       this.letGo(graph);
-      if (ended) world.ends.tell(s, Promise.resolve(endedBefore(s, ended)));
+      goneThere(world, graph, ended);
     } catch {
       // Asked again with the next look; that the store does not answer, its health says.
     }

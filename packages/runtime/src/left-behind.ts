@@ -4,6 +4,7 @@
 // that had died before may die too, and where that work began is in the older journal.
 
 import type { JournalRecord } from './journal.ts';
+import { subjectKey } from './stop-key.ts';
 
 interface Journal {
   readonly process: string;
@@ -11,21 +12,36 @@ interface Journal {
   readonly records: readonly JournalRecord[];
 }
 
+/** Who claimed a session (as stop-key.ts names subjects). */
+interface Claim {
+  readonly session: string;
+  readonly owner: string;
+}
+
 /**
  * Of dead processes, the journals that are not in `taken`, which they are added to; and of those that are, what belongs to graphs that one of
- * the former had taken up.
+ * the former had taken up: it has written of a session in it, or has claimed one and died before it wrote.
  */
-export function leftBehind<J extends Journal>(journals: readonly J[], taken: Set<string>): J[] {
+export function leftBehind<J extends Journal>(journals: readonly J[], taken: Set<string>, claims: Iterable<Claim> = []): J[] {
   const dead = journals.filter(({ alive }) => !alive);
   const fresh = dead.filter(({ process }) => !taken.has(process));
   if (fresh.length === 0) return [];
-  const touched = new Set(fresh.flatMap(({ records }) => records.map(({ s }) => s)));
   const births = new Map<string, JournalRecord & { readonly t: 'session' }>();
   for (const { records } of dead) for (const record of records) if (record.t === 'session') births.set(record.s, record);
-  const isTouched = (session: string): boolean => {
+  const headOf = (session: string): string | undefined => {
     for (let birth = births.get(session); birth; birth = births.get(birth.path.at(-2) ?? ''))
-      if (birth.arrived || birth.path.length === 1) return touched.has(birth.s);
-    return false;
+      if (birth.arrived || birth.path.length === 1) return birth.s;
+    return undefined;
+  };
+  const touched = new Set(fresh.flatMap(({ records }) => records.map(({ s }) => s)));
+  const owners = new Set(fresh.map(({ process }) => process));
+  const claimed = new Set<string>();
+  for (const { session, owner } of claims) if (owners.has(owner)) claimed.add(session);
+  if (claimed.size > 0) for (const session of births.keys()) if (claimed.has(subjectKey(session))) touched.add(session);
+  const heads = new Set([...touched].map(headOf));
+  const isTouched = (session: string): boolean => {
+    const head = headOf(session);
+    return head !== undefined && heads.has(head);
   };
   const older = dead.flatMap((journal) => {
     if (!taken.has(journal.process)) return [];

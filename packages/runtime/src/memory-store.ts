@@ -96,7 +96,13 @@ function open(memory: Memory, name: string): MemoryStore {
     },
     adopt: () => ({
       claims: claims(),
-      journals: given(leftBehind(memory.journals, taken)),
+      journals: given(
+        leftBehind(
+          memory.journals,
+          taken,
+          [...memory.claims.values()].map(({ session, owner }) => ({ session, owner: owner.process })),
+        ),
+      ),
     }),
   });
 

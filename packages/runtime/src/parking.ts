@@ -6,6 +6,7 @@ import type { AgentDefinition } from './agent.ts';
 import { Away } from './away.ts';
 import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
+import { catchUp, goneThere } from './catch-up.ts';
 import { nodeOf } from './detached.ts';
 import { Graph, type Member } from './graph.ts';
 import type { Adoption } from './lineage-store.ts';
@@ -157,13 +158,21 @@ export class Parking {
       if (claim && claim.epoch > saved.epoch) saved.epoch = claim.epoch;
       const isHead = record.s === record.root || record.arrived !== undefined;
       const graph = isHead ? undefined : found.get(record.path.at(-2)!);
+      const here = world.graphOf.get(record.s);
+      // It runs or rests here already.
+      if (here && !here.isElsewhere && !(isHead && here.parked && saved.epoch > here.root.saved.epoch)) {
+        if (here.parked && !isElsewhere) catchUp(world, here.get(record.s)!, saved);
+        continue;
+      }
       if (!graph && !isHead) continue;
       if (!graph) {
-        if (saved.settled && saved.settled.status !== 'terminated') continue;
+        // Or did, before another one took it up that is gone by now.
         const before = world.graphs.get(record.s);
-        // It runs or rests here already.
-        if (before && !before.isElsewhere) continue;
         if (before) this.forget(before);
+        if (saved.settled && saved.settled.status !== 'terminated') {
+          if (before) goneThere(world, before, saved.settled);
+          continue;
+        }
         const above = record.arrived && !saved.settled ? world.foreign.enter(record.arrived.segments) : undefined;
         const made = new Graph({ node: nodeOf(record, above), saved, live: undefined });
         made.isElsewhere = isElsewhere;
@@ -281,6 +290,7 @@ export class Parking {
 
   private forget(graph: Graph): void {
     this.away.delete(graph);
+    this.parked.delete(graph);
     for (const { node, saved } of graph.members()) {
       this.world.dropPlace(node);
       if (!saved.settled) this.world.kernel.switchboard.dismiss(node);

@@ -185,6 +185,100 @@ describe('the receipt of a terminate whose process died in the middle of it', ()
   });
 });
 
+describe('a graph at rest that three processes know of, of which the one that took it up', () => {
+  /** One has run it and is gone; it lies where two and three find it. */
+  async function three(define: (w: TestWorld) => { start(input: undefined): { readonly id: string } }) {
+    const one = await world();
+    const { id } = define(one).start(undefined);
+    await settle(one.clock);
+    const join = () => world({ store: one.store.share(), clock: one.clock, source: one.source as never });
+    const [two, three] = [await join(), await join()];
+    one.source.engage('killswitch.global');
+    await settle(one.clock);
+    one.store.reopen();
+    await settle(one.clock);
+    return { id, two, three, source: one.source, clock: one.clock };
+  }
+  const withChild = (w: TestWorld) => {
+    const child = rest(w, 'child');
+    return w.runtime.agent('alpha', (session) => session.turn((turn) => turn.spawn(child, undefined)));
+  };
+
+  test.each([
+    ['at once', true],
+    ['once the others have left it to that one', false],
+  ])('is killed in the middle of ending it, %s, is ended by another to its root (S10, I3)', async (_, isAtOnce) => {
+    const { id, two, three: last, clock } = await three(withChild);
+    const { append, claim } = two.store;
+    two.store.append = (root, record) => {
+      append(root, record);
+      if (record.t === 'settled' && isAtOnce) two.store.reopen();
+    };
+    // Slower than it.
+    const lastClaim = last.store.claim;
+    let isFirst = true;
+    last.store.claim = (session, epoch) => {
+      if (isFirst) throw new Error('EIO');
+      return lastClaim(session, epoch);
+    };
+    two.store.claim = (session, epoch) => {
+      if (session === id) throw new Error('EIO');
+      return claim(session, epoch);
+    };
+    await last.store.mark(pending('instance', id), 'engaged', 0, { reason: 'odd', at: 1, subject: id });
+    await two.runtime.refresh();
+    await settle(clock);
+    expect(two.runtime.sessions().map(({ state }) => state)).toEqual(['parked', 'terminated']);
+    isFirst = false;
+    await last.runtime.refresh();
+    await settle(clock, 5_000);
+    if (!isAtOnce) {
+      expect(last.runtime.sessions().map(({ state }) => state)).toEqual(['elsewhere', 'elsewhere']);
+      two.store.reopen();
+      await settle(clock, 5_000);
+    }
+    expect(last.runtime.sessions()).toEqual([]);
+    const receipt = (await last.runtime.receipts()).find(({ stop }) => stop.tier === 'instance');
+    expect(receipt).toMatchObject({
+      stages: { done: expect.any(Number) },
+      sessions: [
+        { agent: 'alpha', state: 'stopped', process: last.store.processId, calls: [{ name: 'child' }] },
+        { agent: 'child', state: 'stopped', process: last.store.processId },
+      ],
+    });
+  });
+
+  test('dies before it has written that, goes on in another (I14)', async () => {
+    const body = (until: Promise<unknown>) => (w: TestWorld) => w.runtime.agent('alpha', (session) => session.turn(() => until));
+    const { id, two, three: last, source, clock } = await three(body(new Promise(() => {})));
+    for (const one of [two, last]) body(Promise.resolve())(one);
+    const { claim } = two.store;
+    two.store.claim = (session, epoch) => {
+      const isOurs = claim(session, epoch);
+      two.store.reopen();
+      return isOurs;
+    };
+    const end = last.runtime.settled(id);
+    source.release('killswitch.global');
+    await settle(clock, 5_000);
+    expect((await end).status).toBe('completed');
+  });
+
+  test('ends it and dies, is told of to whoever waits for that, and let go of', async () => {
+    const body = (until: Promise<unknown>) => (w: TestWorld) => w.runtime.agent('alpha', (session) => session.turn(() => until));
+    const { id, two, three: last, source, clock } = await three(body(new Promise(() => {})));
+    body(Promise.resolve())(two);
+    const end = last.runtime.settled(id);
+    source.release('killswitch.global');
+    await settle(clock);
+    expect(two.runtime.sessions()).toEqual([]);
+    two.store.reopen();
+    await settle(clock);
+    expect((await end).status).toBe('completed');
+    expect(last.runtime.sessions()).toEqual([]);
+  });
+});
+
 describe('a receipt of what another process ran', () => {
   test('tells of no call as in flight once it has ended there (S10)', async () => {
     const two = await world();

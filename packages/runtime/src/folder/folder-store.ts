@@ -152,7 +152,11 @@ class FolderStore implements StateStore {
       names: (folder) => disk.readdirSync(folder),
       look: () => this.look(),
       isWritten: (key, engaged) => this.seenStops.isThere(key, engaged),
-      adopt: async () => ({ claims: await this.readClaims(), journals: leftBehind(await this.readJournals(), this.taken) }),
+      adopt: async () => {
+        const claims = this.ownedClaims();
+        const journals = leftBehind(await this.readJournals(), this.taken, claims);
+        return { claims: await this.whoLives(claims), journals };
+      },
       tell: (children) => this.tell({ children }),
       failed: (why) => process.emitWarning(why),
     });
@@ -199,7 +203,7 @@ class FolderStore implements StateStore {
     if (this.memory) return { stops, resolutions, readings, claims: [], journals: [] };
     const journals = await this.readJournals();
     leftBehind(journals, this.taken);
-    const claims = await this.readClaims();
+    const claims = await this.whoLives(this.ownedClaims());
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());
       this.small.tidy(this.clock.now());
@@ -396,8 +400,11 @@ class FolderStore implements StateStore {
     }
   }
 
-  private async readClaims(): Promise<StoreOpening['claims']> {
-    const found = this.reading('claims', [], () => this.small.claims());
+  private ownedClaims(): ReturnType<SmallFiles['claims']> {
+    return this.reading('claims', [], () => this.small.claims());
+  }
+
+  private async whoLives(found: ReturnType<SmallFiles['claims']>): Promise<StoreOpening['claims']> {
     const living = new Map<string, boolean>();
     for (const { owner } of found)
       if (!living.has(owner)) living.set(owner, owner !== '' && (await isProcessAlive(this.location, owner)));
