@@ -2,7 +2,6 @@
 
 import type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetSpending, BudgetStore } from '@offswitch/runtime';
 import type { Wire } from './connection/wire.ts';
-import { pairs } from './journals.ts';
 import { refused } from './lineage.ts';
 import type { Membership } from './membership.ts';
 
@@ -48,12 +47,11 @@ export class RedisBudgets implements BudgetStore {
 
   async spent(key: string): Promise<BudgetSpending> {
     const { wire, prefix } = this.options;
-    let spentMicros = 0;
-    let leasedMicros = 0;
-    for (const [field, value] of pairs(await wire.call(['HGETALL', `${prefix}:{ctl}:b:${key}`]).catch(refused)))
-      if (field === 's') spentMicros = Number(value);
-      else leasedMicros += Number(value.split(' ')[0]);
-    return { spentMicros, leasedMicros };
+    const [spent, leased] = (await wire.call(['HMGET', `${prefix}:{ctl}:b:${key}`, 's', 't']).catch(refused)) as readonly (
+      | string
+      | null
+    )[];
+    return { spentMicros: Number(spent), leasedMicros: Number(leased) };
   }
 
   async orphans(): Promise<readonly BudgetOrphan[]> {
