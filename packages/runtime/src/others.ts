@@ -10,6 +10,8 @@ import type { World } from './world.ts';
 export const confirmAgainMs = 1_000;
 /** So often it is asked again how sessions elsewhere ended, that long after each failure; then they stay unconfirmed. */
 const elsewhereTries = 10;
+/** Graphs that are asked for at once: where one reading serves all who ask, as in a folder, there would be one for each. */
+const askedTogether = 200;
 /** Whom a terminate covers elsewhere is looked at again after a second, then after twice as long each time, up to this. Milliseconds. */
 const elsewhereAgainAtMostMs = 60_000;
 
@@ -79,17 +81,21 @@ export class Others {
     order.isElsewhereKnown = true;
     let open = 0;
     try {
-      for (const [root, members] of this.openElsewhere(order)) {
-        const ends = await store.lineage.ends(
-          root,
-          members.map(({ saved }) => saved.record.s),
-        );
-        for (const member of members) {
-          const ended = ends.get(member.saved.record.s);
-          if (!ended) open++;
-          else if (ended.status === 'terminated' && isOwn(order, ended.stopId)) order.endedElsewhere.add(member);
-          else order.ended.add(member);
-        }
+      const graphs = [...this.openElsewhere(order)];
+      for (let at = 0; at < graphs.length; at += askedTogether) {
+        const asked = graphs.slice(at, at + askedTogether).map(async ([root, members]) => {
+          const ends = await store.lineage.ends(
+            root,
+            members.map(({ saved }) => saved.record.s),
+          );
+          for (const member of members) {
+            const ended = ends.get(member.saved.record.s);
+            if (!ended) open++;
+            else if (ended.status === 'terminated' && isOwn(order, ended.stopId)) order.endedElsewhere.add(member);
+            else order.ended.add(member);
+          }
+        });
+        await Promise.all(asked);
       }
     } catch (error) {
       // Asked again, and named as unconfirmed where it cannot be learned.

@@ -76,6 +76,29 @@ describe('a receipt of a stop against a session of another process', () => {
     expect(await one.store.receipts()).toMatchObject([told]);
   });
 
+  test('asks for many graphs at once, so that a folder of them is read once', async () => {
+    const one = await world();
+    const agent = one.runtime.agent('alpha', (session) => session.turn(() => new Promise(() => {})));
+    for (let n = 0; n < 50; n++) agent.start(undefined);
+    await settle(one.clock);
+    const store = one.store.share();
+    const { ends } = store.lineage;
+    let asked = 0;
+    const answer = deferred();
+    store.lineage.ends = async (root, sessions) => {
+      asked++;
+      await answer.promise;
+      return ends(root, sessions);
+    };
+    const two = await world({ store, clock: one.clock });
+    two.source.engage('killswitch.global');
+    await settle(one.clock);
+    expect(asked).toBe(50);
+    answer.resolve();
+    await settle(one.clock);
+    expect((await two.runtime.receipts())[0]!.sessions).toHaveLength(50);
+  });
+
   test('learns in one reading how those ended that were let go of meanwhile, and asks again where it could not (S10)', async () => {
     const one = await world();
     const gate = deferred();
