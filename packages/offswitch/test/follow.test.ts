@@ -5,6 +5,7 @@ import type { Receipt } from '@offswitch/runtime';
 import { expect, test } from 'vitest';
 import type { Command } from '../src/cli/command.ts';
 import { followStop } from '../src/cli/follow.ts';
+import { releaseStop } from '../src/cli/release.ts';
 
 const stopOf = (n: number, since = 1_000): Stop => ({
   id: `act.operator.terminate.instance.s-${n}.o1`,
@@ -73,4 +74,21 @@ test('a command confirms nothing for a process of an older version, which tells 
   const { ask } = command.place;
   command.place.ask = (method) => ask(method, {});
   expect((await followStop(command, () => true)).isFenced).toBe(false);
+});
+
+test('a release that no process answered says so of those that run, and not that none does (S10)', async () => {
+  const said: string[] = [];
+  const marked: string[] = [];
+  const id = 'act.operator.pause.instance.s-1.o1';
+  const place = {
+    stops: async () => [{ key: id, marks: { engaged: 0, released: -1 }, engaged: { reason: 'odd', at: 1, subject: 's-1' } }],
+    ask: async () => [{ process: 'p1', pid: 7, error: { code: 'timeout', message: 'no answer' } }],
+    mark: async (key: string, side: string) => void marked.push(`${key} ${side}`),
+  };
+  const io = { now: () => 2, hasColour: false };
+  const command = { io, place, say: (line: string) => said.push(line) } as unknown as Command;
+  const { exitCode, json } = await releaseStop(command, id, undefined, { reason: 'well', by: 'ann' }, true);
+  expect(marked).toEqual([`${id} released`]);
+  expect([exitCode, json.confirmed, (json.silent as string[]).length]).toEqual([4, false, 1]);
+  expect(said.join()).not.toContain('No process is running');
 });

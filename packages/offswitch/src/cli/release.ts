@@ -11,7 +11,7 @@ import { CommandError, exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
 import { followRelease } from './follow.ts';
-import { reachOf, showReach } from './preview.ts';
+import { reachOf, showReach, silentOnes } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
 import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
 
@@ -150,8 +150,12 @@ export async function releaseStop(
     ...(stored?.engaged?.subject === undefined ? {} : { subject: stored.engaged.subject }),
     ...(allowance === undefined ? {} : { allowance }),
   });
-  command.say('  ✓ recorded. No process is running; it takes effect at start');
-  return done({ released: [stop], confirmed: false, processes: 0 });
+  const silent = silentOnes(statuses);
+  for (const one of silent) command.say(paint(command.io, 'yellow', `  ! ${one}`));
+  command.say(
+    `  ✓ recorded. ${silent.length > 0 ? 'It takes effect where it is read' : 'No process is running; it takes effect at start'}`,
+  );
+  return done({ released: [stop], confirmed: false, processes: 0, silent }, silent.length > 0 ? exit.unconfirmed : exit.ok);
 }
 
 /** Releases what a breaker stopped, many at once; `allowance` is how much more each may use, in the breaker's unit. */
