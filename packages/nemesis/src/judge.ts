@@ -17,16 +17,18 @@ export function judge(scene: Scene, arrivals: readonly Arrival[]): string[] {
   ];
 }
 
+/** What is left of a lease at least where its renewals come through. Milliseconds. */
+const leaseLeftMs = (leaseMs * 2) / 3;
+
 /** I9: no effect arrives twice. */
 function repeated(fleet: Fleet, arrivals: readonly Arrival[]): string[] {
   const seen = new Map<string, Arrival[]>();
   for (const one of arrivals) if (one.kind === 'effect') seen.set(one.key, [...(seen.get(one.key) ?? []), one]);
   return [...seen].flatMap(([key, all]) => {
-    // Frozen with the call on its way, taken for dead, and thawed: what it sends then nobody can take back (docs/nemesis.md).
-    const counted = all.filter((one) => !wasFrozenOnTheWay(fleet, one));
-    return counted.length > 1
-      ? [`I9: the effect ${key} arrived ${counted.length} times, from ${counted.map((one) => one.worker).join(', ')}`]
-      : [];
+    // Held up with the call on its way, taken for dead, and let go: what it sends then nobody can take back (docs/nemesis.md).
+    const counted = all.filter((one) => !wasHeldUp(fleet, one));
+    const from = counted.map((one) => `${one.worker} (${(one.at - one.startedAt).toFixed(0)} ms on the way)`);
+    return counted.length > 1 ? [`I9: the effect ${key} arrived ${counted.length} times, from ${from.join(', ')}`] : [];
   });
 }
 
@@ -130,7 +132,8 @@ export async function judgeReceipts({ fleet, fenced }: Scene): Promise<string[]>
   }
 }
 
-function wasFrozenOnTheWay(fleet: Fleet, { worker, startedAt, at }: Arrival): boolean {
+/** By the nemesis, or by a machine that had so much else to do that the lease may have run out meanwhile: a process renews it every third. */
+function wasHeldUp(fleet: Fleet, { worker, startedAt, at }: Arrival): boolean {
   const freezes = fleet.workers.find((one) => one.name === worker)?.freezes ?? [];
-  return freezes.some((froze) => startedAt <= froze && froze <= at);
+  return at - startedAt > leaseLeftMs || freezes.some((froze) => startedAt <= froze && froze <= at);
 }

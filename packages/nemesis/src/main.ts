@@ -1,20 +1,19 @@
-// main.ts: `npm run nemesis -- [--runs 500] [--seed N] [--store folder|redis] [--at-once 2] [--act name]`: random runs, each by its seed. A red one says
-// how to run it again. `--broken name`: with a protocol that breaks a rule (broken.ts); then all is well where the judge says so.
+// main.ts: `npm run nemesis`: random runs, each by its seed. A red one says how to run it again. With `--broken` all is well where the judge
+// says so.
 
 import { parseArgs } from 'node:util';
 import { type Broken, broken } from './broken.ts';
 import { run, storeOf } from './run.ts';
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '500' },
-    seed: { type: 'string' },
-    'at-once': { type: 'string', default: '2' },
-    store: { type: 'string' },
-    act: { type: 'string' },
-    broken: { type: 'string' },
-  },
-});
+const usage = `npm run nemesis -- [options]     random runs of processes that are killed, frozen and cut off (docs/nemesis.md)
+  --runs N        how many (500)
+  --seed N        of the first; alone: this one run again
+  --store NAME    folder or redis (a folder in one of three)
+  --at-once N     how many at the same time (2)
+  --act NAME      do nothing else; a name that is none lists them
+  --broken NAME   with a protocol that breaks a rule: ${Object.keys(broken).join(', ')}`;
+
+const values = read();
 const fault = faultOf(values.broken);
 const act = values.act ?? fault?.act;
 const isOne = values.seed !== undefined && process.argv.every((one) => !one.startsWith('--runs'));
@@ -35,7 +34,7 @@ async function lane(): Promise<void> {
   while (next < runs) {
     const seed = first + next++;
     const started = Date.now();
-    const store = values.store === 'folder' || values.store === 'redis' ? values.store : storeOf(seed);
+    const store = values.store ?? storeOf(seed);
     const verdict = await run(seed, store, { only: act, broken: values.broken });
     arrivals += verdict.arrivals;
     ran[store]++;
@@ -64,15 +63,43 @@ console.log(`${runs - red} of ${runs} runs held; ${arrivals} calls reached the o
 if (fault) console.log(`${values.broken}: convicted in ${convicted} of ${runs} runs`);
 process.exitCode = (fault ? convicted > 0 : red === 0) ? 0 : 1;
 
+function read() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        runs: { type: 'string', default: '500' },
+        seed: { type: 'string' },
+        'at-once': { type: 'string', default: '2' },
+        store: { type: 'string' },
+        act: { type: 'string' },
+        broken: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) {
+      console.log(usage);
+      process.exit(0);
+    }
+    const { store } = values;
+    if (store === undefined || store === 'folder' || store === 'redis') return { ...values, store };
+    return refuse(`--store is folder or redis, not ${JSON.stringify(store)}`);
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(why: string): never {
+  console.error(`${why}\n\n${usage}`);
+  process.exit(2);
+}
+
 function faultOf(name: string | undefined): Broken | undefined {
   if (name === undefined || Object.hasOwn(broken, name)) return name === undefined ? undefined : broken[name];
-  console.error(`--broken is one of ${Object.keys(broken).join(', ')}`);
-  process.exit(2);
+  return refuse(`--broken is one of ${Object.keys(broken).join(', ')}`);
 }
 
 function numberOf(name: string, text: string): number {
   const number = Number(text);
   if (Number.isSafeInteger(number) && number >= 0) return number;
-  console.error(`--${name} is a whole number, and ${JSON.stringify(text)} is none`);
-  process.exit(2);
+  return refuse(`--${name} is a whole number, and ${JSON.stringify(text)} is none`);
 }
