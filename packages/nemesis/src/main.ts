@@ -81,7 +81,8 @@ function read() {
       process.exit(0);
     }
     const { store } = values;
-    if (store === undefined || store === 'folder' || store === 'redis') return { ...values, store };
+    if (store === undefined) return { ...values, store };
+    if (store === 'folder' || store === 'redis') return { ...values, store } as const;
     return refuse(`--store is folder or redis, not ${JSON.stringify(store)}`);
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));
