@@ -60,6 +60,10 @@ export interface Order {
   isStale: boolean;
   /** The last writing of it failed. */
   isUnwritten: boolean;
+  /** This process had come to the end of it, and forgotten it; it goes on for what was taken over since. */
+  isAgain: boolean;
+  /** What this process had told of it then, as the store has it; read with the first writing. */
+  earlier: Promise<Pick<Receipt, 'sessions' | 'grants'>> | undefined;
   waiters: { readonly stage: Stage; readonly resolve: (receipt: Receipt) => void }[];
 }
 

@@ -1,8 +1,9 @@
 // receipt-writer.ts: receipts of stops under way are written as they grow: not too often, in slices where they are long, and again where
 // the store did not take them.
 
+import { joinTold } from './grants/receipt-grant.ts';
 import type { Order } from './order.ts';
-import type { ReceiptPart } from './receipt.ts';
+import type { Receipt, ReceiptPart } from './receipt.ts';
 import { Slice } from './slices.ts';
 import { isLong, receiptAtOnce, receiptInSlices } from './told.ts';
 import type { World } from './world.ts';
@@ -60,7 +61,7 @@ export class ReceiptWriter {
   /** Tried again where it fails. */
   async store(order: Order, receipt: ReceiptPart): Promise<void> {
     try {
-      await this.world.store.writeReceipt(receipt);
+      await this.write(order, receipt);
       order.isUnwritten = false;
     } catch (error) {
       if (this.world.isClosed) return;
@@ -72,8 +73,42 @@ export class ReceiptWriter {
     }
   }
 
+  /** Rejects where the store does. */
+  async write(order: Order, receipt: ReceiptPart): Promise<void> {
+    const { store } = this.world;
+    await store.writeReceipt(order.isAgain ? withEarlier(await this.earlier(order), receipt) : receipt);
+  }
+
+  /** What this process wrote of it is replaced by what it writes, and it knows that no more. */
+  private async earlier(order: Order): Promise<Pick<Receipt, 'sessions' | 'grants'>> {
+    const { store } = this.world;
+    const read = async () => {
+      const before = (await store.receiptsToGoOn([{ id: order.id, isForGood: false }])).get(order.id);
+      return {
+        sessions: (before?.sessions ?? []).filter(({ process }) => process === store.processId),
+        grants: before?.grants ?? [],
+      };
+    };
+    order.earlier ??= read();
+    try {
+      return await order.earlier;
+    } catch (error) {
+      order.earlier = undefined;
+      throw error;
+    }
+  }
+
   /** What this process knows of it now. */
   async part(order: Order): Promise<ReceiptPart> {
     return isLong(order) ? receiptInSlices(this.world, order, new Slice(this.world.clock)) : receiptAtOnce(this.world, order);
   }
+}
+
+function withEarlier({ sessions, grants }: Pick<Receipt, 'sessions' | 'grants'>, part: ReceiptPart): ReceiptPart {
+  const named = new Set(part.sessions.map(({ session }) => session));
+  return {
+    ...part,
+    sessions: [...sessions.filter(({ session }) => !named.has(session)), ...part.sessions],
+    grants: joinTold([grants, part.grants]),
+  };
 }

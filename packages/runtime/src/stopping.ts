@@ -151,8 +151,9 @@ export class Stopping {
 
   /**
    * A terminate that was called done may have covered what nobody ran then: it is told of that too once it is taken over (S10).
+   * `written`: what earlier processes had told, at the start of this one.
    */
-  private beginAgain(graph: Graph, written: ReadonlyMap<string, Receipt | undefined>): void {
+  private beginAgain(graph: Graph, written?: ReadonlyMap<string, Receipt | undefined>): void {
     if (graph.isElsewhere || !this.hasTakenUp) return;
     for (const { node, saved } of graph.members()) {
       const decision = saved.settled ? undefined : this.world.decide(node);
@@ -160,7 +161,8 @@ export class Stopping {
       const entry = this.world.kernel.stops.find(decision.stopId);
       const id = entry && receiptId(entry);
       if (id === undefined || this.orders.has(id)) continue;
-      this.begin(id, entry!, describeStop(entry!), inTheStore, written.get(id));
+      this.begin(id, entry!, describeStop(entry!), inTheStore, written?.get(id));
+      this.orders.get(id)!.isAgain = written === undefined;
     }
   }
 
@@ -219,7 +221,7 @@ export class Stopping {
         if (isOver ? order.covered.has(member.node.id) : covers(order, member.node)) this.include(order, member);
       this.look(order);
     }
-    this.beginAgain(graph, new Map());
+    this.beginAgain(graph);
   }
 
   restChanged(session: LiveSession): void {
@@ -305,6 +307,8 @@ export class Stopping {
       isWriting: false,
       isStale: false,
       isUnwritten: false,
+      isAgain: false,
+      earlier: undefined,
       waiters: [],
     };
     this.orders.set(id, order);
@@ -448,7 +452,7 @@ export class Stopping {
       this.world.clock.clearTimeout(order.writeTimer);
       this.others.forget(order);
       this.answer(order, order.waiters);
-      await this.world.store.writeReceipt(receiptAtOnce(this.world, order)).catch(() => {});
+      await this.receipts.write(order, receiptAtOnce(this.world, order)).catch(() => {});
     }
   }
 

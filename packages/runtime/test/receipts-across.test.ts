@@ -1,6 +1,7 @@
 // receipts-across.test.ts: one flip is one receipt, although its latch and its first reading are two stops, and whichever process ends what it covers.
 
 import {
+  conversationKey,
   formatStopKey,
   isReceiptOf,
   joinReceipts,
@@ -183,6 +184,37 @@ describe('the receipt of a terminate whose process died in the middle of it', ()
     expect(told!.sessions).toMatchObject([{ session: id, state: 'stopped', calls: [{ name: 'look', outcome: 'aborted' }] }]);
     expect(told!.sessions).toHaveLength(1);
   });
+});
+
+describe('a receipt that its process was done with a thousand terminates ago', () => {
+  test('still names whom it had ended when it goes on for what is taken over late (S10)', async () => {
+    const one = await world();
+    const store = one.store.share();
+    // It hears of nothing.
+    store.watch = () => () => undefined;
+    const two = await world({ store, clock: one.clock, source: memorySource(switches as never) as never });
+    const agent = rest(one);
+    const conversation = { conversationId: 'c-1' };
+    const ids = [agent.start(undefined, conversation), rest(two).start(undefined, conversation)].map(({ id }) => id);
+    await settle(one.clock);
+    const series = pendingSeries('memory:test', 'c1');
+    const key = formatStopKey({ kind: 'switch', tier: 'instance', subject: conversationKey('c-1'), series });
+    await latch(one, key, 'c-1');
+    const of = async () => (await one.runtime.receipts()).find(({ stop }) => stop.id === key)!;
+    expect((await of()).sessions).toMatchObject([{ session: ids[0], state: 'stopped' }]);
+    for (let n = 0; n < 1_001; n++) {
+      const { id } = agent.start(undefined);
+      void one.runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+      if (n % 50 === 0) await settle(one.clock);
+    }
+    await settle(one.clock, 1_000);
+    two.store.reopen();
+    await settle(one.clock, 1_000);
+    expect((await of()).sessions.map(({ session, state }) => [session, state])).toEqual(ids.map((id) => [id, 'stopped']));
+    await one.runtime.close();
+    const kept = (await one.store.receipts()).find(({ stop }) => stop.id === key)!;
+    expect(kept.sessions.map(({ session }) => session)).toEqual(ids);
+  }, 30_000);
 });
 
 describe('a graph at rest that three processes know of, of which the one that took it up', () => {
