@@ -34,7 +34,6 @@ import type { Reply } from './connection/link.ts';
 import { textOf, Wire } from './connection/wire.ts';
 import { RedisGrants } from './grants.ts';
 import { type Fields, Hearing, type Position } from './hearing.ts';
-import { pairs } from './journals.ts';
 import { RedisLineage, refused } from './lineage.ts';
 import { Membership } from './membership.ts';
 import { invalid, type RedisStoreOptions, type Settings, settingsOf } from './options.ts';
@@ -43,8 +42,9 @@ import { placeOf } from './place.ts';
 import { Receipts } from './receipts.ts';
 import { stateOf } from './registry.ts';
 import { checkServer } from './server-check.ts';
-import { KnownStops, type Mark, markOf, marksOf, missingIn, sideLetter, stopsOf } from './stops.ts';
+import { KnownStops, type Mark, markOf, missingIn, sideLetter, stopsOf } from './stops.ts';
 import { parsed, Unreadable } from './unreadable.ts';
+import { readWhole, type Whole } from './whole.ts';
 
 /** How often everything is read again and compared, although nothing seems to be missing. Milliseconds. */
 const compareMs = 30_000;
@@ -92,7 +92,7 @@ class RedisStore implements StateStore {
   private readonly unreadable = new Unreadable(() => this.announce());
   private toldHealth = '{"state":"ok"}';
   private anchored: string | undefined;
-  private joining: Promise<Reply[]> | undefined;
+  private joining: Promise<Whole> | undefined;
   /** A mark that is known here could not be written. */
   private isBehind = false;
 
@@ -204,8 +204,7 @@ class RedisStore implements StateStore {
     await this.readAnchor();
     try {
       this.memoryWhy = await checkServer(this.control, this.location, this.settings.prefix);
-      const reply = await this.join();
-      const opening = await this.openingIn(reply);
+      const opening = await this.openingIn(await this.join());
       this.begin();
       return opening;
     } catch (error) {
@@ -233,7 +232,10 @@ class RedisStore implements StateStore {
   }
 
   async stops(): Promise<readonly StoredStop[]> {
-    return stopsOf(marksOf(await this.control.call(['HGETALL', this.key('stops')]).catch(refused)));
+    const { control, settings } = this;
+    return stopsOf(
+      (await readWhole(control, settings.prefix, (await control.fn('sync').catch(refused)) as Reply[]).catch(refused)).marks,
+    );
   }
 
   append(root: string, record: JournalRecord): void {
@@ -366,36 +368,37 @@ class RedisStore implements StateStore {
   }
 
   /** Joins the store, or finds that it is another one than the one that was known. One at a time. */
-  private join(): Promise<Reply[]> {
+  private join(): Promise<Whole> {
     this.joining ??= this.joinOnce().finally(() => {
       this.joining = undefined;
     });
     return this.joining;
   }
 
-  private async joinOnce(): Promise<Reply[]> {
+  private async joinOnce(): Promise<Whole> {
     const sentAt = this.membership.instant();
     const known = this.otherWhy === undefined ? (this.anchored ?? '') : 'unknown';
     const args = [this.processId, this.info(), this.settings.leaseMs, known, mintId('r')];
-    const reply = (await this.control.fn('join', args)) as Reply[];
-    const [id, tail, seq, , , life, gen] = reply;
+    const head = (await this.control.fn('join', args)) as Reply[];
+    const [id, tail, seq, life, gen] = head;
+    // Before it is joined: whoever may go on has taken everything in.
+    const whole = await readWhole(this.control, this.settings.prefix, head);
     this.from = { id: String(tail), seq: Number(seq), life: String(life) };
     this.outbox.joined(String(life));
     // Whoever listens already is told before it may go on.
-    const before = this.isBegun ? this.known.learn(marksOf(reply[3]!), true) : [];
+    const before = this.isBegun ? this.known.learn(whole.marks, true) : [];
     if (before.length > 0) this.tell({ stops: before });
     if (gen === '') this.isOther(String(id));
     else this.membership.joined(sentAt, String(id), String(gen));
-    return reply;
+    return whole;
   }
 
-  private async openingIn(reply: Reply[]): Promise<StoreOpening> {
+  private async openingIn({ marks, words }: Whole): Promise<StoreOpening> {
     const before = this.known.snapshot();
-    const marks = marksOf(reply[3]!);
     this.known.learn(marks, true);
     this.writeMissing(missingIn(before, marks));
     this.keepAnchor();
-    const resolutions = this.newWords(this.wordsIn(reply[4]!));
+    const resolutions = this.newWords(this.wordsIn(words));
     // Without them switches are read before anything begins (S5); what else there is must not be lost with them.
     const readings = await this.one<KeptReading[]>(this.key('readings'), Array.isArray).catch(() => []);
     // What processes that are gone left is not ours before it was adopted, and is read then.
@@ -423,11 +426,12 @@ class RedisStore implements StateStore {
   /** Reads everything, tells what is new of it, and writes what is missing there. */
   private async compare(): Promise<Position> {
     const before = this.known.snapshot();
-    const [id, tail, seq, stops, words, life] = (await this.control.fn('sync')) as Reply[];
+    const head = (await this.control.fn('sync')) as Reply[];
+    const [id, tail, seq, life] = head;
+    const { marks, words } = await readWhole(this.control, this.settings.prefix, head);
     if (this.membership.storeId !== '' && id !== this.membership.storeId) this.noteOther(String(id));
-    const marks = marksOf(stops!);
     const news = this.known.learn(marks, true);
-    const resolutions = this.newWords(this.wordsIn(words!));
+    const resolutions = this.newWords(this.wordsIn(words));
     const missing = missingIn(before, marks);
     const lost = missing.filter((one) => one.isLost);
     if (news.length > 0 || resolutions.length > 0 || lost.length > 0)
@@ -504,8 +508,8 @@ class RedisStore implements StateStore {
     return false;
   }
 
-  private wordsIn(reply: Reply): Resolution[] {
-    return this.unreadable.readable(this.key('resolutions'), pairs(reply), isResolution);
+  private wordsIn(words: Whole['words']): Resolution[] {
+    return this.unreadable.readable(this.key('resolutions'), words, isResolution);
   }
 
   /** What one key holds, if it can be read. */

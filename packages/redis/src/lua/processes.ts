@@ -23,10 +23,10 @@ end
 local function join(keys, a)
   local p, process, info, leaseMs, known, newId = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6]
   if known == '' then redis.call('HSETNX', ctl(p, 'meta'), 'id', newId) end
-  local out = everything(p)
-  out[7] = ''
+  local out = head(p)
+  out[5] = ''
   if known == '' or known == out[1] then
-    out[7] = admit(p, process, info, leaseMs)
+    out[5] = admit(p, process, info, leaseMs)
     redis.call('HSET', ctl(p, 'seen'), process, out[2])
   end
   return out

@@ -1,4 +1,4 @@
-// stops.ts: server-side functions for stops: mark, read whole, say what was taken in, ask who has not.
+// stops.ts: server-side functions for stops: mark, say where everything stands, say what was taken in, ask who has not.
 
 export const stops = `
 -- A stop of one system is written into another's only where that has nothing: one that was emptied.
@@ -24,13 +24,13 @@ local function resolve(keys, a)
   return 1
 end
 
-local function everything(p)
+-- Where everything stands. The stops and the words themselves are read in pages, after this: what changes meanwhile is told as well.
+local function head(p)
   local at, seq = tail(p)
-  return { redis.call('HGET', ctl(p, 'meta'), 'id') or '', at, seq,
-    redis.call('HGETALL', ctl(p, 'stops')), redis.call('HGETALL', ctl(p, 'resolutions')), lifeOf(p) }
+  return { redis.call('HGET', ctl(p, 'meta'), 'id') or '', at, seq, lifeOf(p) }
 end
 
-local function sync(keys, a) return everything(a[1]) end
+local function sync(keys, a) return head(a[1]) end
 
 -- What was read in another life of the server may be of what it has lost.
 local function sawUpTo(p, process, id, life)
