@@ -402,13 +402,13 @@ export class RedisLineage implements LineageStore {
   }
 
   /** This process was counted as gone: of what it runs it keeps what the store says is its own. */
-  async loseBut(own: readonly string[], awayMs: number): Promise<void> {
-    const kept = new Set(own.map((one) => localRootFrom(one).session));
+  async loseOthers(awayMs: number): Promise<void> {
+    const { control, process, settings } = this.options;
+    const kept = new Set((await localRootsOf(control, settings.prefix, process)).map(({ session }) => session));
     const roots = new Map([...this.pages].flatMap(({ localRoots }) => [...localRoots]));
     for (const [localRoot, { root }] of this.unreadable) roots.set(localRoot, root);
     for (const localRoot of this.mine.values()) roots.set(localRoot, this.rootOf(localRoot));
     const others = [...roots].filter(([localRoot]) => !kept.has(localRoot));
-    const { control, process, settings } = this.options;
     const lost: string[] = [];
     for (let i = 0; i < others.length; i += askedTogether)
       await Promise.all(

@@ -16,8 +16,8 @@ export interface MembershipOptions {
   /** What others see of this process, as JSON. */
   readonly info: () => string;
   readonly tell: (change: StoreChange) => void;
-  /** It was counted as gone, and runs these still. Resolves when it has lost what another process runs now. */
-  readonly onLapsed: (own: readonly string[], awayMs: number) => Promise<void>;
+  /** It was counted as gone. Resolves when it has lost what another process runs now. */
+  readonly onLapsed: (awayMs: number) => Promise<void>;
   /** It is another store, or one that lost its data: its id, '' for none. */
   readonly onOther: (id: string) => void;
   /** Not joined yet, and time to try again. */
@@ -87,14 +87,14 @@ export class Membership {
   lastTrouble: string | undefined;
 
   private async renewed(sentAt: Instant, reply: readonly Reply[]): Promise<void> {
-    const [id, tail, gen, hadLapsed, own, gone, life] = reply;
+    const [id, tail, gen, hadLapsed, gone, life] = reply;
     if (this.isClosed) return;
     if (id !== this.storeId) {
       this.options.onOther(String(id));
       return;
     }
     this.lastTrouble = undefined;
-    if (hadLapsed === 1 && !(await this.caughtUp(String(gen), (own ?? []) as readonly string[]))) return;
+    if (hadLapsed === 1 && !(await this.caughtUp(String(gen)))) return;
     this.tellOrphaned((gone ?? []) as readonly string[]);
     // A lease is good only with every stop that there was when it was renewed.
     const { settings, hearing } = this.options;
@@ -108,13 +108,13 @@ export class Membership {
   private lapses = 0;
   private isCatchingUp = false;
   /** It was counted as gone. Before it may go on, or write: what was taken over is not this process's to continue. */
-  private async caughtUp(gen: string, own: readonly string[]): Promise<boolean> {
+  private async caughtUp(gen: string): Promise<boolean> {
     this.lapses++;
     this.lease.end();
     if (this.isCatchingUp) return false;
     this.isCatchingUp = true;
     try {
-      await this.options.onLapsed(own, this.lease.outMs);
+      await this.options.onLapsed(this.lease.outMs);
     } finally {
       this.isCatchingUp = false;
     }

@@ -130,7 +130,7 @@ class RedisStore implements StateStore {
       process: this.processId,
       info: () => this.info(),
       tell: (change) => this.tell(change),
-      onLapsed: (own, awayMs) => this.lineage.loseBut(own, awayMs),
+      onLapsed: (awayMs) => this.lineage.loseOthers(awayMs),
       onOther: (id) => this.isOther(id),
       onUnjoined: () => void this.isBack(),
       onChange: () => {

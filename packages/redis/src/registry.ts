@@ -1,6 +1,6 @@
 // registry.ts: sessions as they are kept in Redis, packed there and unpacked here (lua/registry.ts says how).
 
-import type { RegisteredSession, RegisteredState, Registration } from '@offswitch/runtime';
+import { type RegisteredSession, type RegisteredState, type Registration, RuntimeError } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { invalid } from './options.ts';
@@ -90,12 +90,28 @@ export interface LocalRoot {
   readonly root: string;
 }
 
-/** The local roots of a process that have not ended, and that no other has taken over. */
+/** Local roots looked at in one answer of the server. */
+const rootsTogether = 1_000;
+
+/** The local roots of a process that have not ended, and that no other has taken over. In pages: it may have run very many. */
 export async function localRootsOf(wire: Wire, prefix: string, process: string): Promise<readonly LocalRoot[]> {
-  const members = async (key: string): Promise<readonly string[]> =>
-    (await wire.call(['SMEMBERS', `${prefix}:{ctl}:${key}`])) as readonly string[];
-  const sets = await Promise.all((await members(`agents:${process}`)).map((agent) => members(`p:${process}:${agent}`)));
-  return sets.flat().map(localRootFrom);
+  const link = await wire.linked();
+  const agents = (await wire.call(['SMEMBERS', `${prefix}:{ctl}:agents:${process}`])) as readonly string[];
+  const found = new Set<string>();
+  for (const agent of agents)
+    for (let from: string | undefined = '0'; from !== undefined; ) {
+      const key = `${prefix}:{ctl}:p:${process}:${agent}`;
+      const page = (await wire.call(['SSCAN', key, from, 'COUNT', String(rootsTogether)])) as readonly [
+        string,
+        readonly string[],
+      ];
+      for (const one of page[1]) found.add(one);
+      from = page[0] === '0' ? undefined : page[0];
+    }
+  // After a restart pages are others, and one that is missing would count as ended.
+  if ((await wire.linked()) !== link)
+    throw new RuntimeError('store_failed', `the connection was lost while what ${process} runs was read`);
+  return [...found].map(localRootFrom);
 }
 
 /** As it stands in a set of the server: its root, a line break, itself. */

@@ -10,15 +10,6 @@ local function admit(p, process, info, leaseMs)
   return gen
 end
 
--- The local roots that a process runs.
-local function runBy(p, process)
-  local out = {}
-  for _, agent in ipairs(redis.call('SMEMBERS', ctl(p, 'agents:' .. process))) do
-    for _, one in ipairs(redis.call('SMEMBERS', ctl(p, 'p:' .. process .. ':' .. agent))) do out[#out + 1] = one end
-  end
-  return out
-end
-
 -- Joins, unless this is another store than the one that was known: then it only shows what there is.
 local function join(keys, a)
   local p, process, info, leaseMs, known, newId = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6]
@@ -32,12 +23,12 @@ local function join(keys, a)
   return out
 end
 
--- A process that was counted as gone is told what is still its own.
+-- A process that was counted as gone is told so until it says that it has understood (by its gen).
 local function renew(keys, a)
   local p, process, info, leaseMs, id, gen, at, life = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6], a[7], a[8]
   local have = redis.call('HGET', ctl(p, 'meta'), 'id') or ''
   if have ~= id then return { have } end
-  local hadLapsed, own = 0, {}
+  local hadLapsed = 0
   if holds(p, process, gen) then
     redis.call('HSET', ctl(p, 'proc'), process, info)
     redis.call('ZADD', ctl(p, 'lease'), whole(nowMs(p) + math.ceil(leaseMs * 1.05)), process)
@@ -48,7 +39,6 @@ local function renew(keys, a)
       gen = redis.call('HGET', ctl(p, 'gen'), process)
       redis.call('ZADD', ctl(p, 'lease'), whole(nowMs(p) + math.ceil(leaseMs * 1.05)), process)
     else gen = admit(p, process, info, leaseMs) end
-    own = runBy(p, process)
   end
   sawUpTo(p, process, at, life)
   -- Newest first: what was told of before, and nobody could take over, hides nobody who is gone since.
@@ -57,7 +47,7 @@ local function renew(keys, a)
     if redis.call('SCARD', ctl(p, 'agents:' .. one)) == 0 then removeProcess(p, one) else gone[#gone + 1] = one end
   end
   seeToLoops(p)
-  return { have, (tail(p)), gen, hadLapsed, own, gone, lifeOf(p) }
+  return { have, (tail(p)), gen, hadLapsed, gone, lifeOf(p) }
 end
 
 local function leave(keys, a)
