@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { type ChatRequest, chunks, completion, errorBody, parseRequest } from './model-server-wire.ts';
 import { planReply, type Reply } from './planner.ts';
 import { type Role, readAssignment, readRole } from './planner-roles.ts';
+import { bodyOf } from './request-body.ts';
 import { draw } from './seed.ts';
 import { type Delay, type Occasion, sleep } from './tools-time.ts';
 
@@ -102,7 +103,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     if (path === '/v1/models' || request.method !== 'POST') {
       return sendJson(response, 405, errorBody(`${request.method} is not for ${path}`, 'method_not_allowed'));
     }
-    const body = await readBody(request);
+    const body = (await bodyOf(request, maxBodyBytes))?.toString('utf8');
     if (body === undefined) return sendJson(response, 413, errorBody(`the body is over ${maxBodyBytes} bytes`, 'too_large'));
     const parsed = parseRequest(body);
     if (!parsed.ok) return sendJson(response, 400, errorBody(parsed.message, 'invalid_request', parsed.param || null));
@@ -227,15 +228,4 @@ function quietly(call: () => void): void {
 function sendJson(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
-}
-
-/** The whole body; undefined when it is too large (the rest is read and dropped, so that the answer arrives). */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes <= maxBodyBytes) parts.push(part);
-  }
-  return bytes > maxBodyBytes ? undefined : Buffer.concat(parts).toString('utf8');
 }

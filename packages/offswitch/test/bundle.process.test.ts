@@ -1,37 +1,27 @@
 // bundle.process.test.ts: what is left of a terminated session, each part of it, over a folder and over a real Redis, and in the receipt as a page.
 
-import { redisStore } from '@offswitch/redis';
-import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
-import { createRuntime, type ForensicBundle, flagFile, folderStore, type Runtime } from 'offswitch';
+import { createRuntime, type ForensicBundle, flagFile, type Runtime } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Bench, switches } from './bench.ts';
+import { switches } from './bench.ts';
+import { StateBench, stateKinds } from './state-bench.ts';
 
-const why = whyNoRedis();
-
-describe.each(['folder', 'redis'] as const)('the bundle of a terminated session in a %s', (kind) => {
-  let bench: Bench;
-  let server: LocalRedis | undefined;
+describe.each(stateKinds)('the bundle of a terminated session in a %s', (kind) => {
+  let bench: StateBench;
   let runtime: Runtime<'resume-rewrite' | 'batch-scoring'> | undefined;
   beforeEach(async (context) => {
-    if (kind === 'redis' && why !== undefined) return context.skip(why);
-    bench = new Bench();
-    await bench.provision();
-    server = kind === 'redis' ? await startLocalRedis() : undefined;
-    bench.installed.set('@offswitch/redis', await import('@offswitch/redis'));
+    bench = await StateBench.open(kind, context);
   });
   afterEach(async () => {
     if (!bench) return;
     await runtime?.close();
     await bench.close();
-    await server?.close();
   });
 
   test('holds path, checkpoint, journal, readings, versions and grants, nothing of the data but what the hook lets through, and its digest is in the receipt and on its page', async () => {
-    const state = server?.url ?? bench.folder;
     runtime = await createRuntime({
       switches,
       source: flagFile(bench.file),
-      store: server ? redisStore({ url: server.url, anchor: false }) : folderStore(bench.folder),
+      store: bench.openStore(),
       brokers: {
         printer: {
           caps: { cascade: 'none', effect: 'immediate', maxResidualMs: 0, canVerify: true, revokesById: true },
@@ -74,7 +64,7 @@ describe.each(['folder', 'redis'] as const)('the bundle of a terminated session 
     await printing;
     const { id: stop } = await runtime.stop({ session: id, reason: 'it prints everything', by: 'ann' });
     await outcome;
-    const cli = (...args: string[]) => bench.cli(['--state', state, ...args]);
+    const cli = (...args: string[]) => bench.cli(['--state', bench.state, ...args]);
     const bundleOf = async (session: string): Promise<ForensicBundle> => {
       const ran = await cli('forensics', session, '--json');
       return ran.code === 0 && ran.json.verified === 'yes'

@@ -1,13 +1,10 @@
 // ghosts.process.test.ts: each class of ghost made for real, over a folder and over a real Redis, and a fleet beside it that makes none (I12). The class
 // of what a dead process left is in left.process.test.ts.
 
-import { redisStore } from '@offswitch/redis';
-import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
 import {
   type CredentialBroker,
   createRuntime,
   flagFile,
-  folderStore,
   type JournalRecord,
   type Revocation,
   type Runtime,
@@ -15,45 +12,37 @@ import {
 } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Ghost } from '../src/cli/ghosts-found.ts';
-import { Bench, switches } from './bench.ts';
+import { switches } from './bench.ts';
+import { StateBench, stateKinds } from './state-bench.ts';
 
-const why = whyNoRedis();
-
-describe.each(['folder', 'redis'] as const)('offswitch ghosts over a %s', (kind) => {
-  let bench: Bench;
-  let server: LocalRedis | undefined;
+describe.each(stateKinds)('offswitch ghosts over a %s', (kind) => {
+  let bench: StateBench;
   const closing: { close(): Promise<void> }[] = [];
   beforeEach(async (context) => {
-    if (kind === 'redis' && why !== undefined) return context.skip(why);
-    bench = new Bench();
-    await bench.provision();
-    server = kind === 'redis' ? await startLocalRedis() : undefined;
-    bench.installed.set('@offswitch/redis', await import('@offswitch/redis'));
+    bench = await StateBench.open(kind, context);
   });
   afterEach(async () => {
     if (!bench) return;
     bench.isOver = true;
     for (const one of closing.splice(0)) await one.close();
     await bench.close();
-    await server?.close();
   });
 
-  const openStore = (): StateStore => (server ? redisStore({ url: server.url, anchor: false }) : folderStore(bench.folder));
   const start = async (brokers: Readonly<Record<string, CredentialBroker>> = {}) => {
-    const runtime = await createRuntime({ switches, source: flagFile(bench.file), store: openStore(), brokers });
+    const runtime = await createRuntime({ switches, source: flagFile(bench.file), store: bench.openStore(), brokers });
     closing.push(runtime);
     return runtime;
   };
   /** A process like any other, that confirms what it is told and does as it likes. */
   const startRogue = async (sessions: () => readonly object[]): Promise<StateStore> => {
-    const store = openStore();
+    const store = bench.openStore();
     await store.open();
     await store.serve?.(async (method) => (method === 'sessions' ? sessions() : { effectDeadlineMs: 100 }));
     closing.push(store);
     return store;
   };
   const ghosts = async (): Promise<readonly string[]> => {
-    const ran = await bench.cli(['--state', server?.url ?? bench.folder, 'ghosts', '--json']);
+    const ran = await bench.cli(['--state', bench.state, 'ghosts', '--json']);
     const found = ran.json.ghosts as readonly Ghost[];
     expect(ran.code).toBe(found.length > 0 ? 1 : 0);
     return found.map((one) => `${one.class} ${one.session}`).sort();

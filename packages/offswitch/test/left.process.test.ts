@@ -4,14 +4,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { redisStore } from '@offswitch/redis';
-import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
-import { createRuntime, flagFile, folderStore, type Runtime } from 'offswitch';
+import { createRuntime, flagFile, type Runtime } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Bench, switches } from './bench.ts';
+import { switches } from './bench.ts';
+import { StateBench, stateKinds } from './state-bench.ts';
 
 const program = fileURLToPath(new URL('./agent-process.mjs', import.meta.url));
-const why = whyNoRedis();
 if (why !== undefined && process.env.OFFSWITCH_REQUIRE_REDIS === '1')
   test('runs here, as OFFSWITCH_REQUIRE_REDIS=1 asks', () => expect(why).toBe(undefined));
 
@@ -25,19 +23,12 @@ interface Line {
   readonly state: string;
 }
 
-describe.each(['folder', 'redis'] as const)('what a killed process left in a %s', (kind) => {
-  let bench: Bench;
-  let server: LocalRedis | undefined;
-  let state: string;
+describe.each(stateKinds)('what a killed process left in a %s', (kind) => {
+  let bench: StateBench;
   const runtimes: Runtime[] = [];
   const children: ChildProcess[] = [];
   beforeEach(async (context) => {
-    if (kind === 'redis' && why !== undefined) return context.skip(why);
-    bench = new Bench();
-    await bench.provision();
-    server = kind === 'redis' ? await startLocalRedis() : undefined;
-    state = server?.url ?? bench.folder;
-    bench.installed.set('@offswitch/redis', await import('@offswitch/redis'));
+    bench = await StateBench.open(kind, context);
   });
   afterEach(async () => {
     if (!bench) return;
@@ -45,17 +36,16 @@ describe.each(['folder', 'redis'] as const)('what a killed process left in a %s'
     for (const child of children.splice(0)) child.kill('SIGKILL');
     for (const runtime of runtimes.splice(0)) await runtime.close();
     await bench.close();
-    await server?.close();
   });
 
   const start = async () => {
-    const store = server ? redisStore({ url: server.url, leaseMs: longLeaseMs, anchor: false }) : folderStore(bench.folder);
+    const store = bench.openStore({ leaseMs: longLeaseMs });
     const runtime = await createRuntime({ switches, source: flagFile(bench.file), store });
     runtimes.push(runtime as Runtime);
     return runtime;
   };
   const spawn = async (name: string, user?: string, leaseMs = longLeaseMs): Promise<{ child: ChildProcess; id: string }> => {
-    const args = [state, bench.file, name, String(leaseMs), ...(user === undefined ? [] : [user])];
+    const args = [bench.state, bench.file, name, String(leaseMs), ...(user === undefined ? [] : [user])];
     const child = fork(program, args, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     children.push(child);
     const [message] = (await once(child, 'message')) as [{ id?: string }];
@@ -66,7 +56,8 @@ describe.each(['folder', 'redis'] as const)('what a killed process left in a %s'
     child.kill('SIGKILL');
     await gone;
   };
-  const cli = (args: readonly string[], answers?: readonly string[]) => bench.cli(['--state', state, ...args, '--json'], answers);
+  const cli = (args: readonly string[], answers?: readonly string[]) =>
+    bench.cli(['--state', bench.state, ...args, '--json'], answers);
   const states = async (...args: string[]): Promise<Record<string, string>> =>
     Object.fromEntries(((await cli(['sessions', ...args])).json.sessions as Line[]).map((one) => [one.id, one.state]));
   const within = { timeout: 40_000, interval: 100 };
@@ -95,7 +86,7 @@ describe.each(['folder', 'redis'] as const)('what a killed process left in a %s'
     await kill(dead.child);
     await expect.poll(() => states(), within).toMatchObject({ [dead.id]: 'orphaned' });
 
-    const refused = await bench.cli(['--state', state, 'terminate', '--user', 'u-1', '--reason', 'stolen'], ['n']);
+    const refused = await bench.cli(['--state', bench.state, 'terminate', '--user', 'u-1', '--reason', 'stolen'], ['n']);
     expect(refused.asked).toEqual(['End 3 sessions of user u-1 for good? [y/N] ']);
     for (const id of [mine.id, alive.id, dead.id]) expect(refused.out).toContain(id);
     expect(refused.out).not.toContain(other.id);

@@ -3,6 +3,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bodyOf } from '../request-body.ts';
 import { appendLine } from '../tools-files.ts';
 import type { Client } from './authorization-server.ts';
 import { letterSchema, postmaster, sendScope } from './letter.ts';
@@ -43,7 +44,7 @@ export async function openMailServer({ issuer, client, outbox, onLetter }: MailS
     }
   };
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
-    const text = await bodyOf(incoming);
+    const text = (await bodyOf(incoming, maxLetterBytes))?.toString('utf8');
     if (incoming.method !== 'POST' || incoming.url !== '/letters') return void outgoing.writeHead(404).end();
     const line = letterSchema.safeParse(parsed(text));
     if (!line.success) return void outgoing.writeHead(text === undefined ? 413 : 400).end();
@@ -77,17 +78,6 @@ export async function openMailServer({ issuer, client, outbox, onLetter }: MailS
         server.closeAllConnections();
       }),
   };
-}
-
-/** Undefined when it is too large. */
-async function bodyOf(incoming: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of incoming as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes <= maxLetterBytes) parts.push(part);
-  }
-  return bytes > maxLetterBytes ? undefined : Buffer.concat(parts).toString('utf8');
 }
 
 function parsed(text: string | undefined): unknown {

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { type Agent, type Arrival, acceptRequest, type Runtime, RuntimeError } from 'offswitch';
 import { type SubTask, subTaskSchema } from '../planner-roles.ts';
+import { bodyOf } from '../request-body.ts';
 import type { DoorAnswer } from './delegate.ts';
 
 export interface Door {
@@ -73,18 +74,13 @@ async function serve(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of incoming as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > maxTaskBytes) return void outgoing.writeHead(413).end();
-    parts.push(part);
-  }
+  const sent = await bodyOf(incoming, maxTaskBytes);
+  if (sent === undefined) return void outgoing.writeHead(413).end();
   const headers = Object.entries(incoming.headersDistinct).flatMap(([name, values]) =>
     (values ?? []).map((value): [string, string] => [name, value]),
   );
   const method = incoming.method ?? 'GET';
-  const body = method === 'GET' || method === 'HEAD' ? null : Buffer.concat(parts);
+  const body = method === 'GET' || method === 'HEAD' ? null : new Uint8Array(sent);
   const response = await handle(new Request(new URL(incoming.url ?? '/', 'http://127.0.0.1'), { method, headers, body }));
   outgoing.writeHead(response.status, Object.fromEntries(response.headers)).end(await response.text());
 }

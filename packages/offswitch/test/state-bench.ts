@@ -1,0 +1,39 @@
+// state-bench.ts: the bench of a test that is run twice: with its state in the folder, and in a Redis of its own.
+
+import { redisStore } from '@offswitch/redis';
+import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
+import { folderStore, type StateStore } from 'offswitch';
+import type { TestContext } from 'vitest';
+import { Bench } from './bench.ts';
+
+const why = whyNoRedis();
+
+export const stateKinds = ['folder', 'redis'] as const;
+
+export class StateBench extends Bench {
+  private server: LocalRedis | undefined;
+
+  /** Skips the test, and says why, where it needs a Redis and the machine has none. */
+  static async open(kind: (typeof stateKinds)[number], context: TestContext): Promise<StateBench> {
+    if (kind === 'redis' && why !== undefined) context.skip(why);
+    const bench = new StateBench();
+    await bench.provision();
+    bench.server = kind === 'redis' ? await startLocalRedis() : undefined;
+    bench.installed.set('@offswitch/redis', await import('@offswitch/redis'));
+    return bench;
+  }
+
+  /** What `--state` is given. */
+  get state(): string {
+    return this.server?.url ?? this.folder;
+  }
+
+  openStore(options: { readonly leaseMs?: number } = {}): StateStore {
+    return this.server ? redisStore({ url: this.server.url, anchor: false, ...options }) : folderStore(this.folder);
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    await this.server?.close();
+  }
+}
