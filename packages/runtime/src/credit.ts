@@ -51,6 +51,9 @@ export class Credit {
   private isOwed = false;
   private isUsed = false;
   private isOver = false;
+  /** All of it was given back, or is nothing to this process any more. */
+  private isEnded = false;
+  private lastMicros: number | undefined;
   private readonly options: CreditOptions;
 
   constructor(options: CreditOptions) {
@@ -148,20 +151,23 @@ export class Credit {
     return returning;
   }
 
-  /** The last of it: what is still reserved may have been spent. Rejects with `store_failed`; then it stays leased. */
+  /** The last of it: what is still reserved may have been spent. Rejects with `store_failed`; then it stays leased until this is asked for again. */
   async end(): Promise<void> {
-    if (this.isOver) return;
+    if (this.isEnded) return;
     this.isOver = true;
     await this.asking?.catch(() => undefined);
     await this.returning;
-    const spent = this.spent + this.reserved;
-    if (this.granted > 0 || spent > 0 || this.isOwed)
-      await this.options.budgets.settle(this.options.account, this.options.keys, spent);
+    // What ends later is not counted any more, so this is the word also where it has to be said again.
+    this.lastMicros ??= this.spent + this.reserved;
+    if (this.granted > 0 || this.lastMicros > 0 || this.isOwed)
+      await this.options.budgets.settle(this.options.account, this.options.keys, this.lastMicros);
+    this.isEnded = true;
   }
 
   /** Another process has the account, and has said what was spent here. */
   drop(): void {
     this.isOver = true;
+    this.isEnded = true;
   }
 
   private async more(micros: number): Promise<boolean> {

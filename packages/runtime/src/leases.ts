@@ -12,6 +12,8 @@ import type { World } from './world.ts';
 
 /** Credit that was not used for this long is given back, at the latest after twice as long. Milliseconds. */
 const idleMs = 1_000;
+/** What the store did not take back of a graph that has ended is given back again: after `idleMs`, then each time twice as late, up to this. Milliseconds. */
+const giveBackAtMostMs = 60_000;
 
 export class Leases {
   private readonly world: World;
@@ -93,15 +95,21 @@ export class Leases {
   }
 
   private async endAll(credits: Iterable<Credit>, isLoud: boolean): Promise<void> {
-    for (const credit of credits) {
-      try {
-        await credit.end();
-      } catch (error) {
-        // A closing process is about to be a dead one: its lease is told by its journal.
-        if (isLoud)
-          this.world.alarm(`what ${credit.account} had leased could not be given back, so it counts as spent: ${String(error)}`);
+    for (const credit of credits)
+      for (let tries = 1; ; tries++) {
+        try {
+          await credit.end();
+          break;
+        } catch (error) {
+          // A closing process is about to be a dead one: its lease is told by its journal.
+          if (!isLoud || this.isClosed) break;
+          if (tries === 1)
+            this.world.alarm(
+              `what ${credit.account} had leased could not be given back, so it counts as spent until it is: ${String(error)}`,
+            );
+          await this.pause(Math.min(idleMs * 2 ** (tries - 1), giveBackAtMostMs));
+        }
       }
-    }
   }
 
   private make(graph: Graph, node: Node): Credit | undefined {
@@ -162,13 +170,18 @@ export class Leases {
   private async wait(): Promise<void> {
     if (this.isClosed) return;
     for (const ofGraph of this.credits.values()) for (const credit of ofGraph.values()) void credit.giveBack();
+    await this.pause(2 * idleMs + idleMs / 2);
+  }
+
+  /** Over at once when the runtime closes. */
+  private async pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const end = (): void => {
         this.world.clock.clearTimeout(timer);
         this.waiters.delete(end);
         resolve();
       };
-      const timer = this.world.clock.setTimeout(end, 2 * idleMs + idleMs / 2);
+      const timer = this.world.clock.setTimeout(end, ms);
       this.waiters.add(end);
     });
   }

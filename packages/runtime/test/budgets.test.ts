@@ -355,6 +355,32 @@ describe('a store of budgets that fails', () => {
 });
 
 describe('credit that the store did not take back', () => {
+  test('with the end of its graph is given back later, with what was spent of it, once (I8)', async () => {
+    const { runtime, store, clock } = await world({ caps: { user: { 'u-1': 1_000 } } });
+    const budgets = store.budgets!;
+    const { settle: give } = budgets;
+    const alarms: string[] = [];
+    runtime.subscribe((event) => event.type === 'alarm' && alarms.push(event.message));
+    budgets.settle = () => Promise.reject(new Error('EIO'));
+    const made: Made = { calls: [], spent: 0 };
+    const { outcome } = runtime
+      .agent('alpha', (session: Session) => pay(session, made, 60, 100))
+      .start(undefined, { userId: 'u-1' });
+    expect((await outcome).status).toBe('completed');
+    await settle(clock, 10_000);
+    const key = `user.${subjectKey('u-1')}`;
+    expect(await budgets.spent(key)).toMatchObject({
+      spentMicros: 0,
+      leasedMicros: expect.toSatisfy((micros: number) => micros >= 60),
+    });
+    budgets.settle = give;
+    await settle(clock, 60_000);
+    expect(await budgets.spent(key)).toEqual({ spentMicros: 60, leasedMicros: 0 });
+    expect(alarms.filter((one) => one.includes('could not be given back'))).toHaveLength(1);
+    await runtime.close();
+    expect(clock.pending).toBe(0);
+  });
+
   test.each([
     ['when nobody used it is given back again', true],
     ['is given back with the end of its graph', false],
