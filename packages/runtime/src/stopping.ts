@@ -86,13 +86,7 @@ export class Stopping {
     for (const order of this.orders.values()) {
       if (order.entry !== to || order.released !== undefined || order.formerly.has(id)) continue;
       order.formerly.add(id);
-      for (const member of order.ended) {
-        if (isOwn(order, member.saved.settled?.stopId)) order.ended.delete(member);
-        // Of what has ended elsewhere the records say by which.
-        if (member.saved.settled || !this.world.isElsewhere(member)) continue;
-        order.ended.delete(member);
-        order.isElsewhereKnown = false;
-      }
+      for (const member of order.ended) if (isOwn(order, member.saved.settled?.stopId)) order.ended.delete(member);
       const before = this.orders.get(id);
       if (before) this.inherit(order, before);
       this.look(order);

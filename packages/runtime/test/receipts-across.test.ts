@@ -8,6 +8,7 @@ import {
   pendingSeries,
   type ReceiptPart,
   type Session,
+  seriesKey,
   subjectKey,
 } from '@offswitch/runtime';
 import { memorySource } from '@offswitch/testing';
@@ -69,6 +70,43 @@ describe('the receipt of a flip that was latched before any process had read it'
     // Whoever wrote down one of the names finds it.
     for (const name of [before!.id, key, receipt!.id, receipt!.stop.id]) expect(isReceiptOf(receipt!, name)).toBe(true);
     expect(isReceiptOf(receipt!, pending('instance', `${id}0`))).toBe(false);
+  });
+
+  test('calls stopped whom the latch had ended in another process, also where the reading was heard first (S10)', async () => {
+    const one = await world();
+    const { id } = rest(one).start(undefined);
+    await settle(one.clock);
+    const store = one.store.share();
+    const { watch } = store;
+    let isDeaf = true;
+    store.watch = (listener) => watch.call(store, (change) => void (isDeaf || listener(change)));
+    const two = await world({ store, clock: one.clock, source: memorySource(switches as never) as never });
+    const key = pending('instance', id);
+    // It does not live to tell of it.
+    one.store.writeReceipt = () => new Promise(() => {});
+    await one.store.mark(key, 'engaged', 0, { reason: 'bad letters', at: 7, series: 'memory:test', subject: id });
+    const ended = one.runtime.settled(id);
+    await one.runtime.refresh();
+    expect((await ended).status).toBe('terminated');
+    const reading = formatStopKey({
+      kind: 'switch',
+      tier: 'instance',
+      subject: subjectKey(id),
+      series: seriesKey('memory:test'),
+    });
+    // It hears of the reading alone, and then of both.
+    const { stops } = store;
+    await store.mark(reading, 'engaged', 4, { reason: 'bad letters', at: 9, series: 'memory:test', subject: id });
+    store.stops = async () => (await stops.call(store)).filter((stop) => stop.key !== key);
+    await two.runtime.refresh();
+    await settle(two.clock, 2_000);
+    const told = async () => (await two.runtime.receipts()).find(({ stop }) => stop.id === reading)!.sessions;
+    expect(await told()).toMatchObject([{ session: id, state: 'already-ended' }]);
+    isDeaf = false;
+    store.stops = stops;
+    await two.runtime.refresh();
+    await settle(two.clock, 2_000);
+    expect(await told()).toMatchObject([{ session: id, state: 'stopped' }]);
   });
 
   test('goes on in a process that starts later, and ends with the release of the reading’s stop', async () => {
