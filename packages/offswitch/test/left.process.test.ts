@@ -10,8 +10,6 @@ import { switches } from './bench.ts';
 import { StateBench, stateKinds } from './state-bench.ts';
 
 const program = fileURLToPath(new URL('./agent-process.mjs', import.meta.url));
-if (why !== undefined && process.env.OFFSWITCH_REQUIRE_REDIS === '1')
-  test('runs here, as OFFSWITCH_REQUIRE_REDIS=1 asks', () => expect(why).toBe(undefined));
 
 /** Of those that live: a busy machine must not have them counted as gone. */
 const longLeaseMs = 15_000;

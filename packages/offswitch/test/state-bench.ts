@@ -13,9 +13,12 @@ export const stateKinds = ['folder', 'redis'] as const;
 export class StateBench extends Bench {
   private server: LocalRedis | undefined;
 
-  /** Skips the test, and says why, where it needs a Redis and the machine has none. */
+  /** Skips the test, and says why, where it needs a Redis and the machine has none; fails where OFFSWITCH_REQUIRE_REDIS=1 asks for one. */
   static async open(kind: (typeof stateKinds)[number], context: TestContext): Promise<StateBench> {
-    if (kind === 'redis' && why !== undefined) context.skip(why);
+    if (kind === 'redis' && why !== undefined) {
+      if (process.env.OFFSWITCH_REQUIRE_REDIS === '1') throw new Error(`OFFSWITCH_REQUIRE_REDIS=1, and ${why}`);
+      context.skip(why);
+    }
     const bench = new StateBench();
     await bench.provision();
     bench.server = kind === 'redis' ? await startLocalRedis() : undefined;
