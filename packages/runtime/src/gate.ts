@@ -154,7 +154,9 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
           'session_elsewhere',
           `the call that this path was carried for has a child already: ${registered.session.session}`,
         );
-      known.add(node.id);
+      if (nodes.get(node.id) === node) known.add(node.id);
+      // It ended meanwhile, when nobody knew of it yet, and has not begun anew.
+      else if (!nodes.has(node.id)) store.lineage.note(node.id, rootOf(node).id, 'completed');
     } catch (error) {
       if (nodes.get(node.id) === node) forget(node);
       throw error;

@@ -12,7 +12,7 @@ import {
 } from '@offswitch/runtime';
 import { manualClock, memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
-import { settle, switches, type Workflows, world } from './world.ts';
+import { deferred, settle, switches, type Workflows, world } from './world.ts';
 
 const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
 const open = (options: Partial<GateOptions<Workflows>> = {}): Promise<Gate<Workflows>> =>
@@ -69,6 +69,32 @@ describe('at a gate', () => {
     expect(await ask(here, 'in-time')).toBe('run');
     await there.close();
     await here.close();
+  });
+
+  test.each([
+    ['and does not begin anew, is told of as ended', false, 'completed'],
+    ['and begins anew, runs', true, 'running'],
+  ])('a session that ends while it is made known %s', async (_, isAnew, state) => {
+    const store = memoryStore();
+    const there = await open({ store });
+    await ask(there, 'root');
+    const carrier = await there.carry('root');
+    const hereStore = store.share();
+    const { register } = hereStore.lineage;
+    const answered = deferred();
+    hereStore.lineage.register = async (one) => {
+      await answered.promise;
+      return register.call(hereStore.lineage, one);
+    };
+    const slow = await open({ store: hereStore });
+    const parent = await slow.accept(carrier.headers);
+    const asked = [ask(slow, 'loop', parent)];
+    slow.end('loop');
+    if (isAnew) asked.push(ask(slow, 'loop', parent));
+    answered.resolve();
+    await Promise.all(asked);
+    expect((await store.lineage.find('loop', 'root'))?.state).toBe(state);
+    for (const gate of [there, slow]) await gate.close();
   });
 
   test('a session that cannot be made known is held, and goes on when it can (S4)', async () => {
