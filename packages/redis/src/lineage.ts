@@ -48,6 +48,9 @@ const againTogether = 200;
 const againTimes = 5;
 const againAfterMs = 500;
 
+/** Sessions that are not this process's any more and of which a late word may come. */
+const mostRemembered = 10_000;
+
 /** Graphs in which a session is looked for at the same time. */
 const locatedTogether = 200;
 
@@ -74,6 +77,8 @@ export class RedisLineage implements LineageStore {
   private readonly epochs = new Map<string, number>();
   /** Of local roots that are no roots. */
   private readonly roots = new Map<string, string>();
+  /** Of these, those that have ended, the oldest first: there may be a late word of one. */
+  private readonly over = new Set<string>();
   /** Local roots whose registration was sent and not answered: ours, if it came about. */
   private readonly unanswered = new Set<string>();
   /** Local roots that another process took over: what is written here of sessions under them counts for nothing. */
@@ -199,6 +204,7 @@ export class RedisLineage implements LineageStore {
     if (!hasEnded(state)) return;
     this.mine.delete(session);
     this.epochs.delete(session);
+    if (this.roots.has(session)) for (const oldest of remembered(this.over, session)) this.roots.delete(oldest);
   }
 
   /** The root of the whole graph that a local root of ours stands in. */
@@ -434,6 +440,7 @@ export class RedisLineage implements LineageStore {
         this.epochs.delete(session);
       }
     for (const one of lost) {
+      remembered(this.lost, one);
       this.roots.delete(one);
       this.unreadable.delete(one);
     }
@@ -457,6 +464,16 @@ interface Page {
 /** It ran sessions, and is not heard from. */
 function isLapsed({ isAlive, runsSessions }: ReturnType<typeof processesIn>[number]): boolean {
   return !isAlive && runsSessions;
+}
+
+/** Adds one that is new last; those that are forgotten for it. */
+function remembered(sessions: Set<string>, session: string): readonly string[] {
+  sessions.delete(session);
+  sessions.add(session);
+  if (sessions.size <= mostRemembered) return [];
+  const [oldest] = sessions;
+  sessions.delete(oldest!);
+  return [oldest!];
 }
 
 function isIn(localRoots: ReadonlyMap<string, string>): (localRoot: string, root: string) => boolean {

@@ -207,6 +207,35 @@ describeRedis('graphs over Redis', () => {
     });
   });
 
+  test('what a process lost it writes no more of, neither into its graph nor beside it (S7, I6)', async () => {
+    const ships = await fleet(redis);
+    open.push(ships);
+    const [a, b] = [ships.store, await ships.share()];
+    await a.open();
+    await b.open();
+    const turn = (s: string) => ({ t: 'turn', s, e: 1, at: 1, turn: 9 }) as const;
+    const above = { session: 'r-1', path: ['r-1'], agent: 'asks', workflow: 'drafts', isLocalRoot: true };
+    await b.lineage.register(above);
+    await a.lineage.register({ ...above, session: 'c-1', path: ['r-1', 'c-1'], agent: 'writer', call: 'k' });
+    await a.lineage.register({ ...above, session: 'c-2', path: ['r-1', 'c-1', 'c-2'], agent: 'writer', isLocalRoot: false });
+    const told: string[] = [];
+    a.watch((change) => told.push(...(change.takenOver ?? [])));
+    await redis.command('ZADD', ships.key('lease'), 'XX', '0', a.processId);
+    await b.lineage.adopt(['writer']);
+    await until('a is told', () => told.includes('c-1') && !a.lineage.isCutOff());
+    a.append('c-1', turn('c-1'));
+    a.append('c-1', turn('c-2'));
+    await a.flush();
+    const written = (id: string): Promise<string> => redis.command('XLEN', `${ships.prefix}:{${id}}:j`);
+    expect([await written('r-1'), await written('c-1')]).toEqual(['0', '0']);
+    // Given back, it writes of it again.
+    await redis.command('ZADD', ships.key('lease'), 'XX', '0', b.processId);
+    await a.lineage.adopt(['writer']);
+    a.append('c-1', turn('c-1'));
+    await a.flush();
+    expect(await written('r-1')).toBe('1');
+  });
+
   test('a process that dies is told of, however many have died before it whose sessions nobody can take up (I14)', async () => {
     const ships = await fleet(redis);
     open.push(ships);
