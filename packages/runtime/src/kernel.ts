@@ -23,6 +23,8 @@ export interface KernelOptions {
   readonly onStop: (change: StopChange) => void;
   /** A stop whose latch had failed is durable now. */
   readonly onLatched?: (entry: StopEntry) => void;
+  /** Who and why of a stop that was learned without are known now. */
+  readonly onWords?: (entry: StopEntry) => void;
   /** A stop, a hold or a reading changed: what is held may go on, what runs may have to stop. */
   readonly onChange: () => void;
   readonly onAlarm: (alarm: Alarm) => void;
@@ -103,6 +105,7 @@ export class Kernel {
         options.onChange();
       },
       onLatched: (entry) => options.onLatched?.(entry),
+      onWords: (entry) => options.onWords?.(entry),
       onStoreError: (error) =>
         this.storeFailed(`a stop could not be written down and is kept in memory until it can: ${String(error)}`),
     });

@@ -12,7 +12,8 @@ import type { Unheard } from './unheard.ts';
 export interface Order {
   readonly id: string;
   readonly entry: StopEntry;
-  readonly stop: Stop;
+  /** Who and why may be known later than the stop itself. */
+  stop: Stop;
   readonly stages: Partial<Record<Stage, number>>;
   /**
    * Receipts that go on in this one: a flip that was latched before anybody had read it, and the reading that it was taken over by, are

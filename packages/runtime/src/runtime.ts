@@ -154,6 +154,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       world?.stopping.changed(change);
     },
     onLatched: (entry) => world?.stopping.latched(entry),
+    onWords: (entry) => world?.stopping.worded(entry),
     onChange: () => world?.reconsider(),
     findRoot: (subject) => world?.graphOf.get(subject)?.root.node.root,
     onAlarm,

@@ -53,6 +53,8 @@ export interface StopChange {
 export interface StopSetOptions extends LatchesOptions {
   readonly effects: ReadonlyMap<string, SwitchFlag>;
   readonly onChange: (change: StopChange) => void;
+  /** Who and why are known now of one that was learned without. */
+  readonly onWords: (entry: StopEntry) => void;
   /** The root cell of a session that the caller can find itself, by its subject key: then it need not be told of with `know`. */
   readonly findRoot?: ((subject: string) => RootCell | undefined) | undefined;
 }
@@ -276,10 +278,16 @@ export class StopSet {
       const entry = this.add(one.key, key);
       entry.stored = join(entry.stored, one.marks);
       const marks = join(entry.marks, one.marks);
+      const hadWords = entry.details !== undefined;
       if (one.engaged && (entry.details === undefined || one.marks.engaged > entry.marks.engaged)) entry.details = one.engaged;
       if (one.released && (entry.releasedDetails === undefined || one.marks.released > entry.marks.released))
         entry.releasedDetails = one.released;
       if (marks.engaged === entry.marks.engaged && marks.released === entry.marks.released) {
+        // Who and why may follow the mark: it is read while it is being written.
+        if (!hadWords && entry.details) {
+          this.apply(entry);
+          this.options.onWords(entry);
+        }
         continue;
       }
       const wasEngaged = isEngaged(entry.marks);

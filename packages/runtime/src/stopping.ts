@@ -169,6 +169,15 @@ export class Stopping {
     }
   }
 
+  /** Who and why of it are known now. */
+  worded(entry: StopEntry): void {
+    for (const order of this.orders.values()) {
+      if (order.entry !== entry) continue;
+      order.stop = describeStop(entry);
+      this.receipts.soon(order);
+    }
+  }
+
   /** Resolves with the receipt when the stage is true, or says after a bounded time what is missing (`residue`). */
   reached(entry: StopEntry, stage: Stage): Promise<Receipt> {
     const order = this.orders.get(receiptId(entry));

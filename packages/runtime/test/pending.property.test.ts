@@ -33,6 +33,7 @@ class Fleet {
         onChange: () => {},
         onStoreError: () => {},
         onLatched: () => {},
+        onWords: () => {},
       }),
   );
   vendor = { isEngaged: false, n: 1 };

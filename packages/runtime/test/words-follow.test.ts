@@ -1,0 +1,35 @@
+// words-follow.test.ts: a stop stops from its name on, and who and why are told as soon as they follow: the file is read while it is written.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRuntime, folderStore, type Runtime } from '@offswitch/runtime';
+import { memorySource } from '@offswitch/testing';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { switches } from './world.ts';
+
+let place: string;
+let runtime: Runtime | undefined;
+beforeEach(() => {
+  place = mkdtempSync(join(tmpdir(), 'ofs-words-'));
+});
+afterEach(async () => {
+  await runtime?.close();
+  rmSync(place, { recursive: true, force: true });
+});
+
+test('the words of a stop that was read without them are in its receipt and in every decision under it (S4, S10)', async () => {
+  const stops = join(place, 'stops');
+  mkdirSync(stops, { recursive: true });
+  const here = await createRuntime({ switches, source: memorySource(switches), store: folderStore(place) });
+  runtime = here as Runtime;
+  const key = 'act.operator.pause.user.u-1.o1';
+  writeFileSync(join(stops, `${key}.e.0`), '');
+  await vi.waitFor(() => expect(here.stops()).toMatchObject([{ id: key, since: 0 }]), 5_000);
+  writeFileSync(join(stops, `${key}.e.0`), JSON.stringify({ reason: 'bad letters', by: 'ada', at: 1_234 }));
+  const words = { reason: 'bad letters', by: 'ada', since: 1_234 };
+  await vi.waitFor(() => expect(here.stops()).toMatchObject([{ id: key, ...words }]), 5_000);
+  await vi.waitFor(async () => expect(await here.receipts()).toMatchObject([{ id: key, stop: words }]), 5_000);
+  const { id } = here.agent('alpha', (session) => session.turn(async () => undefined)).start(undefined, { userId: 'u-1' });
+  expect(here.session(id)?.decision).toMatchObject({ action: 'pause', reason: 'bad letters', by: 'ada' });
+});
