@@ -30,7 +30,7 @@ import {
   takeToken,
 } from 'offswitch';
 
-process.env.OFFSWITCH_PATH_KEYS ??= newPathKey(); // the same in all processes: paths are signed with it
+process.env.OFFSWITCH_PATH_KEYS ??= newPathKey(); // paths are signed with it: what is started here inherits it, others are given it
 const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },
   features: { newsletter: { authorized: ['on-call'] }, research: { authorized: ['on-call'] } },

@@ -68,7 +68,7 @@ export async function auditVerify(command: Command, file: string | undefined): P
     ).trimEnd(),
   );
   if (isWhole && chains.length > 0)
-    command.say('Keep the heads where whoever can write this folder cannot: offswitch audit verify --json > heads.json');
+    command.say('Keep the heads where whoever can write the log cannot: offswitch audit verify --json > heads.json');
   return done({ ...report }, isWhole ? exit.ok : exit.failed);
 }
 

@@ -170,7 +170,7 @@ function show(command: Command, shown: Shown): void {
   const { declared, wired, blind, running, switches, stops, sessions, problems } = shown;
   const { io, place } = command;
   const now = io.now();
-  command.say(`state folder ${clean(place.folder)}`);
+  command.say(`state in ${clean(place.folder)}`);
   for (const one of problems) command.say(paint(io, 'red', `  ! ${one}`));
   if (running.length === 0)
     command.say(paint(io, 'yellow', '  no process answers; what follows is what the folder and the control say'));

@@ -28,7 +28,7 @@ export async function stop(command: Command, session: string, action: StopAction
       ? '  effect      This session ends for good before its next call, with every sub-agent it started. Calls in flight are aborted. Work up to the last completed turn is kept'
       : '  effect      This session pauses before its next turn, with every sub-agent it started, until a person releases it',
   );
-  command.say('  authorised  whoever can write the state folder. No flag source is needed, and none is asked');
+  command.say('  authorised  whoever can write the state. No flag source is needed, and none is asked');
   const reach = await reachOf(command, 'instance', session);
   showReach(command, reach, 'stops', 'instance', session);
   const isKnown = await knows(command, session);

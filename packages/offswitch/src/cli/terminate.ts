@@ -30,7 +30,11 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
   const { io, place } = command;
   const { workflow, user } = whose;
   if ((workflow === undefined) === (user === undefined))
-    throw new CommandError('subject_missing', 'say whose sessions to end: --workflow <name> or --user <id>', exit.usage);
+    throw new CommandError(
+      'subject_missing',
+      'say whose sessions to end: --workflow <name> or --user <id>, one of the two',
+      exit.usage,
+    );
   const [tier, subject] =
     workflow === undefined ? (['user', checkId('userId', user)] as const) : (['feature', checkId('workflow', workflow)] as const);
   // What lies where a process left it is ended too, wherever it is next taken up.
