@@ -129,7 +129,7 @@ export class Carrying {
     if (!this.isHere(session)) {
       const ended = await store.lineage.ended(session, at[0]!);
       if (ended) return endedBefore(session, ended);
-      await world.parking.adoptOrphans();
+      await world.takeover.adoptOrphans();
     }
     if (!this.isHere(session) && (await this.neverBegan(registered.session))) {
       const again = births.prepareArrival(definition, input, options, arrival, segments, { id: session, epoch: 2 });

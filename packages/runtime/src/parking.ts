@@ -1,44 +1,24 @@
 // parking.ts: a graph at rest frees its memory, and goes on from its checkpoints when what held it is released (S7, S8).
-// After a crash it is the same: what the journals tell is a parked graph.
+// After a crash it is the same: what the journals tell is a parked graph (takeover.ts).
 
 import type { Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
-import { Away } from './away.ts';
 import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
-import { catchUp, goneThere } from './catch-up.ts';
-import { nodeOf } from './detached.ts';
-import { Graph, type Member } from './graph.ts';
-import type { Adoption } from './lineage-store.ts';
-import { recount } from './recount.ts';
-import { forgivenAt } from './release.ts';
-import { foldJournals } from './saved.ts';
+import type { Graph, Member } from './graph.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
 import { snapshot } from './snapshot.ts';
-import { subjectKey } from './stop-key.ts';
-import type { StoreClaim } from './store.ts';
 import type { World } from './world.ts';
-
-/** After the store could not give what processes that are gone left, it is asked again: at first so soon, then each time twice as late. Milliseconds. */
-const adoptAgainMs = 1_000;
-const adoptAgainAtMostMs = 60_000;
 
 export class Parking {
   private readonly world: World;
   private readonly parked = new Set<Graph>();
   private isScheduled = false;
-  private adopting: Promise<void> = Promise.resolve();
-  private again: unknown;
-  private againMs = adoptAgainMs;
-  private notTaken = '';
-  /** Graphs that other processes have. */
-  private readonly away: Away;
   private allParked: ((left: readonly string[]) => void) | undefined;
 
   constructor(world: World) {
     this.world = world;
-    this.away = new Away(world, (graph) => this.forget(graph));
   }
 
   /** The root of a graph began or ended to rest. */
@@ -122,8 +102,6 @@ export class Parking {
 
   /** Whoever waits for everything to be parked is told what was not. */
   close(): void {
-    this.world.clock.clearTimeout(this.again);
-    this.away.close();
     this.allParked?.(this.notParked());
   }
 
@@ -136,167 +114,19 @@ export class Parking {
     if (this.allParked && this.notParked().length === 0) this.allParked([]);
   }
 
-  /** Takes in what the journals of processes that are gone hold. */
-  recover({ journals, claims: claimed }: Adoption): void {
-    const { world } = this;
-    const folded = foldJournals(journals);
-    recount(folded, journals, (session, breaker) => forgivenAt(world.kernel.stops, session, breaker));
-    const roots: Graph[] = [];
-    /** Which graph a session is in. */
-    const found = new Map<string, Graph>();
-    const claims = new Map<string, { readonly epoch: number; readonly alive: boolean }>();
-    for (const claim of claimed) {
-      if (claim.epoch > (claims.get(claim.session)?.epoch ?? 0)) claims.set(claim.session, claim);
-    }
-    // Parents come before children, by their paths: the wall clock may have jumped between the two.
-    const inOrder = [...folded.values()].sort((a, b) => a.saved.record.path.length - b.saved.record.path.length);
-    for (const { saved, isElsewhere: isWritten } of inOrder) {
-      const { record } = saved;
-      // A claim without a record is of a process that died between the two: its epoch is used up. Of one that lives, it is its.
-      const claim = claims.get(subjectKey(record.s));
-      const isElsewhere = isWritten || (claim?.alive === true && claim.epoch > saved.epoch);
-      if (claim && claim.epoch > saved.epoch) saved.epoch = claim.epoch;
-      const isHead = record.s === record.root || record.arrived !== undefined;
-      const graph = isHead ? undefined : found.get(record.path.at(-2)!);
-      const here = world.graphOf.get(record.s);
-      // It runs or rests here already.
-      if (here && !here.isElsewhere && !(isHead && here.parked && saved.epoch > here.root.saved.epoch)) {
-        if (here.parked && !isElsewhere) catchUp(world, here.get(record.s)!, saved);
-        continue;
-      }
-      if (!graph && !isHead) continue;
-      if (!graph) {
-        // Or did, before another one took it up that is gone by now.
-        const before = world.graphs.get(record.s);
-        if (before) this.forget(before);
-        if (saved.settled && saved.settled.status !== 'terminated') {
-          if (before) goneThere(world, before, saved.settled);
-          continue;
-        }
-        const above = record.arrived && !saved.settled ? world.foreign.enter(record.arrived.segments) : undefined;
-        const made = new Graph({ node: nodeOf(record, above), saved, live: undefined });
-        made.isElsewhere = isElsewhere;
-        // No record says whether it was.
-        made.wasCarried = true;
-        roots.push(made);
-        found.set(record.s, made);
-        continue;
-      }
-      const parent = graph.get(record.path.at(-2)!);
-      if (!parent) continue;
-      graph.add({ node: nodeOf(record, parent.node), saved, live: undefined });
-      found.set(record.s, graph);
-    }
-    for (const graph of roots) {
-      if (graph.root.saved.settled) {
-        world.terminated.remember(graph);
-        // Whoever ended it may not have lived to tell of it.
-        world.stopping.takenOver(graph);
-      } else this.adopt(graph);
-    }
-    const taken = roots.filter((graph) => !graph.isElsewhere && !graph.root.saved.settled);
-    world.audit.takeover(
-      'taken',
-      taken.map((graph) => graph.id),
-    );
+  /** One that a process left: what held it is not known here, so whatever lets its root run lets it go on, and what rests rests again by itself. */
+  add(graph: Graph): void {
+    graph.parked = { blocked: [] };
+    this.parked.add(graph);
   }
 
-  /** Takes over what processes that are gone have left, where its agent is defined here. */
-  adoptOrphans(): Promise<void> {
-    // One after the other: what the first was given, the second finds here.
-    this.adopting = this.adopting.then(async () => {
-      const { world } = this;
-      if (world.isClosed) return;
-      try {
-        const adoption = await world.store.lineage.adopt([...world.definitions.keys()]);
-        if (world.isClosed) return;
-        this.recover(adoption);
-        world.leases.learn(adoption.journals);
-        this.reconsider();
-        if (adoption.unread) this.adoptLater(adoption.unread.join('; '));
-        else {
-          this.againMs = adoptAgainMs;
-          this.notTaken = '';
-        }
-      } catch (error) {
-        if (!world.isClosed) this.adoptLater(String(error));
-      }
-    });
-    return this.adopting;
-  }
-
-  /** A store says once that a process is gone: nobody else asks again for what it left. */
-  private adoptLater(why: string): void {
-    // Said once.
-    if (why !== this.notTaken) this.world.alarm(`what processes that are gone left could not be taken over yet: ${why}`);
-    this.notTaken = why;
-    if (this.again !== undefined) return;
-    this.again = this.world.clock.setTimeout(() => {
-      this.again = undefined;
-      void this.adoptOrphans();
-    }, this.againMs);
-    this.againMs = Math.min(2 * this.againMs, adoptAgainAtMostMs);
-  }
-
-  /** It answers again. */
-  storeIsBack(): void {
-    if (this.again === undefined) return;
-    this.world.clock.clearTimeout(this.again);
-    this.again = undefined;
-    this.againMs = adoptAgainMs;
-    void this.adoptOrphans();
-  }
-
-  /** Another process has these graphs now, by their first sessions: what runs of them here is abandoned. */
-  lose(heads: readonly string[]): void {
-    this.world.audit.takeover('lost', heads);
-    for (const head of heads) {
-      const graph = this.world.graphs.get(head);
-      if (!graph || graph.isElsewhere) continue;
-      this.wentAway(graph);
-      this.world.leases.lose(graph);
-      this.world.clock.clearTimeout(graph.parkTimer);
-      this.world.carrying.wentElsewhere(head);
-      for (const member of graph.members()) {
-        member.live?.abandon('this process was cut off, and another one took it over');
-        member.live = undefined;
-      }
-      this.world.alarm(`session ${head} was taken over by another process while this one was cut off; this copy of it stops`);
-    }
-  }
-
-  /** Others have claimed these sessions: what of them lies parked here is theirs. */
-  learnClaims(claims: readonly StoreClaim[]): void {
-    const epochs = new Map(claims.map(({ session, epoch }) => [session, epoch]));
-    for (const graph of [...this.parked]) {
-      const epoch = epochs.get(subjectKey(graph.id));
-      if (epoch !== undefined && epoch > graph.root.saved.epoch) this.leaveToOthers(graph);
-    }
-  }
-
-  /** Another process was first: nobody is told here any more what becomes of it, and no stop waits for it. */
-  private leaveToOthers(graph: Graph): void {
-    this.wentAway(graph);
-    for (const member of graph.members()) this.world.stopping.memberRests(member);
-    this.world.carrying.wentElsewhere(graph.id);
-    if (this.world.listeners.size > 0) this.world.emit({ type: 'session', session: graph.id });
-  }
-
-  private wentAway(graph: Graph): void {
-    graph.isElsewhere = true;
+  /** It is not this process's to run. */
+  delete(graph: Graph): void {
     this.parked.delete(graph);
-    this.away.add(graph);
   }
 
-  private forget(graph: Graph): void {
-    this.away.delete(graph);
-    this.parked.delete(graph);
-    for (const { node, saved } of graph.members()) {
-      this.world.dropPlace(node);
-      if (!saved.settled) this.world.kernel.switchboard.dismiss(node);
-    }
-    this.world.graphs.delete(graph.id);
-    if (this.world.arrived.delete(graph)) this.world.foreign.leave(graph.root.saved.record.arrived!.segments);
+  all(): readonly Graph[] {
+    return [...this.parked];
   }
 
   /** Looks whether parked graphs may go on, or were terminated where they lie. */
@@ -362,7 +192,7 @@ export class Parking {
       return;
     }
     if (!isOurs) {
-      this.leaveToOthers(graph);
+      this.world.takeover.leaveToOthers(graph);
       return;
     }
     this.parked.delete(graph);
@@ -388,21 +218,6 @@ export class Parking {
   /** By name, or, for a run that has none, what was run in this very process. */
   private definitionOf(graph: Graph): AgentDefinition | undefined {
     return graph.definition ?? this.world.definitions.get(graph.root.saved.record.agent);
-  }
-
-  private adopt(graph: Graph): void {
-    const { world } = this;
-    world.addGraph(graph);
-    for (const { node, saved } of graph.members()) {
-      world.graphOf.set(node.id, graph);
-      if (saved.settled) continue;
-      world.admit(node);
-    }
-    if (graph.isElsewhere) return;
-    world.stopping.takenOver(graph);
-    // What held it is not known here: whatever lets its root run lets it go on, and what rests rests again by itself.
-    graph.parked = { blocked: [] };
-    this.parked.add(graph);
   }
 
   /** A terminate reaches what is parked too: marked where it lies, leaves first. */
@@ -437,7 +252,7 @@ export class Parking {
       return false;
     }
     if (!isOurs) {
-      this.leaveToOthers(graph);
+      this.world.takeover.leaveToOthers(graph);
       return false;
     }
     saved.epoch = epoch;

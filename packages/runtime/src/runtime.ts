@@ -179,7 +179,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     brokers: options.brokers ?? {},
   });
   world = w;
-  w.parking.recover(kernel.opening);
+  w.takeover.recover(kernel.opening);
   w.leases.learn(kernel.opening.journals);
   const toTakeUp = w.stopping.toTakeUp();
   const written = await store.receiptsToGoOn(toTakeUp).catch((error) => {
@@ -193,12 +193,12 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       w.learnResolutions(change.resolutions);
       w.reconsider();
     }
-    if (change.claimed) w.parking.learnClaims(change.claimed);
-    if (change.takenOver) w.parking.lose(change.takenOver);
+    if (change.claimed) w.takeover.learnClaims(change.claimed);
+    if (change.takenOver) w.takeover.lose(change.takenOver);
     if (change.children) w.carrying.hear(change.children);
-    if (change.health?.state === 'ok') w.parking.storeIsBack();
+    if (change.health?.state === 'ok') w.takeover.storeIsBack();
     if (change.isOrphaned) {
-      void w.parking.adoptOrphans();
+      void w.takeover.adoptOrphans();
       void w.grants.takeOver();
     }
   });
@@ -227,7 +227,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       const definition = { name, body: body as never, ...(version === undefined ? {} : { version }) };
       w.definitions.set(name, definition);
       w.parking.reconsider();
-      if (store.lineage.registersAll) void w.parking.adoptOrphans();
+      if (store.lineage.registersAll) void w.takeover.adoptOrphans();
       const start = (input: Input, runOptions: RunOptions = {}) => {
         open();
         if (runOptions.parent)

@@ -36,6 +36,7 @@ import type { LiveSession } from './session.ts';
 import { Slice } from './slices.ts';
 import { Stopping } from './stopping.ts';
 import type { StateStore } from './store.ts';
+import { Takeover } from './takeover.ts';
 import { notePaused } from './telemetry.ts';
 import { Terminated } from './terminated.ts';
 import { Waking } from './waking.ts';
@@ -79,6 +80,7 @@ export class World implements Engine {
   readonly looseToBring: Map<string, readonly Member[]> = new Map();
   readonly pacer: Pacer;
   readonly parking: Parking;
+  readonly takeover: Takeover;
   readonly stopping: Stopping;
   readonly listeners: Set<RuntimeListener> = new Set();
   isClosed = false;
@@ -117,6 +119,7 @@ export class World implements Engine {
     this.forensics = new Forensics(this, options.forensics);
     this.grants = new Grants(this.grantsHost(), options.brokers);
     this.parking = new Parking(this);
+    this.takeover = new Takeover(this);
     this.stopping = new Stopping(this);
     const { stops, switchboard } = options.kernel;
     this.foreign = new Foreign({
@@ -291,6 +294,7 @@ export class World implements Engine {
 
   /** Abandons what runs, exactly as a crash would: the journals hold what is needed to go on. */
   async close(): Promise<void> {
+    this.takeover.close();
     this.parking.close();
     this.isClosed = true;
     this.waking.close();
