@@ -182,22 +182,11 @@ export class Parking {
     if (!this.parked.has(graph) || this.world.isClosed || !this.mayResume(graph)) return;
     const definition = this.definitionOf(graph)!;
     const { saved } = graph.root;
-    const epoch = saved.epoch + 1;
-    let isOurs = false;
-    try {
-      isOurs = this.world.store.claim(saved.record.s, epoch);
-    } catch (error) {
-      this.world.alarm(`session ${saved.record.s} stays parked: its next epoch could not be claimed: ${String(error)}`);
-      this.world.reconsiderLater();
-      return;
-    }
-    if (!isOurs) {
-      this.world.takeover.leaveToOthers(graph);
-      return;
-    }
+    const isOurs = this.world.claimNext(saved, 'stays parked');
+    if (isOurs === false) this.world.takeover.leaveToOthers(graph);
+    if (!isOurs) return;
     this.parked.delete(graph);
     graph.parked = undefined;
-    saved.epoch = epoch;
     for (const [parent, children] of looseIn(graph)) this.world.looseToBring.set(parent, children);
     const live = this.world.births.bring(graph, graph.root);
     live.write({ t: 'claim' });
@@ -241,23 +230,12 @@ export class Parking {
   /** False where the store refused it: it is tried again. */
   private markTerminated(graph: Graph, member: Member, decision: Stopped): boolean {
     const { saved } = member;
+    const isOurs = this.world.claimNext(saved, 'is terminated but not marked yet');
+    if (isOurs === false) this.world.takeover.leaveToOthers(graph);
+    if (!isOurs) return false;
     const at = this.world.clock.now();
-    const epoch = saved.epoch + 1;
-    let isOurs: boolean;
-    try {
-      isOurs = this.world.store.claim(saved.record.s, epoch);
-    } catch (error) {
-      this.world.alarm(`session ${saved.record.s} is terminated but not marked yet: ${String(error)}`);
-      this.world.reconsiderLater();
-      return false;
-    }
-    if (!isOurs) {
-      this.world.takeover.leaveToOthers(graph);
-      return false;
-    }
-    saved.epoch = epoch;
     const stopId = decision.stopId === undefined ? {} : { stopId: decision.stopId };
-    this.world.append(graph, { t: 'settled', s: saved.record.s, e: epoch, at, status: 'terminated', ...stopId });
+    this.world.append(graph, { t: 'settled', s: saved.record.s, e: saved.epoch, at, status: 'terminated', ...stopId });
     for (const turn of saved.turns)
       for (const call of turn.calls)
         if (call.outcome === undefined) call.outcome = call.class === 'effect' ? 'unknown' : 'aborted';

@@ -32,6 +32,7 @@ import { Pacer } from './pacer.ts';
 import { Parking } from './parking.ts';
 import type { Carrier } from './path/carrier.ts';
 import type { PathKeys } from './path/path-keys.ts';
+import type { Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice } from './slices.ts';
 import { Stopping } from './stopping.ts';
@@ -85,6 +86,8 @@ export class World implements Engine {
   readonly listeners: Set<RuntimeListener> = new Set();
   isClosed = false;
   private readonly resolutions = new Map<string, Resolution>();
+  /** Sessions whose next epoch the store refused when it was asked last. */
+  private readonly unclaimed = new WeakSet<Saved>();
   readonly births: Births;
   readonly terminated: Terminated;
   readonly charges: Charges;
@@ -206,23 +209,36 @@ export class World implements Engine {
   }
 
   claim(session: LiveSession): boolean {
-    const epoch = session.saved.epoch + 1;
-    let isOurs: boolean;
-    try {
-      isOurs = this.store.claim(session.id, epoch);
-    } catch (error) {
-      this.alarm(`session ${session.id} stays held: its next epoch could not be claimed: ${String(error)}`);
-      this.reconsiderLater();
-      return false;
-    }
-    if (!isOurs) {
+    const isOurs = this.claimNext(session.saved, 'stays held');
+    if (isOurs === false) {
       this.alarm(`session ${session.id} was taken over by another process; this copy of it stops`);
       session.abandon('another process took it over');
-      return false;
     }
-    session.saved.epoch = epoch;
-    session.write({ t: 'claim' });
-    return true;
+    if (isOurs) session.write({ t: 'claim' });
+    return isOurs === true;
+  }
+
+  /**
+   * Claims the session's next epoch; false where another process was first. `undefined` where the store refused: it is tried again, and said
+   * once. `meanwhile`: what becomes of the session until then.
+   */
+  claimNext(saved: Saved, meanwhile: string): boolean | undefined {
+    const epoch = saved.epoch + 1;
+    let isOurs: boolean;
+    try {
+      isOurs = this.store.claim(saved.record.s, epoch);
+    } catch (error) {
+      if (!this.unclaimed.has(saved))
+        this.alarm(
+          `session ${saved.record.s} ${meanwhile}: its next epoch could not be claimed: ${String(error)}; it is tried again`,
+        );
+      this.unclaimed.add(saved);
+      this.reconsiderLater();
+      return undefined;
+    }
+    this.unclaimed.delete(saved);
+    if (isOurs) saved.epoch = epoch;
+    return isOurs;
   }
 
   resolution(session: string, call: string): Resolution | undefined {

@@ -42,7 +42,7 @@ describe('a sub-agent whose claim the store refuses when its spawn finds it agai
 });
 
 describe('a parked sub-agent that is terminated while the store refuses its claim', () => {
-  test('is marked once the store can, and its parent after it (I3, S10)', async () => {
+  test('is marked once the store can, and its parent after it; people are told once (I3, S10)', async () => {
     const { runtime, source, store, clock } = await world();
     const gate = deferred();
     const child = runtime.agent('child', async (session: Session) => {
@@ -59,6 +59,10 @@ describe('a parked sub-agent that is terminated while the store refuses its clai
     await settle(clock, 6_000);
     expect(runtime.session(id)?.state).toBe('parked');
     const { claim } = store;
+    const alarms: string[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'alarm') alarms.push(event.message);
+    });
     let isRefused = true;
     store.claim = (session, epoch) => {
       if (session === childId && isRefused) throw new Error('EIO');
@@ -67,6 +71,9 @@ describe('a parked sub-agent that is terminated while the store refuses its clai
     await runtime.stop({ session: id, reason: 'odd', by: 'ann' });
     await settle(clock, 10_000);
     expect(runtime.sessions().map((one) => one.state)).toEqual(['parked', 'parked']);
+    expect(alarms.filter((one) => one.includes(childId))).toEqual([
+      `session ${childId} is terminated but not marked yet: its next epoch could not be claimed: Error: EIO; it is tried again`,
+    ]);
     isRefused = false;
     await settle(clock, 10_000);
     const receipt = (await runtime.receipts()).find(({ stop }) => stop.tier === 'instance');

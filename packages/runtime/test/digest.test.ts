@@ -37,7 +37,7 @@ describe('the digest of the arguments of a call', () => {
         expect(seen.get(is) ?? json).toBe(json);
         seen.set(is, json);
       }),
-      { numRuns: 5_000 },
+      { numRuns: 2_000 },
     );
   });
 
