@@ -112,6 +112,22 @@ describeRedis('while a process is cut off', () => {
     }, 60_000);
   });
 
+  test('what it was running is told of as its records say, where it is back and does not live to tell (S10)', async () => {
+    const { here, there, source, store, run, finish } = await apart();
+    await here.stop({ session: run.id, reason: 'r', by: 'ann' });
+    const told = receiptOf(here);
+    expect(await reaches(source, told, ({ sessions }) => sessions.length > 0)).toBe(true);
+    store.writeReceipt = async () => {};
+    await proxy.heal();
+    expect(await waitUntil(source, withinMs, () => there.stops().length > 0)).toBe(true);
+    finish();
+    expect((await run.outcome).status).toBe('terminated');
+    await there.close();
+    expect(await reaches(source, told, ({ stages }) => stages.done !== undefined)).toBe(true);
+    expect(await reaches(source, told, ({ sessions }) => sessions[0]?.state === 'stopped')).toBe(true);
+    expect((await told())!.sessions).toMatchObject([{ session: run.id, why: expect.stringContaining('records') }]);
+  }, 60_000);
+
   test('a stop of what it does not run is done without it', async () => {
     const { here, source } = await apart();
     source.engage('killswitch.feature.reader');

@@ -3,10 +3,9 @@
 import type { Stop } from '@offswitch/core';
 import type { ReceiptGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
-import type { RegisteredSession } from './lineage-store.ts';
 import { type Receipt, type Stage, stopOfReceipt } from './receipt.ts';
 import type { StopEntry } from './stop-entry.ts';
-import type { Unheard } from './unheard.ts';
+import type { HeardAgain, Unheard } from './unheard.ts';
 
 /** What is known of one stop on its way. */
 export interface Order {
@@ -40,8 +39,10 @@ export interface Order {
   isElsewhereKnown: boolean;
   /** Whom it covers of processes that are not heard from; `undefined` while nobody has looked. */
   unheard: Unheard | undefined;
-  /** Named before as such, and heard of again; their processes have the next word. */
-  heardAgain: readonly RegisteredSession[];
+  /** Named before as such, and heard of again: their processes have the next word, and where none lives to say it, their records. */
+  readonly heardAgain: Map<string, HeardAgain>;
+  heardAgainTimer: unknown;
+  heardAgainMs: number;
   isAskingUnheard: boolean;
   /** Some that had confirmed were not heard from, or run nothing. */
   isAskedAgain: boolean;

@@ -3,7 +3,7 @@
 
 import type { Member } from './graph.ts';
 import { isOwn, type Order } from './order.ts';
-import { stillOpen, unheardUnder } from './unheard.ts';
+import { learnEnds, unheardUnder } from './unheard.ts';
 import type { World } from './world.ts';
 
 /** Processes that had not confirmed are asked again after this long. Milliseconds. */
@@ -153,10 +153,14 @@ export class Others {
         const { runners, unconfirmed } = await store.lineage.confirm(order.entry.name, order.entry.marks.engaged);
         for (const one of runners) others.add(one);
         if (unconfirmed.length > 0) throw new Error(unconfirmed.join('; '));
-        order.heardAgain = await stillOpen(store.lineage, order.unheard?.sessions ?? []);
       }
+      const now = new Set(found.sessions.map(({ session }) => session));
+      for (const session of order.unheard?.sessions ?? [])
+        if (!now.has(session.session)) order.heardAgain.set(session.session, { session, end: undefined });
+      for (const session of now) order.heardAgain.delete(session);
       order.others = [...others];
       order.unheard = found;
+      await this.learnHeardAgain(order);
     } catch {
       // Nothing is said before it is known; it is asked again.
     }
@@ -173,11 +177,29 @@ export class Others {
     }, confirmAgainMs);
   }
 
+  /**
+   * Who has them may die before it has told what became of them. Asked again, ever later, until all have ended; a pause ends none, and is
+   * asked of no more once it is done.
+   */
+  private async learnHeardAgain(order: Order): Promise<void> {
+    const { store, clock } = this.world;
+    const all = [...order.heardAgain.values()];
+    if (all.every(({ end }) => end)) return;
+    await learnEnds(store.lineage, all).catch(() => {});
+    if (this.world.isClosed || order.released !== undefined) return;
+    this.host.changed(order);
+    if (all.every(({ end }) => end) || order.stop.action !== 'terminate') return;
+    clock.clearTimeout(order.heardAgainTimer);
+    order.heardAgainTimer = clock.setTimeout(() => void this.learnHeardAgain(order), order.heardAgainMs);
+    order.heardAgainMs = Math.min(2 * order.heardAgainMs, elsewhereAgainAtMostMs);
+  }
+
   /** Nothing is asked any more. */
   forget(order: Order): void {
     const { clock } = this.world;
     clock.clearTimeout(order.confirmTimer);
     clock.clearTimeout(order.elsewhereTimer);
     clock.clearTimeout(order.unheardTimer);
+    clock.clearTimeout(order.heardAgainTimer);
   }
 }

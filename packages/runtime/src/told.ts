@@ -4,11 +4,12 @@
 import { residueOfGrant, toldGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
 import type { RegisteredSession } from './lineage-store.ts';
-import type { Order } from './order.ts';
+import { isOwn, type Order } from './order.ts';
 import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
 import { elsewhere, endedElsewhere, endedThere, notHeard } from './receipt-join.ts';
 import type { Slice } from './slices.ts';
 import { callsAhead, type KnownCall, toldCalls } from './turn-kept.ts';
+import type { HeardAgain } from './unheard.ts';
 import type { World } from './world.ts';
 
 /** A receipt of more sessions and calls than this is made and written in slices. */
@@ -51,7 +52,7 @@ function* makeReceipt(world: World, order: Order): Generator<void, ReceiptPart> 
     yield;
   }
   const { unheard, heardAgain } = order;
-  for (const one of heardAgain) if (!order.covered.has(one.session)) sessions.push(unheardOf(one, elsewhere));
+  for (const one of heardAgain.values()) if (!order.covered.has(one.session.session)) sessions.push(heardAgainOf(order, one));
   for (const one of unheard?.sessions ?? []) if (!order.covered.has(one.session)) sessions.push(unheardOf(one, notHeard));
   if (unheard?.isMore)
     unknown.push(`more than ${unheard.sessions.length} sessions of processes that are not heard from; the others are not named`);
@@ -120,6 +121,12 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
     ...(forensics ? { forensics } : {}),
     calls,
   };
+}
+
+function heardAgainOf(order: Order, { session, end }: HeardAgain): ReceiptSession {
+  if (!end) return unheardOf(session, elsewhere);
+  const isStopped = end.status === 'terminated' && isOwn(order, end.stopId);
+  return { ...unheardOf(session, isStopped ? endedElsewhere : endedThere), state: isStopped ? 'stopped' : 'already-ended' };
 }
 
 function unheardOf({ session, path, agent, workflow, user }: RegisteredSession, why: string): ReceiptSession {

@@ -1,7 +1,7 @@
 // unheard.ts: sessions of processes that are not heard from, as the registry knows them. Whether those still run is not known, so a
 // stop that covers one is not over (S10).
 
-import { hasEnded, type LineageStore, type RegisteredSession } from './lineage-store.ts';
+import { hasEnded, type LineageStore, type RegisteredSession, type SettledRecord } from './lineage-store.ts';
 import { conversationKey, type StopKey, subjectKey } from './stop-key.ts';
 
 /** Sessions that are named; of the others it is only said that there are some. */
@@ -38,13 +38,25 @@ export async function unheardUnder(lineage: LineageStore, key: StopKey): Promise
   return { sessions, isMore: false };
 }
 
-/** Of these, who has not ended: a process that is heard from has it again, and the next word on it. */
-export async function stillOpen(
-  lineage: LineageStore,
-  sessions: readonly RegisteredSession[],
-): Promise<readonly RegisteredSession[]> {
-  const found = await Promise.all(sessions.map(({ session, path }) => lineage.find(session, path[0]!)));
-  return found.filter((one) => one !== undefined && !hasEnded(one.state)) as readonly RegisteredSession[];
+export interface HeardAgain {
+  readonly session: RegisteredSession;
+  /** As its records say; `undefined` while they do not. */
+  end: SettledRecord | undefined;
+}
+
+/** Learns of these how they have ended. Rejects where the store cannot be asked. */
+export async function learnEnds(lineage: LineageStore, all: Iterable<HeardAgain>): Promise<void> {
+  const open = new Map<string, HeardAgain[]>();
+  for (const one of all) if (!one.end) open.set(one.session.path[0]!, [...(open.get(one.session.path[0]!) ?? []), one]);
+  await Promise.all(
+    [...open].map(async ([root, some]) => {
+      const ends = await lineage.ends(
+        root,
+        some.map(({ session }) => session.session),
+      );
+      for (const one of some) one.end = ends.get(one.session.session);
+    }),
+  );
 }
 
 /** What stands above the first of a process, in other processes. */
