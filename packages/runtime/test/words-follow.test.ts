@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRuntime, folderStore, type Runtime } from '@offswitch/runtime';
-import { memorySource } from '@offswitch/testing';
+import { manualClock, memorySource } from '@offswitch/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { switches } from './world.ts';
 
@@ -18,10 +18,12 @@ afterEach(async () => {
   rmSync(place, { recursive: true, force: true });
 });
 
-test('the words of a stop that was read without them are in its receipt and in every decision under it (S4, S10)', async () => {
+test('the words of a stop that was read without them are in its receipt, in the audit log and in every decision under it (S4, S10)', async () => {
   const stops = join(place, 'stops');
   mkdirSync(stops, { recursive: true });
-  const here = await createRuntime({ switches, source: memorySource(switches), store: folderStore(place) });
+  const clock = manualClock();
+  const store = folderStore(place);
+  const here = await createRuntime({ switches, source: memorySource(switches), store, clock });
   runtime = here as Runtime;
   const key = 'act.operator.pause.user.u-1.o1';
   writeFileSync(join(stops, `${key}.e.0`), '');
@@ -30,6 +32,10 @@ test('the words of a stop that was read without them are in its receipt and in e
   const words = { reason: 'bad letters', by: 'ada', since: 1_234 };
   await vi.waitFor(() => expect(here.stops()).toMatchObject([{ id: key, ...words }]), 5_000);
   await vi.waitFor(async () => expect(await here.receipts()).toMatchObject([{ id: key, stop: words }]), 5_000);
+  await clock.advance(100);
+  const noted = async () => (await store.audit!.chains()).flatMap(({ lines }) => lines).filter((line) => line.includes(key));
+  await vi.waitFor(async () => expect((await noted()).join()).toContain('bad letters'), 5_000);
+  expect((await noted()).filter((line) => line.includes('not written down'))).toEqual([]);
   const { id } = here.agent('alpha', (session) => session.turn(async () => undefined)).start(undefined, { userId: 'u-1' });
   expect(here.session(id)?.decision).toMatchObject({ action: 'pause', reason: 'bad letters', by: 'ada' });
 });

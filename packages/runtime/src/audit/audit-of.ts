@@ -8,6 +8,8 @@ import { AuditNotes } from './notes.ts';
 
 /** What was not written is tried again after this long. Milliseconds. */
 const againMs = 1_000;
+/** What comes within so long is written together, after what hurries: a stop is told to the store, and carried out, before it is noted. Milliseconds. */
+const togetherMs = 20;
 
 export function auditOf(store: StateStore, clock: Clock, onAlarm: (alarm: Alarm) => void): AuditNotes {
   return new AuditNotes(
@@ -17,6 +19,10 @@ export function auditOf(store: StateStore, clock: Clock, onAlarm: (alarm: Alarm)
       now: () => clock.now(),
       later: (work) => {
         const timer = clock.setTimeout(work, againMs);
+        return () => clock.clearTimeout(timer);
+      },
+      soon: (work) => {
+        const timer = clock.setTimeout(work, togetherMs);
         return () => clock.clearTimeout(timer);
       },
       onTrouble: (why) =>

@@ -16,7 +16,12 @@ export interface AuditorOptions {
   readonly onTrouble: (why: string | undefined) => void;
   /** Runs the work later, and returns the way to call that off; what was not written is tried again. Default: only when the next fact comes. */
   readonly later?: (work: () => void) => () => void;
+  /** The same for what was noted: it is written together with what comes meanwhile. Default: at once. */
+  readonly soon?: (work: () => void) => () => void;
 }
+
+/** What happened, or how to say it when it is written: who and why of a stop may follow it. */
+type Noted = AuditFact | (() => AuditFact);
 
 /** Facts kept while the log cannot be written. Past it the newer ones are dropped, and counted. */
 const keptFacts = 10_000;
@@ -25,7 +30,7 @@ const together = 256;
 
 export class Auditor {
   private readonly options: AuditorOptions;
-  private facts: { readonly fact: AuditFact; readonly at: number }[] = [];
+  private facts: { readonly fact: Noted; readonly at: number }[] = [];
   /** Sealed and perhaps written: the same bytes are asked for again. */
   private unwritten: readonly AuditEntry[] = [];
   /** The last entry that is written, named in receipts. */
@@ -36,17 +41,19 @@ export class Auditor {
   private running: Promise<void> | undefined;
   private isClosed = false;
   private callOff: (() => void) | undefined;
+  private callOffSoon: (() => void) | undefined;
 
   constructor(options: AuditorOptions) {
     this.options = options;
   }
 
   /** Never throws and never waits. `at`: when it happened, epoch milliseconds; default now. */
-  note(fact: AuditFact, at: number = this.options.now()): void {
+  note(fact: Noted, at: number = this.options.now()): void {
     if (this.isClosed) return;
     if (this.facts.length >= keptFacts) this.dropped++;
     else this.facts.push({ fact, at });
-    this.run();
+    if (!this.options.soon) this.run();
+    else this.callOffSoon ??= this.options.soon(() => this.run());
   }
 
   now(): number {
@@ -71,6 +78,8 @@ export class Auditor {
   }
 
   private run(): void {
+    this.callOffSoon?.();
+    this.callOffSoon = undefined;
     this.running ??= this.write()
       .catch((error) => this.failed(error))
       .finally(() => {
@@ -104,9 +113,9 @@ export class Auditor {
     }
   }
 
-  private seal(facts: readonly { readonly fact: AuditFact; readonly at: number }[]): void {
+  private seal(facts: readonly { readonly fact: Noted; readonly at: number }[]): void {
     const sealed = facts.map(({ fact, at }) => {
-      const entry = sealEntry(fact, at, this.sealed ?? { process: this.options.process });
+      const entry = sealEntry(typeof fact === 'function' ? fact() : fact, at, this.sealed ?? { process: this.options.process });
       this.sealed = headOf(entry);
       return entry;
     });

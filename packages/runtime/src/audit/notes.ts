@@ -31,21 +31,25 @@ export class AuditNotes {
   stop(change: StopChange): void {
     const { entry, engaged } = change;
     if (engaged === change.wasEngaged) return;
-    const { id, cause, tier, action, subject, reason, by } = describeStop(entry);
-    const words = engaged ? { reason, by } : { reason: entry.releasedDetails?.reason ?? '', by: entry.releasedDetails?.by };
-    const series = (engaged ? entry.details : entry.releasedDetails)?.series;
+    const details = engaged ? entry.details : entry.releasedDetails;
+    const n = engaged ? entry.marks.engaged : entry.marks.released;
     const at = this.auditor.now();
-    const fact: AuditFact = {
-      type: engaged ? 'stop-engaged' : 'stop-released',
-      stop: id,
-      cause,
-      tier,
-      action,
-      subject,
-      reason: words.reason,
-      ...(words.by === undefined ? {} : { by: words.by }),
-      position: { ...(series === undefined ? {} : { series }), n: engaged ? entry.marks.engaged : entry.marks.released },
-      ...(change.isLearned ? { isLearned: true as const } : {}),
+    const fact = (): AuditFact => {
+      // Who and why of one that another process made may have followed.
+      const known = details ?? (engaged ? entry.details : entry.releasedDetails);
+      const { id, cause, tier, action, subject, reason } = describeStop({ ...entry, details: engaged ? known : entry.details });
+      return {
+        type: engaged ? 'stop-engaged' : 'stop-released',
+        stop: id,
+        cause,
+        tier,
+        action,
+        subject,
+        reason: engaged ? reason : (known?.reason ?? ''),
+        ...(known?.by === undefined ? {} : { by: known.by }),
+        position: { ...(known?.series === undefined ? {} : { series: known.series }), n },
+        ...(change.isLearned ? { isLearned: true as const } : {}),
+      };
     };
     // The latch has the disk to itself.
     void change.latched.then(() => this.auditor.note(fact, at));
