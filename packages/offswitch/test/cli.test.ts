@@ -501,6 +501,18 @@ describe('a process that does not answer', () => {
 });
 
 describe('with a process running', () => {
+  test.each([[['global']], [['user', 'u-1']], [['instance', 's-1']]])(
+    'a flip of %j that is made twice is confirmed twice (S10)',
+    async (target) => {
+      const runtime = await bench.start();
+      bench.agentOn(runtime, 'batch-scoring').start(undefined, { userId: 'u-1' });
+      for (const reason of ['first', 'second', 'third'])
+        expect(await bench.cli(['engage', ...target, '--reason', reason, '--yes', '--json'])).toMatchObject({
+          code: 0,
+          json: { confirmed: true },
+        });
+    },
+  );
   test('engage stops what it previewed, tells the stages as they became true, and release lets it go on (S10)', async () => {
     const runtime = await bench.start();
     const scoring = bench.agentOn(runtime, 'batch-scoring');

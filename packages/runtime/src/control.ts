@@ -22,7 +22,12 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
         const all = await runtime.receipts();
         const id = optional('id');
         if (id !== undefined) return all.filter((one) => isReceiptOf(one, id));
-        const { since } = params;
+        const { since, stops } = params;
+        if (stops !== undefined) {
+          if (!Array.isArray(stops) || !stops.every((one) => typeof one === 'string'))
+            throw new RuntimeError('invalid_option', 'stops must be ids of stops');
+          return all.filter((one) => stops.some((stop) => isReceiptOf(one, stop)));
+        }
         if (since === undefined) return all.slice(0, 100);
         if (typeof since !== 'number') throw new RuntimeError('invalid_option', 'since must be epoch milliseconds');
         return all.filter(({ stop }) => stop.since >= since);

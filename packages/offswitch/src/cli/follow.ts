@@ -20,6 +20,8 @@ import { type Answered, askAll, isRecord, receiptsIn, type Status, statusIn, sto
 /** How long a command waits for confirmation. Milliseconds. 5 s: a file change takes 50 ms to be read; past that somebody should look. */
 const confirmWithinMs = 5000;
 const pollMs = 100;
+/** Receipts are asked for by the ids of their stops; of more stops than this, by when they were made. */
+const mostNamed = 500;
 
 export interface Followed {
   /** Every running process refuses new work under the stop. True with no process alive: nothing runs. */
@@ -92,8 +94,13 @@ async function isGate(command: Command, process: string): Promise<boolean> {
 
 async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: Stop) => boolean): Promise<readonly Receipt[]> {
   // Beside these there may be any number of newer and older ones, of which the answer would hold a hundred.
-  const since = of.value.stops.filter(isIt).map((stop) => stop.since);
-  const params = since.length === 0 ? {} : { since: since.reduce((a, b) => Math.min(a, b)) };
+  const held = of.value.stops.filter(isIt);
+  const params =
+    held.length === 0
+      ? {}
+      : held.length <= mostNamed
+        ? { stops: held.map(({ id }) => id) }
+        : { since: held.reduce((first, { since }) => Math.min(first, since), Number.POSITIVE_INFINITY) };
   const answers = await askAll(command.place, 'receipts', params, receiptsIn, of.process);
   return answers.answered.flatMap((one) => one.value).filter((one) => one.released === undefined && isIt(one.stop));
 }
