@@ -181,7 +181,19 @@ describe('break-glass with no process alive', () => {
     const ran = await bench.cli(['stop', 's-1', '--reason', 'x', '--yes', '--json']);
     expect(ran).toMatchObject({ code: 1, json: { error: { code: 'no_folder' } } });
     expect(() => readFileSync(bench.folder)).toThrow('ENOENT');
+    for (const folder of ['stops', 'journal']) mkdirSync(`${bench.folder}/${folder}`, { recursive: true });
+    const unused = await bench.cli(['status', '--json']);
+    expect(unused).toMatchObject({ code: 1, json: { problems: [expect.stringContaining('no application has written')] } });
   });
+  test.each(['', 'http://127.0.0.1/', 'rdis://127.0.0.1'])(
+    'of a place that is none (%j) is a wrong command line',
+    async (state) => {
+      expect(await bench.cli(['--state', state, 'status', '--json'])).toMatchObject({
+        code: 2,
+        json: { error: { code: 'no_place' } },
+      });
+    },
+  );
   test('latches in the folder, under which the next process starts (S4)', async () => {
     rmSync(bench.file);
     const ran = await bench.cli(['stop', 's-1', '--reason', 'runs wild', '--yes']);
@@ -464,9 +476,9 @@ describe('status', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the point of the test
     expect(ran.out).not.toMatch(/[\u001b\u0007\u202e]/);
   });
-  test('of a folder that is not there is an answer and not a crash, and makes none', async () => {
+  test('of a folder that is not there, or that nobody has used, is an answer and no success, and makes none', async () => {
     const ran = await bench.cli(['status']);
-    expect(ran.code).toBe(0);
+    expect(ran.code).toBe(1);
     expect(ran.out).toContain('no switches are declared here yet');
     expect(ran.out).toContain(`there is no folder ${bench.folder}`);
     expect(() => readFileSync(bench.folder)).toThrow('ENOENT');

@@ -34,12 +34,13 @@ function commandOver(
     }),
   );
   let now = 0;
-  const answers: Record<string, (params: { readonly since?: number }) => unknown> = {
+  const answers: Record<string, (params: { readonly since?: number; readonly stops?: readonly string[] }) => unknown> = {
     status: () => ({ stops }),
     ping: () => ({}),
-    // As a runtime answers: the newest hundred, or all since then.
+    // As a runtime answers: the newest hundred, those that are named, or all since then.
     receipts: (params) => {
       asked.push(params);
+      if (params.stops) return receipts.filter(({ id }) => params.stops!.includes(id));
       return params.since === undefined ? receipts.slice(0, 100) : receipts.filter(({ stop }) => stop.since >= params.since!);
     },
   };
@@ -54,16 +55,19 @@ function commandOver(
   return { command: { io, place, say: () => undefined } as unknown as Command, asked };
 }
 
-test('a command confirms orders only when each of them is confirmed, however many they are (S10)', async () => {
-  const orders = Array.from({ length: 250 }, (_, n) => stopOf(n));
+test.each([
+  [250, { stops: expect.any(Array) }],
+  [600, { since: 1_000 }],
+])('a command confirms orders only when each of them is confirmed, however many they are: %i (S10)', async (count, params) => {
+  const orders = Array.from({ length: count }, (_, n) => stopOf(n));
   const older = Array.from({ length: 20 }, (_, n) => stopOf(1_000 + n, 10));
   const isOrder = ({ since }: Stop): boolean => since === 1_000;
   const late = commandOver([...orders, ...older], new Set([orders[200]!.id]));
   const unconfirmed = await followStop(late.command, isOrder);
   expect([unconfirmed.isFenced, unconfirmed.stages]).toEqual([false, ['recorded']]);
-  expect(late.asked[0]).toEqual({ since: 1_000 });
+  expect(late.asked[0]).toEqual(params);
   const confirmed = await followStop(commandOver([...orders, ...older], new Set()).command, isOrder);
-  expect([confirmed.isFenced, confirmed.receipts.length]).toEqual([true, 250]);
+  expect([confirmed.isFenced, confirmed.receipts.length]).toEqual([true, count]);
 });
 
 test('a command confirms nothing for a process of an older version, which tells of some of its orders only (S10)', async () => {

@@ -353,6 +353,47 @@ describeRedis('graphs over Redis', () => {
     });
   });
 
+  test('a session that was registered, and whose process was cut off before its first word, is told of as stopped under a terminate (S10)', async () => {
+    const proxy = await openFaultProxy({ port: redis.port });
+    open.push(proxy);
+    const store = storeOf({ url: `redis://127.0.0.1:${proxy.port}`, leaseMs: 1_500 });
+    const alarms: string[] = [];
+    const one = await started(storeOf({ leaseMs: 1_500 }));
+    const two = await started(store, alarms);
+    const helper = two.agent('helper', (session) => session.turn(() => new Promise(() => {})));
+    one.agent('helper', (session) => session.turn(async () => 1));
+    // Its words never come to be written; that it is there has.
+    store.append = () => {};
+    const asks = one.agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool('ask', {}, async () => {
+          helper.run('x', { parent: await two.accept((await session.carry()).headers) }).catch(() => {});
+          await new Promise(() => {});
+        }),
+      ),
+    );
+    const root = asks.start('x');
+    await until('it is there', () => two.sessions().length === 1);
+    const [helped] = two.sessions();
+    await until('it is registered', async () => (await one.store.lineage.find(helped!.id, root.id)) !== undefined);
+    await proxy.mode('black-hole');
+    await until('its lease is out', () => store.lineage.isCutOff());
+    await until('another process has it', async () => {
+      const found = await one.store.lineage.find(helped!.id, root.id);
+      return found?.process === one.store.processId;
+    });
+    await proxy.heal();
+    await until('it is back, and told so', () => alarms.some((one) => one.includes(`${helped!.id} was taken over`)));
+    await one.stop({ session: root.id, reason: 'r', by: 'ann' });
+    let told: unknown;
+    await until('its receipt says what became of it', async () => {
+      const [receipt] = await one.receipts();
+      told = receipt?.sessions.find(({ session }) => session === helped!.id);
+      return receipt?.stages.done !== undefined && receipt.sessions.every(({ state }) => state === 'stopped');
+    }).catch((error) => expect(told).toBe(String(error)));
+    expect(told).toMatchObject({ why: expect.stringContaining('had not begun') });
+  }, 60_000);
+
   test('a graph that Redis has lost is made known again by its own process when it grows (I14)', async () => {
     const one = await started(storeOf());
     const leaf = one.agent('leaf', (session) => session.turn(async () => 'grown'));

@@ -27,6 +27,8 @@ export interface Order {
   readonly ended: Set<Member>;
   /** Ended by this stop in another process, as its records say: that may not live to tell of it. */
   readonly endedElsewhere: Set<Member>;
+  /** Registered by a process that had not begun it when it was cut off or died; under a terminate that is fenced nobody can begin it any more. */
+  readonly neverBegun: Set<Member>;
   readonly missing: { recorded?: readonly string[]; fenced?: readonly string[] };
   /** Other processes that refuse under it and run sessions. */
   others: readonly string[];

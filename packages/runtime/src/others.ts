@@ -89,8 +89,10 @@ export class Others {
             members.map(({ saved }) => saved.record.s),
           );
           for (const member of members) {
-            const ended = ends.get(member.saved.record.s);
-            if (!ended) open++;
+            const session = member.saved.record.s;
+            const ended = ends.get(session);
+            if (!ended && (await this.neverBegins(order, order.elsewhereAgainMs, session, root))) order.neverBegun.add(member);
+            else if (!ended) open++;
             else if (ended.status === 'terminated' && isOwn(order, ended.stopId)) order.endedElsewhere.add(member);
             else order.ended.add(member);
           }
@@ -123,13 +125,22 @@ export class Others {
     order.elsewhereAgainMs = Math.min(2 * order.elsewhereAgainMs, elsewhereAgainAtMostMs);
   }
 
+  /**
+   * Nothing was ever written down of it, nor is it to be: the process that registered it was gone before its first word. Asked once everybody
+   * refuses to begin it, and not before what had just begun then can be written down.
+   */
+  private async neverBegins({ stop, stages }: Order, againMs: number, session: string, root: string): Promise<boolean> {
+    if (stop.action !== 'terminate' || stages.fenced === undefined || againMs <= confirmAgainMs) return false;
+    return !(await this.world.store.lineage.hasBegun(session, root));
+  }
+
   /** By root: those that another process had, of which nobody has said here that they have ended. */
   private openElsewhere(order: Order): ReadonlyMap<string, readonly Member[]> {
     const open = new Map<string, Member[]>();
     for (const member of order.covered.values()) {
       const { saved } = member;
-      if (saved.settled || order.ended.has(member) || order.endedElsewhere.has(member) || !this.world.isElsewhere(member))
-        continue;
+      if (saved.settled || order.ended.has(member) || order.endedElsewhere.has(member) || order.neverBegun.has(member)) continue;
+      if (!this.world.isElsewhere(member)) continue;
       const ofRoot = open.get(saved.record.root);
       if (ofRoot) ofRoot.push(member);
       else open.set(saved.record.root, [member]);
@@ -185,7 +196,15 @@ export class Others {
     const { store, clock } = this.world;
     const all = [...order.heardAgain.values()];
     if (all.every(({ end }) => end)) return;
-    await learnEnds(store.lineage, all).catch(() => {});
+    try {
+      await learnEnds(store.lineage, all);
+      for (const one of all) {
+        const { session, path } = one.session;
+        if (!one.end && (await this.neverBegins(order, order.heardAgainMs, session, path[0]!))) one.end = 'never-begun';
+      }
+    } catch {
+      // Asked again.
+    }
     if (this.world.isClosed || order.released !== undefined) return;
     this.host.changed(order);
     if (all.every(({ end }) => end) || order.stop.action !== 'terminate') return;

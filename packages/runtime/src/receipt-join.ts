@@ -138,6 +138,9 @@ export const endedElsewhere = 'another process ended it under this stop; what be
 /** The same of one that had come to its end otherwise. */
 export const endedThere = 'another process had it, and its records say that it has ended';
 
+/** The same of one that nobody can begin any more. */
+export const neverBegun = 'it was registered and had not begun: nothing of it was written down';
+
 /** What is not known, how its own process has it that may have died since, that its records say it has ended, and its own process's word on that. */
 function weight(session: ReceiptSession): number {
   const { state, why } = session;
@@ -147,7 +150,7 @@ function weight(session: ReceiptSession): number {
 }
 
 function isHearsay({ why }: ReceiptSession): boolean {
-  return why === elsewhere || why === notHeard || why === endedElsewhere || why === endedThere;
+  return why === elsewhere || why === notHeard || why === endedElsewhere || why === endedThere || why === neverBegun;
 }
 
 /** Its lease has run out: it refuses what is new, and what it had begun may go on. */

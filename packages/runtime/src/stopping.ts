@@ -288,6 +288,7 @@ export class Stopping {
       waiting: new Set(),
       ended: new Set(),
       endedElsewhere: new Set(),
+      neverBegun: new Set(),
       missing: {},
       others: [],
       grants: new Map((before?.grants ?? []).map((one) => [one.id, one])),
@@ -371,6 +372,7 @@ export class Stopping {
     order.waiting.delete(member);
     order.ended.delete(member);
     order.endedElsewhere.delete(member);
+    order.neverBegun.delete(member);
   }
 
   /** What lies parked here is still to be marked as terminated; what another process has is its to mark. */

@@ -6,7 +6,7 @@ import type { Member } from './graph.ts';
 import type { RegisteredSession } from './lineage-store.ts';
 import { isOwn, type Order } from './order.ts';
 import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
-import { elsewhere, endedElsewhere, endedThere, notHeard } from './receipt-join.ts';
+import { elsewhere, endedElsewhere, endedThere, neverBegun, notHeard } from './receipt-join.ts';
 import type { Slice } from './slices.ts';
 import { callsAhead, type KnownCall, toldCalls } from './turn-kept.ts';
 import type { HeardAgain } from './unheard.ts';
@@ -84,7 +84,8 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   const hasEnded = order.ended.has(member);
   const calls: ReceiptCall[] = [];
   // Of what has ended in another process only an older turn is known here.
-  const isEndedThere = isThere && (hasEnded || order.endedElsewhere.has(member));
+  const hasNotBegun = order.neverBegun.has(member);
+  const isEndedThere = isThere && (hasEnded || hasNotBegun || order.endedElsewhere.has(member));
   const open = isEndedThere ? undefined : member.live?.open;
   // What a session that is run again has not come to yet is not under way, whoever has it.
   const ahead = open ? callsAhead(member.saved, open) : [];
@@ -115,7 +116,7 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
     workflow: record.workflow,
     ...(record.user === undefined ? {} : { user: record.user }),
     state,
-    ...(isEndedThere ? { why: state === 'stopped' ? endedElsewhere : endedThere } : {}),
+    ...(isEndedThere ? { why: hasNotBegun ? neverBegun : state === 'stopped' ? endedElsewhere : endedThere } : {}),
     ...(state === 'unconfirmed' ? { why: isThere ? elsewhere : whyNot(member) } : {}),
     checkpointTurn: saved.checkpointTurn,
     ...(forensics ? { forensics } : {}),
@@ -125,6 +126,7 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
 
 function heardAgainOf(order: Order, { session, end }: HeardAgain): ReceiptSession {
   if (!end) return unheardOf(session, elsewhere);
+  if (end === 'never-begun') return { ...unheardOf(session, neverBegun), state: 'stopped' };
   const isStopped = end.status === 'terminated' && isOwn(order, end.stopId);
   return { ...unheardOf(session, isStopped ? endedElsewhere : endedThere), state: isStopped ? 'stopped' : 'already-ended' };
 }

@@ -40,8 +40,8 @@ export async function unheardUnder(lineage: LineageStore, key: StopKey): Promise
 
 export interface HeardAgain {
   readonly session: RegisteredSession;
-  /** As its records say; `undefined` while they do not. */
-  end: SettledRecord | undefined;
+  /** As its records say, of which there may be none at all; `undefined` while they do not. */
+  end: SettledRecord | 'never-begun' | undefined;
 }
 
 /** Learns of these how they have ended. Rejects where the store cannot be asked. */

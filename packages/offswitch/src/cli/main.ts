@@ -55,8 +55,12 @@ interface Options extends Verdict {
 /** Runs one command line and resolves with its exit code (failure.ts). `place` makes the ports; tests pass their own. */
 export async function main(argv: readonly string[], io: Io, place: (folder: string) => Place = folderPlace): Promise<number> {
   let code: number = exit.ok;
-  const placeOf = (state: string): Place =>
-    isRedisUrl(state) ? redisPlace(state, place('.offswitch')) : place(resolvePath(state));
+  const placeOf = (state: string): Place => {
+    if (isRedisUrl(state)) return redisPlace(state, place('.offswitch'));
+    if (state === '' || state.includes('://'))
+      throw new CommandError('no_place', `--state is a folder or redis://..., not ${JSON.stringify(state)}`, exit.usage);
+    return place(resolvePath(state));
+  };
   const program = new Program('offswitch')
     .description('Stops AI agents, and lets them go on.')
     .option(

@@ -46,6 +46,10 @@ export async function status(command: Command): Promise<Done> {
   };
   const declared = await attempt(() => readDeclared(place), undefined);
   const stored = await attempt(() => place.stops(), undefined);
+  // Of a place with a typo in it "none" would be the worst of answers.
+  const isUnused = declared === undefined && running.length === 0 && !stored?.length;
+  if (isUnused && problems.length === 0)
+    problems.push(`no application has written anything into ${clean(place.folder)}; name the application's state with --state`);
   let blind: string | undefined;
   const wired =
     declared &&
@@ -81,7 +85,7 @@ export async function status(command: Command): Promise<Done> {
   for (const { state } of left?.sessions ?? []) sessions[state] = (sessions[state] ?? 0) + 1;
   if (left?.damage !== undefined && left !== untold) problems.push(clean(left.damage));
   // What is not known is not called none (S10).
-  const isSure = stored !== undefined && left?.damage === undefined;
+  const isSure = stored !== undefined && left?.damage === undefined && !isUnused;
 
   show(command, {
     declared,
