@@ -513,6 +513,14 @@ describe('a process that does not answer', () => {
 });
 
 describe('with a process running', () => {
+  test('a release of what nobody engaged says so: the name may have a typo in it', async () => {
+    await bench.start();
+    await bench.cli(['engage', 'user', 'u-1', '--reason', 'odd', '--yes']);
+    const words = 'no stop of user u-1x is in force here';
+    expect((await bench.cli(['release', 'user', 'u-1x', '--reason', 'well', '--yes'])).out).toContain(words);
+    const right = await bench.cli(['release', 'user', 'u-1', '--reason', 'well', '--yes']);
+    expect([right.code, right.out.includes('is in force here')]).toEqual([0, false]);
+  });
   test.each([[['global']], [['user', 'u-1']], [['instance', 's-1']]])(
     'a flip of %j that is made twice is confirmed twice (S10)',
     async (target) => {

@@ -35,6 +35,14 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
         : target.tier === 'user'
           ? `every agent of user ${subject}`
           : '';
+  if (!(await isHeld(command, target)))
+    command.say(
+      paint(
+        command.io,
+        'yellow',
+        `  warning     no stop of ${target.tier}${subject === '' ? '' : ` ${subject}`} is in force here: check the name (offswitch status)`,
+      ),
+    );
   await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
 
   const before = await pendingOf(command, plan);
@@ -66,6 +74,17 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
     },
     isConfirmed ? exit.ok : exit.unconfirmed,
   );
+}
+
+/** A name with a typo in it releases nobody, and would say that it had. */
+async function isHeld(command: Command, target: FlipTarget): Promise<boolean> {
+  const statuses = await askAll(command.place, 'status', {}, statusIn);
+  const stored = await command.place.stops().catch(() => []);
+  const isIt = isStopOf(target, new Set());
+  return [
+    ...statuses.answered.flatMap((one) => one.value.stops),
+    ...stored.flatMap((one) => (isEngaged(one.marks) ? (stopOf(one) ?? []) : [])),
+  ].some(isIt);
 }
 
 /** Releasing one stop releases no other (S1): those of the same reach that an operator made are named, with the way out. */
