@@ -109,6 +109,10 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
     command.say(
       paint(io, 'yellow', `  ! ${clean(one.session)} ${clean(one.agent)}: not known to have ended: ${clean(one.why ?? '')}`),
     );
+  if (silent.length > 0)
+    command.say(
+      paint(io, 'yellow', '  ! what the process in the warning above ran may not be among these: run the command again'),
+    );
   return done(
     {
       stops: orders,
