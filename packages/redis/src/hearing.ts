@@ -36,7 +36,8 @@ export interface HearingOptions {
   readonly onInbox: (fields: Fields) => void;
   /** Reads everything and tells what is new of it; the position at which that was so. */
   readonly readAll: () => Promise<Position>;
-  readonly onPosition: (position: Position) => void;
+  /** `link`: what is said over it goes out with the next read. */
+  readonly onPosition: (position: Position, link: Link | undefined) => void;
   /** The server is in another life than it was. */
   readonly onLife: () => void;
 }
@@ -183,7 +184,7 @@ export class Hearing {
   private settle(): void {
     if (!this.isRead) return;
     for (const one of this.waiting) if (compareIds(this.position.id, one.id) >= 0) one.done(true);
-    this.options.onPosition(this.position);
+    this.options.onPosition(this.position, this.link);
   }
 
   private pause(ms: number): Promise<void> {

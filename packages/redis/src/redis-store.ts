@@ -113,8 +113,8 @@ class RedisStore implements StateStore {
       onEvents: (events) => this.heard(events),
       onInbox: (fields) => this.heardAlone(fields),
       readAll: () => this.compare(),
-      onPosition: ({ id, life }) =>
-        void this.control.fn('seen', [this.processId, id, life]).then(
+      onPosition: ({ id, life }, link) =>
+        void this.control.fn('seen', [this.processId, id, life], timeoutMs, link).then(
           (now) => this.hearing.isIn(String(now)),
           () => {},
         ),

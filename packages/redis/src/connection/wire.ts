@@ -34,15 +34,19 @@ export class Wire {
     this.options = options;
   }
 
-  /** Calls one of our functions in the server; loads them where it does not have them. */
+  /**
+   * Calls one of our functions in the server; loads them where it does not have them. `over`: a link of somebody else's, to be written together
+   * with what goes over it next.
+   */
   async fn(
     name: FunctionName,
     args: readonly (string | number)[] = [],
     timeoutMs: number = this.options.timeoutMs,
+    over?: Link,
   ): Promise<Reply> {
     const { prefix } = this.options;
     const argv = ['FCALL', functionName(name), '1', `${prefix}:{ctl}:ev`, prefix, ...args.map(String)];
-    const link = await this.linked(timeoutMs);
+    const link = over ?? (await this.linked(timeoutMs));
     try {
       return await link.call(argv, timeoutMs);
     } catch (error) {
