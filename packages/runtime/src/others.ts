@@ -171,7 +171,7 @@ export class Others {
       for (const session of now) order.heardAgain.delete(session);
       order.others = [...others];
       order.unheard = found;
-      await this.learnHeardAgain(order);
+      if (order.heardAgain.size > 0) await this.learnHeardAgain(order);
     } catch {
       // Nothing is said before it is known; it is asked again.
     }
