@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 // Tests read the sources, so a red test never waits for a build. Two projects, because only tests that touch a
 // process-wide singleton (the OpenFeature API) or spawn processes need a fresh worker; the rest share one and start fast.
 const source = { ssr: { resolve: { conditions: ['@offswitch/source', 'module', 'node', 'import', 'default'] } } };
+/** For one that hangs. A test over a real server took five seconds on a machine that was busy with others, and held. Milliseconds. */
+const testTimeout = 20_000;
 const isolated = ['packages/openfeature-provider/test/**/*.test.ts'];
 
 export default defineConfig({
@@ -12,12 +14,13 @@ export default defineConfig({
         ...source,
         test: {
           name: 'shared',
+          testTimeout,
           isolate: false,
           include: ['packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
           exclude: [...isolated, '**/*.process.test.ts'],
         },
       },
-      { ...source, test: { name: 'isolated', include: isolated } },
+      { ...source, test: { name: 'isolated', include: isolated, testTimeout } },
       {
         ...source,
         test: {
