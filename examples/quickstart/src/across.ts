@@ -7,6 +7,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { until } from './until.ts';
 
 const folder = process.env.ACROSS_FOLDER ?? mkdtempSync(join(tmpdir(), 'offswitch-across-'));
 const script = fileURLToPath(import.meta.url);
@@ -84,12 +85,4 @@ async function orchestrate(): Promise<void> {
 
 function calls(): number {
   return existsSync(called) ? readFileSync(called, 'utf8').length : 0;
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < deadline, `${what} within twenty seconds`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

@@ -20,6 +20,7 @@ import {
   folderStore,
   newPathKey,
 } from 'offswitch';
+import { until } from './until.ts';
 
 process.env.OFFSWITCH_PATH_KEYS ??= newPathKey();
 const served = process.argv[2];
@@ -114,12 +115,4 @@ async function call(): Promise<void> {
   await once(other, 'exit');
   await runtime.close();
   rmSync(folder, { recursive: true });
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < deadline, `${what} within twenty seconds`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

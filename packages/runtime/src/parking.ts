@@ -6,6 +6,7 @@ import type { AgentDefinition } from './agent.ts';
 import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
 import type { Graph, Member } from './graph.ts';
+import type { Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
 import { snapshot } from './snapshot.ts';
@@ -182,9 +183,7 @@ export class Parking {
     if (!this.parked.has(graph) || this.world.isClosed || !this.mayResume(graph)) return;
     const definition = this.definitionOf(graph)!;
     const { saved } = graph.root;
-    const isOurs = this.world.claimNext(saved, 'stays parked');
-    if (isOurs === false) this.world.takeover.leaveToOthers(graph);
-    if (!isOurs) return;
+    if (!this.claims(graph, saved, 'stays parked')) return;
     this.parked.delete(graph);
     graph.parked = undefined;
     for (const [parent, children] of looseIn(graph)) this.world.looseToBring.set(parent, children);
@@ -192,6 +191,13 @@ export class Parking {
     live.write({ t: 'claim' });
     this.world.carrying.note(live.node, 'running');
     live.start(definition, snapshot(`the input of ${saved.record.agent}`, saved.record.input));
+  }
+
+  /** True where it is this process's. Where another was first the graph is that one's; where the store refused, it is tried again. */
+  private claims(graph: Graph, saved: Saved, meanwhile: string): boolean {
+    const isOurs = this.world.claimNext(saved, meanwhile);
+    if (isOurs === false) this.world.takeover.leaveToOthers(graph);
+    return isOurs === true;
   }
 
   private readonly resumers = new WeakMap<Graph, () => void>();
@@ -230,9 +236,7 @@ export class Parking {
   /** False where the store refused it: it is tried again. */
   private markTerminated(graph: Graph, member: Member, decision: Stopped): boolean {
     const { saved } = member;
-    const isOurs = this.world.claimNext(saved, 'is terminated but not marked yet');
-    if (isOurs === false) this.world.takeover.leaveToOthers(graph);
-    if (!isOurs) return false;
+    if (!this.claims(graph, saved, 'is terminated but not marked yet')) return false;
     const at = this.world.clock.now();
     const stopId = decision.stopId === undefined ? {} : { stopId: decision.stopId };
     this.world.append(graph, { t: 'settled', s: saved.record.s, e: saved.epoch, at, status: 'terminated', ...stopId });

@@ -83,8 +83,8 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   const isRunning = member.live !== undefined || isThere;
   const hasEnded = order.ended.has(member);
   const calls: ReceiptCall[] = [];
-  // Of what has ended in another process only an older turn is known here.
   const hasNotBegun = order.neverBegun.has(member);
+  // Of what has ended in another process only an older turn is known here.
   const isEndedThere = isThere && (hasEnded || hasNotBegun || order.endedElsewhere.has(member));
   const open = isEndedThere ? undefined : member.live?.open;
   // What a session that is run again has not come to yet is not under way, whoever has it.

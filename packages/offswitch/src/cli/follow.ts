@@ -70,7 +70,7 @@ export async function followStop(
       const fenced = mine.filter(({ stages }) => stages.fenced !== undefined);
       const ids = new Set(fenced.map(({ stop }) => stop.id));
       const isEach = there.every(({ id }) => ids.has(id) || fenced.some((receipt) => isReceiptOf(receipt, id)));
-      if (!isFree && !(there.length > 0 && fenced.length > 0 && fenced.length === mine.length && isEach)) isFenced = false;
+      if (!isFree && !(there.length > 0 && fenced.length === mine.length && isEach)) isFenced = false;
     }
     const reached =
       receipts.length === 0 ? [] : stages.filter((stage) => receipts.every((one) => one.stages[stage] !== undefined));

@@ -79,19 +79,19 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
 /** A name with a typo in it releases nobody, and would say that it had. */
 async function isHeld(command: Command, target: FlipTarget): Promise<boolean> {
   const statuses = await askAll(command.place, 'status', {}, statusIn);
-  const stored = await command.place.stops().catch(() => []);
-  const isIt = isStopOf(target, new Set());
-  return [
-    ...statuses.answered.flatMap((one) => one.value.stops),
-    ...stored.flatMap((one) => (isEngaged(one.marks) ? (stopOf(one) ?? []) : [])),
-  ].some(isIt);
+  const told = statuses.answered.flatMap((one) => one.value.stops);
+  return [...told, ...(await storedStops(command))].some(isStopOf(target, new Set()));
+}
+
+/** In force, as the state has them; none where it cannot be read. */
+async function storedStops({ place }: Command): Promise<readonly Stop[]> {
+  const stored = await place.stops().catch(() => []);
+  return stored.flatMap((one) => (isEngaged(one.marks) ? (stopOf(one) ?? []) : []));
 }
 
 /** Releasing one stop releases no other (S1): those of the same reach that an operator made are named, with the way out. */
 async function tellOthers(command: Command, target: FlipTarget): Promise<void> {
-  const stored = await command.place.stops().catch(() => []);
-  const others = stored.flatMap((one) => (isEngaged(one.marks) ? (stopOf(one) ?? []) : []));
-  for (const stop of others) {
+  for (const stop of await storedStops(command)) {
     if (stop.cause !== 'operator' || stop.tier !== target.tier || subjectName(stop.subject) !== (target.subject ?? '')) continue;
     command.say(
       paint(

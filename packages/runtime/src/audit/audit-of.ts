@@ -12,19 +12,17 @@ const againMs = 1_000;
 const togetherMs = 20;
 
 export function auditOf(store: StateStore, clock: Clock, onAlarm: (alarm: Alarm) => void): AuditNotes {
+  const after = (ms: number) => (work: () => void) => {
+    const timer = clock.setTimeout(work, ms);
+    return () => clock.clearTimeout(timer);
+  };
   return new AuditNotes(
     new Auditor({
       log: () => store.audit,
       process: store.processId,
       now: () => clock.now(),
-      later: (work) => {
-        const timer = clock.setTimeout(work, againMs);
-        return () => clock.clearTimeout(timer);
-      },
-      soon: (work) => {
-        const timer = clock.setTimeout(work, togetherMs);
-        return () => clock.clearTimeout(timer);
-      },
+      later: after(againMs),
+      soon: after(togetherMs),
       onTrouble: (why) =>
         onAlarm({
           kind: 'store',
