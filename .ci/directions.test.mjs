@@ -46,7 +46,7 @@ function sources(folder) {
 /** The packages a source file imports, types included: `from 'x'`, `import 'x'`, `import('x')`. */
 function imports(file) {
   const text = readFileSync(file, 'utf8').replace(/^\s*(\/\/|\*|\/\*).*$/gm, '');
-  const found = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'".][^'"]*)['"]/g)].map((match) => match[1]);
+  const found = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'".\s][^'"\s]*)['"]/g)].map((match) => match[1]);
   return found.map((name) =>
     name
       .split('/')

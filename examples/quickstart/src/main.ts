@@ -31,9 +31,11 @@ const gate = await openGate({ switches, source: flagFile('switches.flagd.json') 
 async function agent() {
   while (turns < 100) {
     const decision = await gate.decide({ workflow: 'batch-scoring', userId, sessionId });
+    if (decision.action === 'terminate') gate.end(sessionId);
     if (decision.action !== 'run') return decision; // pause or terminate: tier, reason, effect, and a notice for the user
     await oneTurn();
   }
+  gate.end(sessionId); // over, as after a terminate: it is forgotten, and its switch is read no more
 }
 // #endregion
 

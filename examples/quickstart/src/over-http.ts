@@ -6,7 +6,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +47,7 @@ async function serve(): Promise<void> {
   });
   // Request and Response: what most web frameworks of today speak.
   const handle = acceptRequest(
-    (token) => runtime.accept(token),
+    (headers) => runtime.accept(headers),
     async (request, parent) => {
       const outcome = await research.run(await request.text(), { parent }); // a child of the session that called
       return Response.json(outcome.status === 'completed' ? outcome.result : outcome.status);
@@ -56,10 +56,16 @@ async function serve(): Promise<void> {
   );
   // Only node:http has to be translated.
   const server = createServer(async (incoming, outgoing) => {
-    const headers = incoming.headers as Record<string, string>;
-    const body = Buffer.concat(await incoming.toArray());
-    const response = await handle(new Request(`http://${headers.host}${incoming.url}`, { method: 'POST', headers, body }));
-    outgoing.writeHead(response.status, Object.fromEntries(response.headers)).end(await response.text());
+    try {
+      const headers = incoming.headers as Record<string, string>;
+      const body = Buffer.concat(await incoming.toArray());
+      const url = `http://localhost${incoming.url}`; // never of the Host header: that may be anything
+      const response = await handle(new Request(url, { method: 'POST', headers, body }));
+      outgoing.writeHead(response.status, Object.fromEntries(response.headers)).end(await response.text());
+    } catch (error) {
+      console.error(error); // a caller that went away, an address that is none: thrown on, it would end this process
+      outgoing.destroy();
+    }
   });
   // #endregion
   server.requestTimeout = 0; // a sub-agent may rest for days
@@ -71,12 +77,32 @@ async function serve(): Promise<void> {
   await runtime.close();
 }
 
+/** What comes back for these bytes. `isLeft`: the caller goes away in the middle of its request. */
+async function sent(port: number, text: string, { isLeft = false } = {}): Promise<string> {
+  const socket = connect(port, '127.0.0.1', () => {
+    socket.write(text, () => {
+      if (isLeft) socket.resetAndDestroy();
+    });
+  });
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += String(chunk);
+  });
+  await once(socket, 'close');
+  return answer;
+}
+
 async function call(): Promise<void> {
   const other = fork(fileURLToPath(import.meta.url), [folder]);
   const [port] = (await once(other, 'message')) as [number];
   const agents = `http://127.0.0.1:${port}`;
   const refused = await fetch(agents, { method: 'POST', body: 'newts' });
   assert.equal(refused.status, 401, 'a request without a path is refused');
+  const strange = 'POST / HTTP/1.1\r\nHost: [\r\nConnection: close\r\nContent-Length: 5\r\n\r\n';
+  assert.match(await sent(port, `${strange}newts`), / 401 /, 'whatever its Host header says');
+  assert.equal(await sent(port, `${strange.replace('/', '*:x')}newts`), '', 'an address that is none has no answer');
+  await sent(port, strange, { isLeft: true });
+  assert.match(await sent(port, `${strange}newts`), / 401 /, 'and the server is there still, for the next');
   let calls = 0;
   other.on('message', () => calls++);
 

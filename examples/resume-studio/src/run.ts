@@ -73,7 +73,7 @@ export async function runFleet(options: Options): Promise<number> {
     speed: options.speed,
     ...(delay ? { delay } : {}),
   });
-  const crew = crewFor({ model: endpoint.model, tools, ...(workers ? { delegate: delegateTo(() => workers.doors()) } : {}) });
+  const crew = crewFor({ model: endpoint.model, tools, ...(workers ? { delegate: delegateTo(workers.doors) } : {}) });
   const fleet = await startFleet({
     runtime,
     jobs,

@@ -12,7 +12,7 @@ import { type Ended, type OnText, runProgram } from './program.ts';
 
 /** Seed 1 is what `npm start -- --scenario incident` runs by itself. `STUDIO_SEEDS=3,4,5,6` for more. */
 const seeds = (process.env.STUDIO_SEEDS ?? '2').split(',').map(Number);
-/** A minute each, so `npm test` runs the flag file; CI runs `STUDIO_SOURCES=launchdarkly,growthbook,unleash` as well. */
+/** A minute each, so `npm test` runs the flag file; CI runs the others (.ci/run). */
 const sources = (process.env.STUDIO_SOURCES ?? 'file').split(',');
 const evenings = sources.flatMap((source) => seeds.map((seed) => [source, seed] as const));
 

@@ -23,7 +23,7 @@ export interface CaseOptions {
 export interface Case {
   /** Every figure it must answer; one that is missing makes the run broken. */
   readonly figures: readonly string[];
-  /** What this machine lacks for it; `undefined`: nothing. Such a benchmark is skipped, and the run says so. */
+  /** What this machine lacks for it; `undefined`: nothing. Such a benchmark is left out, and the run says so. */
   why?(): string | undefined;
   /** Rejects when what was measured was not what it claims to be (a guard that still answers `run` after a stop). */
   run(options: CaseOptions): Promise<readonly Figure[]>;

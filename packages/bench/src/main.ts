@@ -3,7 +3,7 @@
 //   npm run bench -- --json FILE --only PREFIX --folder DIR
 //
 // A figure over its target is a figure, no failure: benchmarks are no timed tests. A benchmark that broke, or did not answer
-// what it promises, is one.
+// what it promises, is one; so is one that this machine cannot run, where the figures go to a file.
 
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Figure } from './case.ts';
 import { cases } from './cases/index.ts';
-import { machineLine, table } from './report.ts';
+import { ending, type LeftOut, machineLine, table } from './report.ts';
 
 /** A benchmark that takes longer has broken. Milliseconds. */
 const withinMs = 120_000;
@@ -44,8 +44,9 @@ async function runAll(): Promise<number> {
   const folder = mkdtempSync(join(values.folder ?? tmpdir(), 'offswitch-bench-'));
   const measured: Figure[] = [];
   const broken: string[] = [];
-  const skipped: string[] = [];
-  const chosen = Object.entries(cases).filter(([, one]) => one.figures.some((figure) => figure.startsWith(values.only ?? '')));
+  const leftOut: LeftOut[] = [];
+  const isAsked = (figure: string): boolean => figure.startsWith(values.only ?? '');
+  const chosen = Object.entries(cases).filter(([, one]) => one.figures.some(isAsked));
   if (chosen.length === 0) broken.push(`no figure's name starts with ${JSON.stringify(values.only)}`);
   try {
     for (const [name, one] of chosen) {
@@ -53,15 +54,15 @@ async function runAll(): Promise<number> {
       process.stderr.write(`${name} ... `);
       const why = one.why?.();
       if (why !== undefined) {
-        skipped.push(`${name}: skipped: ${why}`);
-        process.stderr.write('skipped\n');
+        leftOut.push({ name, figures: one.figures.filter(isAsked), why });
+        process.stderr.write('left out\n');
         continue;
       }
       try {
         const figures = await inProcess(name, folder);
         const missing = one.figures.filter((figure) => !figures.some((got) => got.name === figure && Number.isFinite(got.value)));
         if (missing.length > 0) throw new Error(`did not measure ${missing.join(', ')}`);
-        measured.push(...figures.filter((figure) => figure.name.startsWith(values.only ?? '')));
+        measured.push(...figures);
         process.stderr.write(`${((performance.now() - start) / 1000).toFixed(1)} s\n`);
       } catch (error) {
         broken.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
@@ -71,14 +72,15 @@ async function runAll(): Promise<number> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  console.log(`${machineLine()}, disk under ${values.folder ?? tmpdir()}\n\n${table(measured)}`);
+  const asked = measured.filter(({ name }) => isAsked(name));
+  console.log(`${machineLine()}, disk under ${values.folder ?? tmpdir()}\n\n${table(asked, measured)}`);
   if (values.json !== undefined) {
-    const plain = measured.map(({ name, value, unit }) => ({ name, value, unit }));
+    const plain = asked.map(({ name, value, unit }) => ({ name, value, unit }));
     writeFileSync(values.json, `${JSON.stringify(plain, undefined, 2)}\n`);
   }
-  for (const one of skipped) console.log(one);
-  for (const one of broken) console.error(`broken: ${one}`);
-  return broken.length === 0 ? 0 : 1;
+  const { lines, code } = ending(broken, leftOut, values.json !== undefined);
+  for (const line of lines) console.error(line);
+  return code;
 }
 
 /** Runs one benchmark in a fresh process, so that none measures another's heap. */

@@ -11,9 +11,36 @@ export function machineLine(): string {
 /** Our figure, the peers whose figure it stands beside. */
 const peers: Readonly<Record<string, readonly string[]>> = {
   'call.overhead.p50.us': ['peer.agt.p50.us', 'peer.openfeature.us'],
+  'redis.latch.100000.ms': ['naive.stop.100000.ms'],
 };
 
-export function table(figures: readonly Figure[]): string {
+/** A benchmark that this machine could not run. */
+export interface LeftOut {
+  readonly name: string;
+  readonly figures: readonly string[];
+  readonly why: string;
+}
+
+/**
+ * How a run ends: what went wrong or is missing, for stderr, and the exit code. Who reads the figures from a file cannot see that
+ * one is not there: then a benchmark that was left out is a failure too.
+ */
+export function ending(
+  broken: readonly string[],
+  leftOut: readonly LeftOut[],
+  isToFile: boolean,
+): { readonly lines: readonly string[]; readonly code: 0 | 1 } {
+  return {
+    lines: [
+      ...leftOut.map(({ name, figures, why }) => `left out: ${name}: ${why}; not measured: ${figures.join(', ')}`),
+      ...broken.map((one) => `broken: ${one}`),
+    ],
+    code: broken.length > 0 || (isToFile && leftOut.length > 0) ? 1 : 0,
+  };
+}
+
+/** `all`: what was measured besides, and is shown beside them only. */
+export function table(figures: readonly Figure[], all: readonly Figure[] = figures): string {
   const rows = [['figure', 'median', 'target', '', 'beside', 'how']];
   for (const one of figures) {
     rows.push([
@@ -21,7 +48,7 @@ export function table(figures: readonly Figure[]): string {
       `${short(one.value)} ${one.unit}`,
       one.target === undefined ? '' : `<= ${short(one.target)}`,
       one.target === undefined ? '' : one.value <= one.target ? 'met' : `${(one.value / one.target).toFixed(1)} x over`,
-      besides(one, figures),
+      besides(one, all),
       one.note ?? '',
     ]);
   }
@@ -42,7 +69,11 @@ function besides(one: Figure, all: readonly Figure[]): string {
     const peer = all.find((other) => other.name === name);
     return peer ? [{ what: peer.name, value: peer.value }] : [];
   });
-  return [...own, ...theirs].map(({ what, value }) => `${(one.value / value).toFixed(2)} x ${what} (${short(value)})`).join(', ');
+  return [...own, ...theirs].map(({ what, value }) => `${times(one.value / value)} ${what} (${short(value)})`).join(', ');
+}
+
+function times(ratio: number): string {
+  return ratio > 0 && ratio < 0.01 ? `1/${(1 / ratio).toFixed(0)} of` : `${ratio.toFixed(2)} x`;
 }
 
 function short(value: number): string {

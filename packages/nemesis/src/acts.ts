@@ -83,8 +83,30 @@ async function stopWhile(
 async function stop(scene: Scene, { worker, session }: Found, dieAt?: Moment): Promise<string> {
   scene.doomed.add(session);
   const told = await scene.fleet.stop(worker, session, dieAt);
-  if (told?.fenced) scene.fenced.push({ session, at: told.at, by: worker.name });
+  if (told?.fenced) {
+    scene.fenced.push({ session, at: told.at, by: worker.name });
+    void hearRevoked(scene, session);
+  }
   return `stop of ${session} through ${worker.name}: ${told?.error ?? (told?.fenced ? 'fenced' : 'not told')}`;
+}
+
+/** Receipts are asked for that long, so often. Milliseconds. */
+const revokedWithinMs = 3_000;
+const receiptsAgainMs = 50;
+
+/** Notes when the receipt of a stop says that access is revoked. */
+async function hearRevoked({ fleet }: Scene, session: string): Promise<void> {
+  const until = machineMs() + revokedWithinMs;
+  while (machineMs() < until) {
+    const worker = fleet.living[0];
+    const receipts = worker && (await fleet.receipts(worker));
+    const at = machineMs();
+    if (worker && receipts?.some((one) => one.session === session && one.stages.includes('revoked'))) {
+      fleet.stages.push({ stop: { action: 'terminate', session }, stage: 'revoked', at, by: worker.name, isJoined: true });
+      return;
+    }
+    await wait(receiptsAgainMs);
+  }
 }
 
 async function terminate(scene: Scene): Promise<string> {
@@ -121,6 +143,12 @@ async function killCoordinator(
   const said = await stopping;
   await fleet.start();
   return `kill -9 ${found.worker.name} ${isGone ? when : `which did not come to be ${when}`}; ${said}`;
+}
+
+async function outage({ outages }: Scene, during: () => Promise<void>): Promise<void> {
+  const from = machineMs();
+  await during();
+  outages.push({ from, to: machineMs() });
 }
 
 /** What can be done to a fleet. Each answers what it did. */
@@ -184,9 +212,12 @@ const anywhere: Acts = {
     jumped.set(worker, (jumped.get(worker) ?? 0) + ms);
     return `jump the clock of ${worker.name} by ${ms} ms`;
   },
-  'kill all at once, and start ten': async ({ fleet }) => {
-    for (const worker of fleet.living) fleet.kill(worker);
-    await Promise.all(Array.from({ length: 10 }, () => fleet.start()));
+  'kill all at once, and start ten': async (scene) => {
+    const { fleet } = scene;
+    await outage(scene, async () => {
+      for (const worker of fleet.living) fleet.kill(worker);
+      await Promise.all(Array.from({ length: 10 }, () => fleet.start()));
+    });
     return 'kill -9 all; ten resume at once';
   },
 };
@@ -195,23 +226,31 @@ const anywhere: Acts = {
 const atRedis: Acts = {
   'kill Redis': async (scene) => {
     const { server } = scene.redis!;
-    await server.kill();
-    const stopping = terminate(scene);
-    await wait(scene.random.next() * 2 * leaseMs);
-    await server.start();
+    let stopping = Promise.resolve('');
+    await outage(scene, async () => {
+      await server.kill();
+      stopping = terminate(scene);
+      await wait(scene.random.next() * 2 * leaseMs);
+      await server.start();
+    });
     return `kill -9 Redis; ${await stopping}`;
   },
   'freeze Redis': async (scene) => {
-    scene.redis!.server.halt();
-    await wait(scene.random.next() * 2 * leaseMs);
-    scene.redis!.server.goOn();
+    await outage(scene, async () => {
+      scene.redis!.server.halt();
+      await wait(scene.random.next() * 2 * leaseMs);
+      scene.redis!.server.goOn();
+    });
     return 'freeze Redis';
   },
-  'cut all connections': async ({ random, fleet }) => {
+  'cut all connections': async (scene) => {
+    const { random, fleet } = scene;
     const mode = random.pick(cuts);
-    await Promise.all(fleet.workers.map(({ way }) => way!.mode(mode)));
-    await wait(random.next() * 2 * leaseMs);
-    await Promise.all(fleet.workers.map(({ way }) => way!.heal()));
+    await outage(scene, async () => {
+      await Promise.all(fleet.workers.map(({ way }) => way!.mode(mode)));
+      await wait(random.next() * 2 * leaseMs);
+      await Promise.all(fleet.workers.map(({ way }) => way!.heal()));
+    });
     return `the connections to Redis: ${mode}`;
   },
   'cut a worker off, and stop meanwhile': (scene) => {

@@ -29,6 +29,8 @@ export interface End {
 
 export interface StageSaid extends Omit<Extract<News, { type: 'stage' }>, 'type'> {
   readonly by: string;
+  /** By the receipt, in which all processes have their word. Else it speaks for itself alone, where a stage is true of each apart. */
+  readonly isJoined?: true;
 }
 
 export type Seen = Extract<News, { type: 'seen' }>['sessions'];
@@ -115,7 +117,8 @@ export class Fleet {
   }
 
   tell(worker: Worker, order: Order): void {
-    if (!worker.isDead && worker.child.connected) worker.child.send(order);
+    // One that dies in this moment is not told, and that is no error of the child for whoever waits for its exit.
+    if (!worker.isDead && worker.child.connected) worker.child.send(order, () => {});
   }
 
   /** Resolves when it is told to be fenced; `undefined` when the one that was asked did not live to tell. */

@@ -1,20 +1,52 @@
 // judge.ts: what must hold of a run, whatever was done to it. It believes the oracle, and what processes told only where that could convict them.
 
 import type { Fleet } from './fleet.ts';
-import type { Arrival } from './oracle.ts';
-import { type Fenced, leaseMs, type Scene, wait } from './scene.ts';
+import type { Arrival, Oracle, Token } from './oracle.ts';
+import { type Fenced, leaseMs, leftAfter, type Scene } from './scene.ts';
 
 /** An end is told within so long. Milliseconds. */
 const toldWithinMs = 2_000;
 
-export function judge(scene: Scene, arrivals: readonly Arrival[]): string[] {
+export function judge(scene: Scene, { arrivals, tokens }: Oracle): string[] {
   return [
     ...repeated(scene.fleet, arrivals),
     ...begunUnderStop(scene, arrivals),
     ...begunUnderPause(scene, arrivals),
     ...begunWithoutData(scene, arrivals),
+    ...slowFences(scene),
+    ...workedOn(scene, [...tokens.values()]),
     ...wrongEnds(scene),
   ];
+}
+
+/** I4: once the receipt of a stop says that access is revoked no credential under it works, and none is issued; nor one of a process that says so of its own. */
+function workedOn({ fleet }: Scene, tokens: readonly Token[]): string[] {
+  return fleet.stages.flatMap(({ stop: { action, session }, stage, at, by, isJoined }) => {
+    if (stage !== 'revoked' || action !== 'terminate' || session === undefined) return [];
+    return tokens
+      .filter(({ path, worker }) => path.includes(session) && (isJoined || worker === by))
+      .filter(({ revokedAt = Number.POSITIVE_INFINITY }) => revokedAt > at)
+      .map(
+        ({ id, path, issuedAt }) =>
+          `I4: the credential ${id} of ${path.at(-1)} ${issuedAt > at ? 'was issued after' : 'worked when'} ${isJoined ? 'the receipt at ' : ''}${by} said that those under ${session} are revoked`,
+      );
+  });
+}
+
+/** I8: asked before anybody allows more. */
+export function judgeSpending({ capMicros }: Scene, { arrivals }: Oracle): string[] {
+  const spent = new Map<string, number>();
+  for (const { user, costMicros = 0 } of arrivals) spent.set(user, (spent.get(user) ?? 0) + costMicros);
+  return [...spent].flatMap(([user, micros]) => (micros > capMicros ? [`I8: ${user} spent ${micros} of ${capMicros}`] : []));
+}
+
+/** I4: where everything has ended no credential works any more, also of a process that was killed. */
+export function judgeTokens({ tokens }: Oracle): Promise<readonly string[]> {
+  return leftAfter(carriedOnWithinMs, async () =>
+    [...tokens.values()]
+      .filter(({ revokedAt }) => revokedAt === undefined)
+      .map(({ id, path }) => `I4: the credential ${id} of ${path.at(-1)}, which has ended, still works`),
+  );
 }
 
 /** What is left of a lease at least where its renewals come through. Milliseconds. */
@@ -83,6 +115,35 @@ function begunWithoutData({ redis }: Scene, arrivals: readonly Arrival[]): strin
     );
 }
 
+/**
+ * What a fence over Redis takes beyond the lease that it may have to wait for: a tenth of that, for clocks that do not go alike and for the asking, and what
+ * a machine of two processors takes for it while a fleet starts on it. Milliseconds.
+ */
+const fenceSlackMs = leaseMs / 10 + 2_500;
+/** After the store was away everybody connects again, a second later at the latest. Milliseconds. */
+const connectWithinMs = 1_500;
+
+/** I11: a stop that is durable is fenced within a lease, whoever is frozen, cut off or dead; but for when nobody could be asked. */
+function slowFences({ fleet, redis, outages }: Scene): string[] {
+  if (!redis) return [];
+  const first = (stage: 'latched' | 'fenced'): ReadonlyMap<string, number> => {
+    const found = new Map<string, number>();
+    for (const { stop, stage: said, at } of fleet.stages.toSorted((a, b) => a.at - b.at))
+      if (said === stage && stop.action === 'terminate' && stop.session !== undefined && !found.has(stop.session))
+        found.set(stop.session, at);
+    return found;
+  };
+  const fenced = first('fenced');
+  return [...first('latched')].flatMap(([session, latchedAt]) => {
+    const at = fenced.get(session);
+    if (at === undefined || outages.some(({ from, to }) => from < at && to + connectWithinMs > latchedAt)) return [];
+    const tookMs = at - latchedAt;
+    return tookMs > leaseMs + fenceSlackMs
+      ? [`I11: the stop of ${session} was fenced ${tookMs.toFixed(0)} ms after it was durable, with leases of ${leaseMs} ms`]
+      : [];
+  });
+}
+
 /** S6, I7: who was terminated does not complete, and nobody else is terminated; nothing fails. */
 function wrongEnds({ fenced, doomed, fleet }: Scene): string[] {
   const faults: string[] = [];
@@ -108,28 +169,26 @@ function wrongEnds({ fenced, doomed, fleet }: Scene): string[] {
 const carriedOnWithinMs = 20_000;
 
 /** I5, S10: a stop that was durable when its process died is carried on by another, to its end, and the receipt says so. */
-export async function judgeReceipts({ fleet, fenced }: Scene): Promise<string[]> {
+export function judgeReceipts({ fleet, fenced }: Scene): Promise<readonly string[]> {
   const latched = new Set([
     ...fenced.map(({ session }) => session),
     ...fleet.stages.flatMap(({ stop }) => (stop.action === 'terminate' && stop.session !== undefined ? [stop.session] : [])),
   ]);
-  const until = Date.now() + carriedOnWithinMs;
-  for (;;) {
+  return leftAfter(carriedOnWithinMs, async () => {
     const worker = fleet.living[0];
     const receipts = worker === undefined ? undefined : await fleet.receipts(worker);
-    const open = [...latched].flatMap((session) => {
+    return [...latched].flatMap((session) => {
       const own = receipts?.filter((one) => one.session === session) ?? [];
       if (own.length === 0) return [`I5: nobody has a receipt of the stop of ${session}, which was durable`];
-      return own.flatMap(({ stages, unconfirmed }) => {
-        if (!stages.includes('done')) return [`I5: the stop of ${session} was never carried on beyond: ${stages.join(', ')}`];
+      return own.flatMap(({ stages, unconfirmed, residue }) => {
+        if (!stages.includes('done'))
+          return [`I5: the stop of ${session} was never carried on beyond: ${stages.join(', ')} (${residue.join('; ')})`];
         return unconfirmed.map(
           (one) => `S10: the stop of ${session} is done, and its receipt does not know what became of ${one}`,
         );
       });
     });
-    if (open.length === 0 || Date.now() > until) return open;
-    await wait(100);
-  }
+  });
 }
 
 /** By the nemesis, or by a machine that had so much else to do that the lease may have run out meanwhile: a process renews it every third. */

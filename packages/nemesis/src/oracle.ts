@@ -15,13 +15,26 @@ export interface Arrival {
   /** When the turn was begun that the call is in. */
   readonly turnAt: number;
   readonly worker: string;
+  /** What it cost, where it was a model's. */
+  readonly costMicros?: number;
   /** When it arrived, by the same clock. */
   readonly at: number;
+}
+
+/** A credential that the oracle gave out. When: by the same clock. */
+export interface Token {
+  readonly id: string;
+  /** Of whom it was asked for: root first. */
+  readonly path: readonly string[];
+  readonly worker: string;
+  readonly issuedAt: number;
+  revokedAt?: number;
 }
 
 export interface Oracle {
   readonly url: string;
   readonly arrivals: readonly Arrival[];
+  readonly tokens: ReadonlyMap<string, Token>;
   close(): Promise<void>;
 }
 
@@ -31,6 +44,23 @@ const slowestMs = 25;
 export async function openOracle(chance: () => number): Promise<Oracle> {
   const arrivals: Arrival[] = [];
   const happened = new Set<string>();
+  const tokens = new Map<string, Token>();
+  /** Also those that were never issued: a request for one may still be on its way. */
+  const revoked = new Set<string>();
+  const did: Readonly<Record<string, (grant: Pick<Token, 'id' | 'path' | 'worker'>) => boolean>> = {
+    '/issue': ({ id, path, worker }) => {
+      if (revoked.has(id)) return false;
+      if (!tokens.has(id)) tokens.set(id, { id, path, worker, issuedAt: machineMs() });
+      return true;
+    },
+    '/revoke': ({ id }) => {
+      const token = tokens.get(id);
+      if (token) token.revokedAt ??= machineMs();
+      revoked.add(id);
+      return true;
+    },
+    '/active': ({ id }) => tokens.has(id) && !revoked.has(id),
+  };
   const server: Server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://oracle');
     if (url.pathname === '/happened') {
@@ -43,6 +73,8 @@ export async function openOracle(chance: () => number): Promise<Oracle> {
       body += part;
     });
     request.on('end', () => {
+      const grantWork = did[url.pathname];
+      if (grantWork) return void response.end(String(grantWork(JSON.parse(body) as Token)));
       const arrival = { ...(JSON.parse(body) as Omit<Arrival, 'at'>), at: machineMs() };
       arrivals.push(arrival);
       happened.add(arrival.key);
@@ -55,6 +87,7 @@ export async function openOracle(chance: () => number): Promise<Oracle> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     arrivals,
+    tokens,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

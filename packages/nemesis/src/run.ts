@@ -8,10 +8,11 @@ import { newPathKey } from '@offswitch/runtime';
 import { openFaultProxy, startLocalRedis } from '@offswitch/testing';
 import { actsOf } from './acts.ts';
 import { Fleet } from './fleet.ts';
-import { judge, judgeReceipts } from './judge.ts';
+import { judgeGhosts } from './ghosts.ts';
+import { judge, judgeReceipts, judgeSpending, judgeTokens } from './judge.ts';
 import { openOracle } from './oracle.ts';
 import { randomOf } from './random.ts';
-import { leaseMs, type Redis, type Scene, wait } from './scene.ts';
+import { leaseMs, leftAfter, type Redis, type Scene, wait } from './scene.ts';
 import { machineMs, switches } from './switches.ts';
 
 export interface Verdict {
@@ -29,7 +30,7 @@ export interface Verdict {
 
 /** For a run that is red. */
 const shownAlarms = 40;
-/** How long everything gets to end once the nemesis has left. Milliseconds. */
+/** Once the nemesis has left nothing stands still for longer, until all has ended. Milliseconds. */
 const healWithinMs = 20_000;
 
 /** The end of a run now and then: what was stopped stays stopped, and everybody holds until a person says otherwise. */
@@ -48,14 +49,18 @@ const emptiedEvery = 6;
 export interface RunOptions {
   /** Nothing is done but this act, again and again. */
   readonly only?: string | undefined;
-  /** Every worker's store breaks this rule (broken.ts). */
+  /** Every worker's store or broker breaks this rule (broken.ts). */
   readonly broken?: string | undefined;
 }
+
+/** Enough for everything, or, in one run of four, for about half of what is begun at first: then a cap pauses the rest. */
+const capsMicros = [1_000_000, 1_800, 1_000_000, 1_000_000] as const;
 
 export async function run(seed: number, store: 'folder' | 'redis', { only, broken }: RunOptions = {}): Promise<Verdict> {
   const random = randomOf(seed);
   const count = countOf(seed, store);
   const chance = randomOf(seed + 1);
+  const capMicros = capsMicros[seed % capsMicros.length]!;
   const folder = await mkdtemp(join(tmpdir(), 'offswitch-nemesis-'));
   const state = join(folder, 'state');
   const flags = join(folder, 'switches.flagd.json');
@@ -64,7 +69,7 @@ export async function run(seed: number, store: 'folder' | 'redis', { only, broke
   const oracle = await openOracle(() => chance.next());
   const redis = store === 'redis' ? await openRedis() : undefined;
   const fleet = new Fleet(
-    { oracle: oracle.url, flags, folder: state, seed, leaseMs, ...(broken === undefined ? {} : { broken }) },
+    { oracle: oracle.url, flags, folder: state, seed, leaseMs, capMicros, ...(broken === undefined ? {} : { broken }) },
     { OFFSWITCH_PATH_KEYS: newPathKey() },
     async () => (redis ? openFaultProxy({ port: redis.server.port }) : undefined),
   );
@@ -76,6 +81,8 @@ export async function run(seed: number, store: 'folder' | 'redis', { only, broke
     fenced: [],
     doomed: new Set(),
     pauses: [],
+    capMicros,
+    outages: [],
     jumped: new Map(),
     flip: async (kind, tier, subject) => {
       const flag = switches[tier];
@@ -109,10 +116,12 @@ export async function run(seed: number, store: 'folder' | 'redis', { only, broke
       acts.push('take Redis’s data away');
       steps.push(await empty(scene));
     }
+    faults.push(...judgeSpending(scene, oracle));
     const left = redis?.emptiedAt !== undefined ? [] : await healed(fleet);
     if (left.length > 0) faults.push(`I14: stuck after everything was released: ${left.join(', ')}`);
-    if (left.length === 0 && redis?.emptiedAt === undefined) faults.push(...(await judgeReceipts(scene)));
-    faults.push(...judge(scene, oracle.arrivals));
+    if (left.length === 0 && redis?.emptiedAt === undefined)
+      faults.push(...(await judgeReceipts(scene)), ...(await judgeTokens(oracle)), ...(await judgeGhosts(scene)));
+    faults.push(...judge(scene, oracle));
   } catch (error) {
     faults.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
@@ -146,18 +155,17 @@ async function openRedis(): Promise<Redis> {
 }
 
 /** Waits until nobody runs or rests anywhere; who still does. */
-async function healed(fleet: Fleet): Promise<readonly string[]> {
-  const until = Date.now() + healWithinMs;
-  for (;;) {
+function healed(fleet: Fleet): Promise<readonly string[]> {
+  return leftAfter(healWithinMs, async () => {
     const left: string[] = [];
+    if (fleet.living[0]) fleet.tell(fleet.living[0], { type: 'raise' });
     for (const worker of fleet.living) {
       const seen = await fleet.look(worker);
       if (!seen) left.push(`${worker.name} does not answer`);
       for (const { id, state, doing } of seen ?? [])
         if (!over.has(state)) left.push(`${id} ${state} at ${worker.name} (${doing})`);
     }
-    if (left.length === 0 || Date.now() > until) return left;
-    await wait(100);
-  }
+    return left;
+  });
 }
 const over: ReadonlySet<string> = new Set(['completed', 'terminated', 'failed', 'elsewhere']);

@@ -11,6 +11,6 @@ export function openStore({ folder, redis, leaseMs, broken: fault }: WorkerSetup
     redis === undefined
       ? folderStore(folder, { clock, watchPollMs: 100 })
       : redisStore({ url: redis, leaseMs, clock, anchor: join(folder, 'redis.json') });
-  if (fault !== undefined) broken[fault]!.breakIt(store);
+  if (fault !== undefined) broken[fault]!.breakStore?.(store);
   return store;
 }

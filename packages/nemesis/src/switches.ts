@@ -19,12 +19,22 @@ export interface WorkerSetup {
   readonly redis?: string;
   readonly leaseMs: number;
   readonly seed: number;
-  /** Which rule of the protocol its store breaks. */
+  /** What each user may spend. */
+  readonly capMicros: number;
+  /** Which rule of the protocol its store or its broker breaks. */
   readonly broken?: string;
 }
 
 /** Where in its stop the process that carries it out can be killed: by itself, so that it is that very step. */
-export const moments = ['before it is marked', 'while it is marked', 'latched', 'confirmed', 'walked', 'in the receipt'] as const;
+export const moments = [
+  'before it is marked',
+  'while it is marked',
+  'latched',
+  'confirmed',
+  'revoking',
+  'walked',
+  'in the receipt',
+] as const;
 export type Moment = (typeof moments)[number];
 
 /** To a worker, over its channel. */
@@ -33,6 +43,8 @@ export type Order =
   | { readonly type: 'start'; readonly jobs: number }
   | { readonly type: 'stop'; readonly id: number; readonly session: string; readonly dieAt?: Moment }
   | { readonly type: 'jump'; readonly ms: number }
+  /** Lets go what a cap holds, and allows much more. */
+  | { readonly type: 'raise' }
   | { readonly type: 'look'; readonly id: number }
   | { readonly type: 'receipts'; readonly id: number };
 
@@ -45,7 +57,7 @@ export type News =
   /** Why a job failed. */
   | { readonly type: 'failed'; readonly session: string; readonly why: string }
   /** A moment of a stop came true, as this process says. `at`: by the machine's monotonic clock, in milliseconds. */
-  | { readonly type: 'stage'; readonly stop: SaidStop; readonly stage: 'latched' | 'fenced'; readonly at: number }
+  | { readonly type: 'stage'; readonly stop: SaidStop; readonly stage: 'latched' | 'fenced' | 'revoked'; readonly at: number }
   /** `at`: the machine's monotonic clock, in milliseconds, when the stop was told to be fenced. */
   | { readonly type: 'stopped'; readonly id: number; readonly fenced: boolean; readonly at: number; readonly error?: string }
   | {
@@ -72,6 +84,8 @@ export interface SaidReceipt {
   readonly stages: readonly string[];
   /** What it says of sessions that it does not know to be at rest, for people. */
   readonly unconfirmed: readonly string[];
+  /** For a run that is red. */
+  readonly residue: readonly string[];
 }
 
 /** The machine's monotonic clock: the same in all processes. Milliseconds. */

@@ -15,6 +15,8 @@ import {
   type ToolContext,
   type Turn,
 } from '@offswitch/runtime';
+import { broken } from './broken.ts';
+import { oracleBroker } from './broker.ts';
 import { mortal } from './mortal.ts';
 import type { Arrival } from './oracle.ts';
 import { openStore } from './store.ts';
@@ -27,12 +29,23 @@ const tell = (news: News, then: () => void = () => {}): void => {
 };
 // What nobody asks for any more does not go on.
 process.on('disconnect', () => process.exit(0));
+// Nor what nobody asked for any more when it began to listen.
+if (!process.connected) process.exit(0);
 
 let jumpedMs = 0;
 const clock: Clock = { ...systemClock, now: () => Date.now() + jumpedMs };
 let peers: readonly string[] = [];
 
 const fate = mortal(openStore(setup, clock), tell);
+const broker = oracleBroker({
+  oracle: setup.oracle,
+  worker: setup.name,
+  clock,
+  onRevoking: (path) => {
+    for (const session of path) fate.come('revoking', session);
+  },
+});
+if (setup.broken !== undefined) broken[setup.broken]!.breakBroker?.(broker);
 const runtime = await createRuntime({
   switches,
   source: flagFile(setup.flags),
@@ -40,6 +53,8 @@ const runtime = await createRuntime({
   clock,
   parkAfterMs: 300,
   effectDeadlineMs: 500,
+  caps: { user: { '*': setup.capMicros } },
+  brokers: { world: broker },
 });
 const ends: ReadonlySet<string> = new Set(['completed', 'terminated', 'failed']);
 runtime.subscribe((event) => {
@@ -48,7 +63,7 @@ runtime.subscribe((event) => {
     const seen = runtime.session(event.session);
     if (seen && ends.has(seen.state)) tell({ type: 'ended', session: seen.id, path: seen.path, status: seen.state });
   }
-  if (event.type !== 'stage' || (event.stage !== 'fenced' && event.stage !== 'drained')) return;
+  if (event.type !== 'stage' || event.stage === 'recorded' || event.stage === 'done') return;
   const stop = runtime.stops().find(({ id }) => id === event.stop);
   if (!stop) return;
   const said: SaidStop = {
@@ -56,35 +71,54 @@ runtime.subscribe((event) => {
     ...(stop.subject.sessionId === undefined ? {} : { session: stop.subject.sessionId }),
     ...(stop.subject.userId === undefined ? {} : { user: stop.subject.userId }),
   };
-  if (event.stage === 'fenced')
-    tell({ type: 'stage', stop: said, stage: 'fenced', at: machineMs() }, () => fate.come('confirmed', said.session));
-  else fate.come('walked', said.session);
+  if (event.stage === 'drained') return fate.come('walked', said.session);
+  tell({ type: 'stage', stop: said, stage: event.stage, at: machineMs() }, () => {
+    if (event.stage === 'fenced') fate.come('confirmed', said.session);
+  });
 });
 
-async function arrive(kind: Arrival['kind'], session: Session, turnAt: number, context: ToolContext): Promise<void> {
-  const { idempotencyKey: key, signal } = context;
+type Said = Pick<Arrival, 'kind' | 'key' | 'turnAt' | 'costMicros'>;
+async function arrive(session: Session, signal: AbortSignal, said: Said): Promise<void> {
   const arrival: Omit<Arrival, 'at'> = {
-    kind,
-    key,
+    ...said,
     path: session.path,
     user: session.userId ?? '',
     startedAt: machineMs(),
-    turnAt,
     worker: setup.name,
   };
   const response = await fetch(setup.oracle, { method: 'POST', body: JSON.stringify(arrival), signal });
   await response.text();
 }
 
+/** What a model call may cost, and mostly does not. */
+const dearestMicros = 100;
+
+async function think(turn: Turn, session: Session, turnAt: number): Promise<void> {
+  const costMicros = dearestMicros / 2 + ((turn.number * 17) % (dearestMicros / 2));
+  await turn.model(
+    'thinker',
+    (signal) => arrive(session, signal, { kind: 'look', key: '', turnAt, costMicros }),
+    () => ({ costMicros }),
+    { maxCostMicros: dearestMicros },
+  );
+}
+
 /** Looks at the world in a turn, which wait for no disk and no server: only a guard holds them. Who has no sub-agents does little else. */
 const looks = 1;
 const looksOfLeaves = 4;
 
-/** Looks at the world, and one effect in it, that can be asked about. */
+/** Looks at the world, and one effect in it, that can be asked about, and needs a credential. */
 async function act(turn: Turn, session: Session, turnAt: number, depth: number): Promise<void> {
+  if (turn.number % 2 === 1) await think(turn, session, turnAt);
   for (let i = 0; i < (depth === 0 ? looksOfLeaves : looks); i++)
-    await turn.tool('look', { i }, (_, context) => arrive('look', session, turnAt, context), { effect: false });
-  await turn.tool('effect', {}, (_, context) => arrive('effect', session, turnAt, context), {
+    await turn.tool('look', { i }, (_, { signal }) => arrive(session, signal, { kind: 'look', key: '', turnAt }), {
+      effect: false,
+    });
+  const effect = async (context: ToolContext): Promise<void> => {
+    await context.grant('world');
+    await arrive(session, context.signal, { kind: 'effect', key: context.idempotencyKey, turnAt });
+  };
+  await turn.tool('effect', {}, (_, context) => effect(context), {
     probe: async (key) => {
       const response = await fetch(`${setup.oracle}/happened?key=${encodeURIComponent(key)}`);
       return (await response.text()) === 'true' ? 'happened' : 'did-not';
@@ -179,18 +213,21 @@ async function stop({ id, session, dieAt }: Extract<Order, { type: 'stop' }>): P
   }
 }
 
+const enoughMicros = 1_000_000;
+
 async function receipts(id: number): Promise<void> {
   const all = await runtime.receipts();
   tell({
     type: 'receipts',
     id,
-    receipts: all.flatMap(({ stop, stages, sessions }) =>
+    receipts: all.flatMap(({ stop, stages, sessions, residue }) =>
       stop.subject.sessionId === undefined
         ? []
         : [
             {
               session: stop.subject.sessionId,
               stages: Object.keys(stages),
+              residue,
               unconfirmed: sessions.flatMap((one) =>
                 one.state === 'unconfirmed' ? [`${one.session} (${one.why ?? 'no reason given'})`] : [],
               ),
@@ -213,6 +250,11 @@ process.on('message', (order: Order) => {
       return;
     case 'jump':
       jumpedMs += order.ms;
+      return;
+    case 'raise':
+      // Another process may have done it in this moment.
+      if (runtime.stops().some(({ cause }) => cause === 'breaker'))
+        runtime.release({ breaker: 'cost', allowance: enoughMicros, reason: 'nemesis', by: 'nemesis' }).catch(() => {});
       return;
     case 'receipts':
       receipts(order.id).catch((error) => console.error(`${setup.name}: no receipts: ${String(error)}`));

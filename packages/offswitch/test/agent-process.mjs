@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { redisStore } from '@offswitch/redis';
 import { createRuntime, defineKillSwitches, flagFile, folderStore } from 'offswitch';
 
-const [state, file, name, lease, user] = process.argv.slice(2);
+const [state, file, name, lease, user, conversationId] = process.argv.slice(2);
 const features = { 'resume-rewrite': { authorized: ['on-call'] }, 'batch-scoring': { authorized: ['on-call'] } };
 const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },
@@ -18,7 +18,7 @@ const agent = runtime.agent(name, async (session) => {
   for (;;) await session.turn(() => wait(5));
 });
 if (user) {
-  const { id } = agent.start(undefined, { userId: user });
+  const { id } = agent.start(undefined, { userId: user, ...(conversationId ? { conversationId } : {}) });
   await store.flush();
   process.send({ id });
 } else process.send({ open: true });

@@ -30,6 +30,18 @@ describe('offswitch audit', () => {
     expect(out).toContain('bad scores');
     expect(out).toContain('ann');
   });
+  test('lists what one process wrote in the order in which it was written, whatever its clock said', async () => {
+    await bench.cli(['engage', 'global', '--reason', 'x', '--yes']);
+    const [path] = logs();
+    const [first, second, ...rest] = readFileSync(path!, 'utf8').trimEnd().split('\n');
+    const earlier = (second ?? '').replace(/"at":\d+/, '"at":1');
+    writeFileSync(path!, `${[first, earlier, ...rest].join('\n')}\n`);
+    const { process } = JSON.parse(first!) as { process: string };
+    const { json } = await bench.cli(['audit', '--json']);
+    const own = (json.entries as { process: string; n: number }[]).filter((one) => one.process === process).map(({ n }) => n);
+    expect(own).toEqual(own.toSorted((a, b) => a - b));
+    expect(own.length).toBeGreaterThan(2);
+  });
   test('of nothing makes no folder and says so', async () => {
     rmSync(bench.folder, { recursive: true });
     expect(await bench.cli(['audit'])).toMatchObject({ code: 0, out: expect.stringContaining('nothing is in the audit log') });
@@ -76,6 +88,10 @@ describe('offswitch audit verify', () => {
     for (const path of logs()) rmSync(path);
     expect(await bench.cli(['audit', 'verify'])).toMatchObject({ code: 0 });
     expect(await bench.cli(['audit', 'verify', '--heads', heads])).toMatchObject({ code: 1 });
+  });
+  test('names a file of heads that is not there, and what writes one', async () => {
+    const ran = await bench.cli(['audit', 'verify', '--heads', '/none.json']);
+    expect(ran.err).toContain('there is no file /none.json; it is written by: offswitch audit verify --json');
   });
   test.each(['{}', 'no json', '[]'])('refuses %j as a file of heads', async (text) => {
     const heads = join(bench.place, 'heads.json');

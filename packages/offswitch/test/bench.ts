@@ -21,7 +21,7 @@ export const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },
   features: {
     'resume-rewrite': { authorized: ['on-call', 'support-lead'] },
-    'batch-scoring': { authorized: ['on-call'], unattended: true },
+    'batch-scoring': { authorized: ['on-call'], unattended: true, mayDetach: true },
   },
   user: { authorized: ['support'] },
   instance: { authorized: ['on-call'] },
@@ -43,6 +43,10 @@ export class Bench {
   private readonly runtimes: Runtime[] = [];
   /** Agents loop until this is set. */
   isOver = false;
+  /** The command's clock. Epoch milliseconds. */
+  now: () => number = Date.now;
+  /** What runs answers nothing, as a process that is frozen. */
+  isFrozen = false;
   /** How long the last command waited for confirmation. Milliseconds. */
   slept = 0;
 
@@ -64,6 +68,35 @@ export class Bench {
       while (!this.isOver) await session.turn(() => wait(2));
       return 'over';
     });
+  }
+
+  /** A session of `batch-scoring` detached one of `resume-rewrite` and ended; that one has a sub-agent in another process. */
+  async detached(userId: string) {
+    const [here, there] = [await this.start(), await this.start()];
+    let began = (_session: string): void => {};
+    const below = new Promise<string>((resolve) => {
+      began = resolve;
+    });
+    const helper = there.agent('helper', async (session) => {
+      began(session.id);
+      while (!this.isOver) await session.turn(() => wait(2));
+    });
+    const rewrite = here.agent('resume-rewrite', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'delegate',
+          {},
+          async () => (await helper.run(undefined, { parent: await there.accept((await session.carry()).headers) })).status,
+          { delegates: true },
+        ),
+      ),
+    );
+    const scoring = here.agent('batch-scoring', (session) =>
+      session.turn(async (turn) => turn.detach(rewrite, undefined, { reason: 'goes on by itself', owner: 'ann' })),
+    );
+    const outcome = await scoring.run(undefined, { userId });
+    if (outcome.status !== 'completed') throw new Error(`batch-scoring ${outcome.status}`);
+    return { here, there, detached: outcome.result, below: await below };
   }
 
   /** Declares the switches in the folder and leaves no process behind. */
@@ -98,7 +131,7 @@ export class Bench {
         asked.push(question);
         return left.shift() ?? '';
       },
-      now: () => Date.now(),
+      now: () => this.now(),
       sleep: (ms) => {
         this.slept += ms;
         return wait(ms);
@@ -106,6 +139,9 @@ export class Bench {
     };
     const place = (folder: string): Place => ({
       ...folderPlace(folder),
+      ...(this.isFrozen
+        ? { ask: async () => [{ process: 'p-1', pid: 4, error: { code: 'timeout', message: 'no answer' } }] }
+        : {}),
       load: async (specifier) => {
         if (this.installed.has(specifier)) return this.installed.get(specifier);
         throw Object.assign(new Error(`Cannot find module '${specifier}'`), { code: 'MODULE_NOT_FOUND' });

@@ -1,5 +1,5 @@
 import fs, { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { flagFileControl, folderStore, formatStopKey, isEngaged, subjectKey } from 'offswitch';
+import { flagFile, flagFileControl, folderStore, formatStopKey, isEngaged, newPathKey, openGate, subjectKey } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Io } from '../src/cli/io.ts';
 import { main } from '../src/cli/main.ts';
@@ -36,6 +36,28 @@ describe('a flip with no process alive', () => {
     expect(ran.out).toMatch(/read back at revision \d+/);
     expect(ran.out).toContain('no process is running; it will be stopped at start');
     expect(ran.out).not.toContain('nothing new starts');
+  });
+  test.each([[['engage', 'user', 'u-1']], [['engage', 'instance', 'c-1', '--conversation']], [['stop', 'the session']]])(
+    '%j counts what a process that is gone has left: that is whom it stops (S12)',
+    async (args) => {
+      const runtime = await bench.start();
+      const agent = bench.agentOn(runtime, 'resume-rewrite');
+      const { id } = agent.start(undefined, { userId: 'u-1', conversationId: 'c-1' });
+      agent.start(undefined, { userId: 'u-2' });
+      await runtime.close();
+      const named = args.map((one) => (one === 'the session' ? id : one));
+      const ran = await bench.cli([...named, '--reason', 'x'], ['n']);
+      expect(ran.out).toMatch(/stops 1 session, where they are next taken up: no process is running on .*\n.*resume-rewrite 1\n/);
+      await bench.start();
+      expect((await bench.cli([...named, '--reason', 'x'], ['n'])).out).toContain('stops 1 session\n');
+    },
+  );
+  test('counts those of a journal that cannot be read as unknown, and is made all the same (S3, S10)', async () => {
+    fs.rmSync(`${bench.folder}/journal`, { recursive: true });
+    writeFileSync(`${bench.folder}/journal`, 'no folder');
+    const ran = await bench.cli(['engage', 'user', 'u-1', '--reason', 'x', '--yes']);
+    expect(ran.out).toContain('what was left there is not counted');
+    expect(ran.out).toContain('✓ written to');
   });
   test('of an unknown workflow names the nearest and is a usage error', async () => {
     const ran = await bench.cli(['engage', 'feature', 'batch-scorin', '--reason', 'x', '--yes']);
@@ -226,6 +248,17 @@ describe('terminate', () => {
     for (const one of his) expect((await one.outcome).status).toBe('terminated');
     expect(runtime.session(other.id)?.state).toBe('running');
   });
+  test('ends what was detached there, with its sub-agents in every process, and a flip counts them: a switch reaches them too (S2, S12)', async () => {
+    vi.stubEnv('OFFSWITCH_PATH_KEYS', newPathKey());
+    const { here, there, detached, below } = await bench.detached('u-1');
+    vi.unstubAllEnvs();
+    const flip = await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'r'], ['n']);
+    expect(flip.out).toContain('right now   stops 2 sessions');
+    const settled = [here.settled(detached), there.settled(below)];
+    const ran = await bench.cli(['terminate', '--workflow', 'batch-scoring', '--reason', 'r', '--json', '--yes']);
+    expect(ran).toMatchObject({ code: 0, json: { sessions: 2, stops: [{ session: detached }], confirmed: true } });
+    expect((await Promise.all(settled)).map(({ status }) => status)).toEqual(['terminated', 'terminated']);
+  });
   test('shows what it ends and asks first; no is no (S12)', async () => {
     const runtime = await bench.start();
     const { id } = bench.agentOn(runtime, 'batch-scoring').start(undefined, { userId: 'u-1' });
@@ -326,6 +359,21 @@ describe('sessions with no process alive, under stops in force', () => {
     const { json } = await bench.cli(['sessions', '--json']);
     const lines = json.sessions as { id: string; action: string; reason: string }[];
     expect(lines.find((line) => line.id === two.id)).toMatchObject({ action: 'terminate', reason: 'runs wild' });
+  });
+});
+
+describe('sessions with no process alive, under a switch of whom a detached one left', () => {
+  test('are told to be held, also those that it had in another process (S2, R15)', async () => {
+    vi.stubEnv('OFFSWITCH_PATH_KEYS', newPathKey());
+    const { here, there, detached, below } = await bench.detached('u-1');
+    vi.unstubAllEnvs();
+    await Promise.all([here.close(), there.close()]);
+    await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'bad scores', '--yes']);
+    const { json } = await bench.cli(['sessions', '--json']);
+    const lines = json.sessions as { id: string; action: string; tier: string }[];
+    expect(lines.map(({ id, action, tier }) => [id, action, tier]).sort()).toEqual(
+      [detached, below].map((id) => [id, 'pause', 'feature']).sort(),
+    );
   });
 });
 
@@ -468,6 +516,22 @@ describe('status', () => {
     expect(faults['killswitch.feature.batch-scoring']).toContain('wrong-type');
     expect(faults['killswitch.user']).toContain('untargeted');
   });
+  test('shows what stops the most first, and of the stops of single sessions, which stay for good, the newest; --all shows all', async () => {
+    await bench.visit();
+    for (let i = 1; i <= 12; i++) {
+      bench.now = () => 1_800_000_000_000 + i;
+      await bench.cli(['stop', `s-${i}`, '--reason', 'odd', '--yes']);
+    }
+    await bench.cli(['engage', 'global', '--reason', 'x', '--yes']);
+    await bench.visit();
+    const { out } = await bench.cli(['status']);
+    const rows = out.split('\n').filter((line) => /^ {2}(global|instance) /.test(line));
+    expect(rows[0]).toContain('global');
+    expect(rows.slice(1).map((row) => row.trim().split(/ +/)[1])).toEqual([12, 11, 10, 9, 8, 7, 6, 5, 4, 3].map((n) => `s-${n}`));
+    expect(out).toContain('and 2 older of single sessions: offswitch status --all');
+    expect((await bench.cli(['status', '--all'])).out).toMatch(/instance +s-1 /);
+    expect(((await bench.cli(['status', '--json'])).json.stops as unknown[]).length).toBe(13);
+  });
   test('lets no escape sequence of a reason through to the terminal', async () => {
     mkdirSync(bench.folder);
     await bench.cli(['stop', 's-1', '--reason', 'evil \u001b[2J\u0007 \u202e reason', '--yes']);
@@ -603,6 +667,15 @@ describe('with a process running', () => {
     expect((await Promise.all(mine.map((one) => one.outcome))).map((one) => one.status)).toEqual(['terminated', 'terminated']);
     expect(runtime.session(other.id)?.state).toBe('running');
   });
+  test('instance by conversation leaves alone a session that has the id of the conversation and is not of it (I7)', async () => {
+    const runtime = await bench.start();
+    const agent = bench.agentOn(runtime, 'resume-rewrite');
+    const other = agent.start(undefined);
+    const mine = agent.start(undefined, { conversationId: other.id });
+    await bench.cli(['engage', 'instance', other.id, '--conversation', '--reason', 'x', '--yes']);
+    expect((await mine.outcome).status).toBe('terminated');
+    expect(runtime.session(other.id)?.state).toBe('running');
+  });
   test('a breaker is released for a workflow, and no other stop with it (S1)', async () => {
     const runtime = await bench.start({ breakers: { 'batch-scoring': { turns: 3 } } });
     const one = bench.agentOn(runtime, 'batch-scoring').start(undefined);
@@ -677,6 +750,88 @@ describe('with a process running', () => {
     expect(resumed.err).toContain('s-nobody');
     const resolved = await bench.cli(['resolve', 's-nobody', 't1-1', '--happened', '--json']);
     expect(resolved).toMatchObject({ code: 1, json: { error: { code: 'unknown_session' } } });
+  });
+});
+
+describe('a terminate of a conversation that is released before a process has heard of it', () => {
+  const engage = ['engage', 'instance', 'c-1', '--conversation', '--reason', 'x', '--yes', '--json'];
+  const release = ['release', 'instance', 'c-1', '--conversation', '--reason', 'over', '--yes', '--json'];
+  const left = async () => {
+    const first = await bench.start();
+    const agent = bench.agentOn(first, 'resume-rewrite');
+    const [mine, other] = [agent.start(undefined, { conversationId: 'c-1' }), agent.start(undefined, { conversationId: 'c-2' })];
+    await first.close();
+    return { mine: mine.id, other: other.id };
+  };
+  const taken = async ({ mine, other }: { readonly mine: string; readonly other: string }) => {
+    const next = await bench.start();
+    const settled = next.settled(mine);
+    const agent = bench.agentOn(next, 'resume-rewrite');
+    expect((await settled).status).toBe('terminated');
+    await expect.poll(() => next.session(other)?.state).toBe('running');
+    const fresh = agent.start(undefined, { conversationId: 'c-1' });
+    await expect.poll(() => next.session(fresh.id)?.state).toBe('running');
+  };
+
+  test('is for good for whom a process that is gone has left: each has a stop of its own; and a new run of it is free (S6)', async () => {
+    const sessions = await left();
+    await bench.cli(engage);
+    const stopped = (await folderStore(bench.folder).stops()).map(({ engaged }) => engaged?.subject);
+    expect(stopped.sort()).toEqual(['c-1', sessions.mine].sort());
+    expect(await bench.cli(release)).toMatchObject({ code: 0 });
+    await taken(sessions);
+  });
+  test('is for good also for whom it did not know when it was engaged (S6)', async () => {
+    const sessions = await left();
+    const journals = `${bench.folder}/journal`;
+    fs.renameSync(journals, `${journals}-hidden`);
+    await bench.cli(engage);
+    fs.rmSync(journals, { recursive: true, force: true });
+    fs.renameSync(`${journals}-hidden`, journals);
+    expect(await bench.cli(release.slice(0, -1))).toMatchObject({ code: 0, out: expect.stringContaining('1 session of it') });
+    await taken(sessions);
+  });
+  test('is not released while a process that runs does not answer: what it has would go on (S6)', async () => {
+    const sessions = await left();
+    await bench.cli(engage);
+    bench.isFrozen = true;
+    expect(await bench.cli(release)).toMatchObject({ code: 4, json: { error: { code: 'sessions_unknown' } } });
+    const isEngagedFor = async (subject: string) =>
+      (await folderStore(bench.folder).stops()).some((one) => one.engaged?.subject === subject && isEngaged(one.marks));
+    expect(await isEngagedFor('c-1')).toBe(true);
+    const latch = (await folderStore(bench.folder).stops()).find((one) => one.engaged?.subject === 'c-1');
+    const act = ['release', '--stop', latch!.key, '--reason', 'over', '--yes', '--json'];
+    expect(await bench.cli(act)).toMatchObject({ code: 4, json: { error: { code: 'sessions_unknown' } } });
+    expect(await isEngagedFor('c-1')).toBe(true);
+    bench.isFrozen = false;
+    expect(await bench.cli(release)).toMatchObject({ code: 0 });
+    await taken(sessions);
+  });
+  test('is for good for whom a gate alone has refused (S6)', async () => {
+    await bench.visit();
+    const sound = readFileSync(bench.file, 'utf8');
+    const gate = await openGate({ switches, source: flagFile(bench.file), store: folderStore(bench.folder), onAlarm: () => {} });
+    try {
+      writeFileSync(bench.file, '');
+      const { json } = await bench.cli(engage);
+      writeFileSync(bench.file, sound);
+      const ask = async (sessionId: string) =>
+        (await gate.decide({ workflow: 'resume-rewrite', sessionId, conversationId: 'c-1' })).action;
+      expect(await ask('s-1')).toBe('terminate');
+      expect(await bench.cli(['release', '--stop', String(json.stop), '--reason', 'over', '--yes'])).toMatchObject({ code: 0 });
+      expect([await ask('s-1'), await ask('s-2')]).toEqual(['terminate', 'run']);
+    } finally {
+      await gate.close();
+    }
+  });
+  test('is for good for whom an operator ended without the flag file, when his stop is released by act (S3, S6)', async () => {
+    const sessions = await left();
+    const sound = readFileSync(bench.file, 'utf8');
+    writeFileSync(bench.file, '');
+    const { json } = await bench.cli(engage);
+    writeFileSync(bench.file, sound);
+    expect(await bench.cli(['release', '--stop', String(json.stop), '--reason', 'over', '--yes'])).toMatchObject({ code: 0 });
+    await taken(sessions);
   });
 });
 

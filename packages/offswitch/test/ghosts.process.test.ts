@@ -2,13 +2,18 @@
 // of what a dead process left is in left.process.test.ts.
 
 import {
+  type Clock,
   type CredentialBroker,
   createRuntime,
   flagFile,
   type JournalRecord,
+  newPathKey,
+  type PathKeys,
+  pathKeysFromEnv,
   type Revocation,
   type Runtime,
   type StateStore,
+  systemClock,
 } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Ghost } from '../src/cli/ghosts-found.ts';
@@ -28,8 +33,15 @@ describe.each(stateKinds)('offswitch ghosts over a %s', (kind) => {
     await bench.close();
   });
 
-  const start = async (brokers: Readonly<Record<string, CredentialBroker>> = {}) => {
-    const runtime = await createRuntime({ switches, source: flagFile(bench.file), store: bench.openStore(), brokers });
+  const start = async (
+    options: {
+      readonly brokers?: Readonly<Record<string, CredentialBroker>>;
+      readonly pathKeys?: PathKeys;
+      readonly clock?: Clock;
+    } = {},
+  ) => {
+    const store = bench.openStore(options.clock === undefined ? {} : { clock: options.clock });
+    const runtime = await createRuntime({ switches, source: flagFile(bench.file), store, ...options });
     closing.push(runtime);
     return runtime;
   };
@@ -116,19 +128,84 @@ describe.each(stateKinds)('offswitch ghosts over a %s', (kind) => {
     expect(await ghosts()).toEqual(['ended-parent s-rogue', 'late-call s-rogue', 'overdue s-rogue']);
   }, 60_000);
 
+  test('finds a call that began after the fence when nothing of its graph is alive any more', async () => {
+    const runtime = await start();
+    const rogue = await startRogue(() => []);
+    const { stopped } = await stopOneOf(runtime as Runtime);
+    const of = { s: 's-rogue', e: 1 } as const;
+    const at = Date.now() + 400;
+    const write = (record: JournalRecord): void => rogue.append(stopped, record);
+    write({
+      ...of,
+      t: 'session',
+      at: 1,
+      root: stopped,
+      path: [stopped, 's-rogue'],
+      agent: 'batch-scoring',
+      workflow: 'batch-scoring',
+    });
+    write({ ...of, t: 'call', turn: 1, kind: 'tool', name: 'send', class: 'effect', at, key: 'a', id: 't1-1' });
+    write({ ...of, t: 'end', at, turn: 1, key: 'a', outcome: 'completed' });
+    write({ ...of, t: 'settled', at, status: 'terminated' });
+    await rogue.flush();
+    expect(await ghosts()).toEqual(['late-call s-rogue']);
+  }, 60_000);
+
+  test('finds none in a stop that ends as it should, though the root has ended before its sub-agent in a process whose clock is two seconds ahead', async () => {
+    const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() })!;
+    const a = await start({ pathKeys });
+    const b = await start({ pathKeys, clock: { ...systemClock, now: () => Date.now() + 2_000 } });
+    let end = (): void => {};
+    let sent = 0;
+    const sub = b.agent('batch-scoring', async (session) => {
+      for (;;)
+        await session.turn((turn) =>
+          turn.tool('send', { sent }, () => {
+            sent++;
+            // Calls until a moment ago by the clock of this process, and one that takes its time.
+            return sent < 10 ? undefined : new Promise<void>((resolve) => (end = resolve));
+          }),
+        );
+    });
+    const job = a.agent('resume-rewrite', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'delegate',
+          {},
+          async () => {
+            const { headers } = await session.carry();
+            return (await sub.run(undefined, { parent: await b.accept(headers) })).status;
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const { id, outcome } = job.start(undefined);
+    await expect.poll(() => sent, { timeout: 10_000 }).toBe(10);
+    await a.stop({ session: id, reason: 'r', by: 'ann' });
+    expect(await outcome).toMatchObject({ status: 'terminated' });
+    await expect.poll(() => b.sessions().map(({ state }) => state)).toEqual(['stopping']);
+    expect(await ghosts()).toEqual([]);
+    end();
+    await expect.poll(async () => (await a.receipts())[0]?.stages.done, { timeout: 10_000 }).toBeDefined();
+    expect(await ghosts()).toEqual([]);
+  }, 60_000);
+
   test('finds a credential that is still being taken back from a session that has ended, until that is done (I4)', async () => {
     let answer: Revocation = { state: 'pending', why: 'the printer is off' };
     let lent = 0;
     const runtime = await start({
-      printer: {
-        caps: { cascade: 'none', effect: 'immediate', maxResidualMs: 0, canVerify: false, revokesById: true },
-        issue: async ({ id, ttlMs }) => ({
-          status: 'issued',
-          secret: `secret ${++lent}`,
-          ref: id,
-          expiresAt: Date.now() + ttlMs,
-        }),
-        revoke: async () => answer,
+      brokers: {
+        printer: {
+          caps: { cascade: 'none', effect: 'immediate', maxResidualMs: 0, canVerify: false, revokesById: true },
+          issue: async ({ id, ttlMs }) => ({
+            status: 'issued',
+            secret: `secret ${++lent}`,
+            ref: id,
+            expiresAt: Date.now() + ttlMs,
+          }),
+          revoke: async () => answer,
+        },
       },
     });
     const agent = runtime.agent('batch-scoring', (session) =>

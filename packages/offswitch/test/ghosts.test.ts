@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatStopKey, type JournalRecord, type Receipt, subjectKey } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ghosts } from '../src/cli/ghosts.ts';
 import { type Ghost, ghostsIn, inBoth, type Seen } from '../src/cli/ghosts-found.ts';
 import type { SessionLine } from '../src/cli/wire.ts';
 import { Bench } from './bench.ts';
@@ -87,6 +88,42 @@ const born = (s: string): JournalRecord => ({
 
 const classes = (found: readonly Ghost[]): string[] => found.map((one) => `${one.class} ${one.session}`);
 
+/** A call of the root. */
+const call = {
+  t: 'call',
+  s: 's-root',
+  e: 1,
+  turn: 9,
+  key: 'k',
+  id: 't9-1',
+  kind: 'tool',
+  name: 'send',
+  class: 'effect',
+} as const;
+
+/** A call that was in time, and a clock that was set back since. */
+function setBack(): Seen {
+  const [setBackMs, fencedAt] = [2_000, now - 60_000];
+  return seen({
+    ...stopped(fencedAt),
+    receipts: [
+      {
+        ...receipt(fencedAt),
+        fences: [
+          { process: 'p1', at: fencedAt },
+          { process: 'p2', at: fencedAt + 5 },
+        ],
+      },
+    ],
+    processes: [
+      { process: 'p1', sessions: [], at: now },
+      { process: 'p2', sessions: [], at: now - setBackMs },
+    ],
+    registered: [{ session: 's-root', path: ['s-root'], agent: 'a', workflow: 'w', state: 'terminated' } as never],
+    journals: [{ process: 'p2', alive: true, records: [born('s-root'), { ...call, at: fencedAt - 1_000 }] }],
+  });
+}
+
 describe('ghosts', () => {
   test('are none in a fleet that runs, or that is being stopped as it should', () => {
     expect(ghostsIn(seen())).toEqual([]);
@@ -140,7 +177,134 @@ describe('ghosts', () => {
     expect(
       classes(ghostsIn(seen({ ...stopped(now - 1_000), processes: [{ process: 'p1', sessions: [line('s-root', { calls })] }] }))),
     ).toEqual(['late-call s-root']);
-    expect(classes(ghostsIn(seen({ ...stopped(now - 500), processes })))).toEqual(['ended-parent s-child']);
+    expect(ghostsIn(seen({ ...stopped(now - 500), processes }))).toEqual([]);
+  });
+
+  test('are not what a stop has reached and its process ends yet, though what is above has ended elsewhere; past the deadline, or once all is done, they are', () => {
+    const processes = [
+      { process: 'p1', sessions: [line('s-root', { state: 'terminated' })] },
+      { process: 'p2', sessions: [line('s-child', { state: 'stopping' })] },
+    ];
+    const under = (...stages: (number | undefined)[]) => {
+      const [fenced, done] = stages;
+      const one = receipt(fenced);
+      return seen({
+        ...stopped(fenced),
+        receipts: [{ ...one, stages: { ...one.stages, ...(done === undefined ? {} : { done }) } }],
+        processes,
+      });
+    };
+    expect(ghostsIn(under(undefined))).toEqual([]);
+    expect(ghostsIn(under(now - 3_000))).toEqual([]);
+    expect(classes(ghostsIn(under(now - 3_000, now - 1_000)))).toEqual(['ended-parent s-child']);
+    expect(classes(ghostsIn(under(now - 11_000)))).toEqual(['ended-parent s-child', 'overdue s-child']);
+    // Some process elsewhere never confirms, so that it is never fenced.
+    const muchLater = { ...under(undefined), at: now + 6_000 };
+    expect(classes(ghostsIn(muchLater))).toEqual(['ended-parent s-child']);
+  });
+
+  test('are told by the clock of the process that has them, where it says when it knew of the fence', () => {
+    const aheadMs = 2_000;
+    const fencedAt = now - 1_000;
+    const under = (startedAt: number, isSaid: boolean, more: Partial<SessionLine> = {}) => {
+      const calls = [{ id: 't9-1', name: 'send', startedAt }];
+      const call = { t: 'call', s: 's-root', e: 1, at: startedAt, turn: 9, key: 'k', id: 't9-1' } as const;
+      return seen({
+        ...stopped(fencedAt),
+        receipts: [{ ...receipt(fencedAt), ...(isSaid ? { fences: [{ process: 'p1', at: fencedAt + aheadMs }] } : {}) }],
+        processes: [{ process: 'p1', sessions: [line('s-root', { state: 'stopping', ...more, calls })], at: now + aheadMs }],
+        journals: [
+          {
+            process: 'p1',
+            alive: true,
+            records: [born('s-root'), { ...call, kind: 'tool', name: 'send', class: 'effect' }],
+          },
+        ],
+      });
+    };
+    // Before it knew, and after: what the clocks of two machines may differ by does not come into it.
+    expect(ghostsIn(under(fencedAt + aheadMs - 1, true))).toEqual([]);
+    expect(classes(ghostsIn(under(fencedAt + aheadMs + 1, true)))).toEqual(['late-call s-root']);
+    expect(classes(ghostsIn({ ...under(fencedAt + aheadMs + 1, true), processes: [] }))).toEqual(['late-call s-root']);
+    // It has not said, so there is only its clock.
+    const [ghost] = ghostsIn(under(fencedAt + aheadMs - 1, false));
+    expect(ghost).toMatchObject({ class: 'late-call', why: expect.stringContaining('if its clock is right') });
+  });
+
+  test('are perhaps a call of a process that was cut off while another fenced the stop: two clocks tell of it, and it is a note (I1, I12)', () => {
+    const [behindMs, cutOffMs] = [60_000, 5_000];
+    const fencedAt = now - 8_000;
+    const under = (startedAfterMs: number, more: Partial<Seen> = {}) => {
+      const startedAt = fencedAt - behindMs + startedAfterMs;
+      return seen({
+        ...stopped(fencedAt),
+        receipts: [
+          {
+            ...receipt(fencedAt),
+            fences: [
+              { process: 'p1', at: fencedAt },
+              { process: 'p2', at: fencedAt - behindMs + cutOffMs },
+            ],
+          },
+        ],
+        processes: [
+          { process: 'p1', sessions: [], at: now },
+          {
+            process: 'p2',
+            sessions: [line('s-root', { state: 'stopping', calls: [{ id: 't9-1', name: 'send', startedAt }] })],
+            at: now - behindMs,
+          },
+        ],
+        ...more,
+      });
+    };
+    const [ghost, ...others] = ghostsIn(under(3_000));
+    expect(others).toEqual([]);
+    expect(ghost).toMatchObject({
+      class: 'late-call',
+      isUncertain: true,
+      why: expect.stringContaining('if no clock was set since: it knew 5000 ms later than another'),
+    });
+    // Past the moment at which it knew itself, one clock is enough.
+    const [certain] = ghostsIn(under(6_000));
+    expect(certain).toMatchObject({ class: 'late-call', why: 'send began 1000 ms after every process had confirmed the stop' });
+    expect(certain).not.toHaveProperty('isUncertain');
+    expect(ghostsIn(under(100))).toEqual([]);
+    // As far apart as their answers may be, the two moments are not told apart.
+    expect(ghostsIn(under(3_000, { withinMs: 4_000 }))).toEqual([]);
+    // Of one that does not say what time it is, nobody knows what its moment is here.
+    const { processes, ...rest } = under(3_000);
+    expect(ghostsIn({ ...rest, processes: processes.slice(1) })).toEqual([]);
+    const journals = (startedAfterMs: number) => [
+      { process: 'p2', alive: true, records: [born('s-root'), { ...call, at: fencedAt - behindMs + startedAfterMs }] },
+    ];
+    const told = processes.map((one) => ({ ...one, sessions: [] }));
+    expect(classes(ghostsIn({ ...rest, processes: told, journals: journals(3_000) })).includes('late-call s-root')).toBe(true);
+    expect(classes(ghostsIn({ ...rest, processes: told, journals: journals(100) })).includes('late-call s-root')).toBe(false);
+  });
+
+  test('are none for certain where a clock was set after the stop: what is compared is what two clocks say now (I12)', () => {
+    const found = ghostsIn(setBack());
+    expect(found).toMatchObject([{ class: 'late-call', session: 's-root', isUncertain: true }]);
+  });
+
+  test('are overdue by the clock of their process, not by the one of who looks', () => {
+    const behindMs = 60_000;
+    const overdue = (afterMs: number) =>
+      seen({
+        ...stopped(now - 5_000),
+        receipts: [{ ...receipt(now - 5_000), fences: [{ process: 'p1', at: now - behindMs }] }],
+        processes: [
+          {
+            process: 'p1',
+            sessions: [line('s-root', { state: 'stopping' })],
+            effectDeadlineMs: 1_000,
+            at: now - behindMs + afterMs,
+          },
+        ],
+      });
+    expect(ghostsIn(overdue(1_000))).toEqual([]);
+    expect(classes(ghostsIn(overdue(2_000)))).toEqual(['overdue s-root']);
   });
 
   test('are a stopped session past its deadline, which is its process’s own', () => {
@@ -217,6 +381,29 @@ describe('ghosts', () => {
     const other = { class: 'overdue', session: 's', why: '' } as const;
     expect(inBoth([one, other], [{ ...one, of: 't2-1' }])).toHaveLength(1);
     expect(inBoth([other], [one])).toEqual([]);
+  });
+});
+
+describe('offswitch ghosts where a clock was set after the stop', () => {
+  test('says what is not certain beside the ghosts, and ends with neither 0 nor 1 (I12)', async () => {
+    const { processes, journals, ...rest } = setBack();
+    const said: string[] = [];
+    const place = {
+      exists: () => true,
+      stops: async () => rest.stops,
+      receipts: async () => rest.receipts,
+      grants: async () => [],
+      journals: async () => ({ journals }),
+      registered: async () => rest.registered,
+      ask: async (method: string) =>
+        processes.map(({ process, sessions, at }) => ({ process, pid: 1, result: method === 'status' ? { at } : sessions })),
+    };
+    const io = { hasColour: false, now: () => now, sleep: async () => {} };
+    const command = { io, place, isJson: false, say: (text: string) => said.push(text) };
+    const { json, exitCode } = await ghosts(command as never);
+    expect(json).toMatchObject({ ghosts: [], uncertain: [{ class: 'late-call', session: 's-root' }] });
+    expect(exitCode).toBe(4);
+    expect(said.slice(1)).toEqual([expect.stringMatching(/^\? not certain: s-root t9-1 in p2: /), 'no ghost that is certain']);
   });
 });
 

@@ -42,8 +42,13 @@ describe.each(stateKinds)('what a killed process left in a %s', (kind) => {
     runtimes.push(runtime as Runtime);
     return runtime;
   };
-  const spawn = async (name: string, user?: string, leaseMs = longLeaseMs): Promise<{ child: ChildProcess; id: string }> => {
-    const args = [bench.state, bench.file, name, String(leaseMs), ...(user === undefined ? [] : [user])];
+  const spawn = async (
+    name: string,
+    user?: string,
+    leaseMs = longLeaseMs,
+    conversation: readonly string[] = [],
+  ): Promise<{ child: ChildProcess; id: string }> => {
+    const args = [bench.state, bench.file, name, String(leaseMs), ...(user === undefined ? [] : [user, ...conversation])];
     const child = fork(program, args, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     children.push(child);
     const [message] = (await once(child, 'message')) as [{ id?: string }];
@@ -87,6 +92,8 @@ describe.each(stateKinds)('what a killed process left in a %s', (kind) => {
     const refused = await bench.cli(['--state', bench.state, 'terminate', '--user', 'u-1', '--reason', 'stolen'], ['n']);
     expect(refused.asked).toEqual(['End 3 sessions of user u-1 for good? [y/N] ']);
     for (const id of [mine.id, alive.id, dead.id]) expect(refused.out).toContain(id);
+    const flip = await bench.cli(['--state', bench.state, 'engage', 'user', 'u-1', '--reason', 'stolen'], ['n']);
+    expect(flip.out).toContain('stops 3 sessions\n');
     expect(refused.out).not.toContain(other.id);
     expect(here.session(mine.id)?.state).toBe('running');
 
@@ -108,5 +115,39 @@ describe.each(stateKinds)('what a killed process left in a %s', (kind) => {
     expect(await states()).toEqual({ [other.id]: 'running' });
     const forensics = await cli(['forensics', dead.id]);
     expect(forensics).toMatchObject({ code: 0, json: { verified: 'yes' } });
+  });
+
+  const isTerminated = async (id: string): Promise<boolean> => (await cli(['forensics', id])).code === 0;
+  const conversation = ['instance', 'c-1', '--conversation', '--reason', 'odd', '--yes'];
+
+  test('is ended for good with its conversation, which is released before a process takes it up (S6)', {
+    timeout: 120_000,
+  }, async () => {
+    const dead = await spawn('batch-scoring', 'u-1', shortLeaseMs, ['c-1']);
+    await kill(dead.child);
+    await expect.poll(() => states(), within).toMatchObject({ [dead.id]: kind === 'folder' ? 'parked' : expect.any(String) });
+    expect(await cli(['engage', ...conversation])).toMatchObject({ json: { preview: { sessions: 1 } } });
+    expect(await cli(['release', ...conversation])).toMatchObject({ code: 0 });
+    const next = await spawn('batch-scoring', 'u-1', longLeaseMs, ['c-1']);
+    await expect.poll(() => isTerminated(dead.id), within).toBe(true);
+    expect(await states()).toEqual({ [next.id]: 'running' });
+  });
+
+  test('and what a frozen one has is ended for good with its conversation: it hears of that before it goes on, or nothing is released (S6)', {
+    timeout: 120_000,
+  }, async () => {
+    await start();
+    const frozen = await spawn('batch-scoring', 'u-1', shortLeaseMs, ['c-1']);
+    frozen.child.kill('SIGSTOP');
+    // Redis calls it gone once its lease is over; a folder sees that it lives.
+    if (kind === 'redis') await expect.poll(() => states(), within).toMatchObject({ [frozen.id]: 'orphaned' });
+    await cli(['engage', ...conversation]);
+    const refused = { code: 4, json: { error: { code: 'sessions_unknown' } } };
+    expect(await cli(['release', ...conversation])).toMatchObject(kind === 'redis' ? { code: 0 } : refused);
+    frozen.child.kill('SIGCONT');
+    await expect.poll(() => isTerminated(frozen.id), within).toBe(true);
+    expect(await cli(['release', ...conversation])).toMatchObject({ code: 0 });
+    const next = await spawn('batch-scoring', 'u-1', longLeaseMs, ['c-1']);
+    expect(await states()).toEqual({ [next.id]: 'running' });
   });
 });

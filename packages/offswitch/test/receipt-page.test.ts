@@ -1,8 +1,26 @@
-import type { Receipt, ReceiptSession } from '@offswitch/runtime';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { endless, type Receipt, type ReceiptSession } from '@offswitch/runtime';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { receiptPage } from '../src/cli/receipt-page.ts';
 import { Bench } from './bench.ts';
+
+const hourMs = 3_600_000;
+/** Since 1970-01-01T00:00:00.000Z and a second: one without an end, one for an hour, one that is over. */
+const grants: Receipt['grants'] = [
+  {
+    id: 'g-1',
+    session: 's-1',
+    broker: 'mail',
+    state: 'irrevocable',
+    at: 1000,
+    residualMs: endless - 1000,
+    evidence: 'it was lost',
+  },
+  { id: 'g-2', session: 's-1', broker: 'mail', state: 'revoking', at: 1000, residualMs: hourMs },
+  { id: 'g-3', session: 's-1', broker: 'mail', state: 'revoked', at: 1000, residualMs: 0, evidence: 'the server answered 200' },
+];
 
 /** A receipt in which every text that a stranger may have written is this one. */
 function receiptOf(text: string): Receipt {
@@ -86,6 +104,12 @@ describe('the page of a receipt', () => {
     expect(text.match(/not yet/g)).toHaveLength(3);
     expect(text).toContain('unknown');
   });
+  test('says of each credential until when it may work, as a moment or as a sentence (I4)', () => {
+    const text = receiptPage([{ ...receiptOf('x'), grants }], 4);
+    expect(text).toContain('<bdi>until it is removed by hand</bdi>');
+    expect(text).toContain('<bdi>until 1970-01-01T01:00:01.000Z</bdi>');
+    expect(text).toContain('<bdi>no longer</bdi>');
+  });
 });
 
 describe('offswitch receipts', () => {
@@ -125,6 +149,18 @@ describe('offswitch receipts', () => {
     expect(lines[child]).toContain(leaf!.process!);
     expect(lines[child]).toContain('bundle kept');
     expect(lines[child + 1]).toMatch(/^ +t1-1 +tool wait +aborted/);
+  });
+  test('says of each credential since when it is so, until when it may work, and how that is known (I4)', async () => {
+    for (const name of readdirSync(join(bench.folder, 'receipts'))) {
+      const path = join(bench.folder, 'receipts', name);
+      writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), grants }));
+    }
+    const id = ((await bench.cli(['receipts', '--json'])).json.receipts as Receipt[])[0]!.id;
+    const { out } = await bench.cli(['receipts', id]);
+    const since = 'since 1970-01-01T00:00:01.000Z';
+    expect(out).toContain(`g-1 of s-1 at mail: irrevocable ${since}, may work until it is removed by hand (it was lost)\n`);
+    expect(out).toContain(`g-2 of s-1 at mail: revoking ${since}, may work until 1970-01-01T01:00:01.000Z\n`);
+    expect(out).toContain(`g-3 of s-1 at mail: revoked ${since}, may work no longer (the server answered 200)\n`);
   });
   test.each([[['receipts', '--html']], [['receipts', 'x', '--html', '--json']]])('%j is a usage error', async (args) => {
     expect(await bench.cli(args)).toMatchObject({ code: 2 });

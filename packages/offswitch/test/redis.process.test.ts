@@ -1,15 +1,25 @@
 // redis.process.test.ts: the command over state in a real Redis: the same words, and no folder.
 
 import { redisStore } from '@offswitch/redis';
+import { formatStopKey, subjectKey } from '@offswitch/runtime';
 import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
 import { createRuntime, flagFile, type Runtime } from 'offswitch';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { redisPlace } from '../src/cli/redis-place.ts';
 import { Bench, switches } from './bench.ts';
 
 const why = whyNoRedis();
 if (why !== undefined && process.env.OFFSWITCH_REQUIRE_REDIS === '1')
   test('runs here, as OFFSWITCH_REQUIRE_REDIS=1 asks', () => expect(why).toBe(undefined));
+
+const stopKey = formatStopKey({
+  kind: 'act',
+  cause: 'operator',
+  action: 'terminate',
+  tier: 'instance',
+  subject: subjectKey('s-1'),
+  id: 'o-1',
+});
 
 describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
   let bench: Bench;
@@ -65,6 +75,32 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     const next = await start();
     expect(next.stops()).toHaveLength(1);
     expect((await cli(['release', 'global', '--reason', 'well again', '--yes'])).code).toBe(0);
+  });
+
+  test('whoever looks while Redis has lost its data leaves it as it is: the stops that a living process knows come back, and it is not called well (S4)', async () => {
+    const fleet = redisStore({ url: server.url, anchor: false });
+    try {
+      await fleet.open({ runsSessions: true });
+      await fleet.mark(stopKey, 'engaged', 0, { reason: 'leaked data', at: 1 });
+      await server.command('FLUSHALL');
+      const looked = await cli(['status']);
+      expect(looked).toMatchObject({ code: 1, json: { problems: [expect.stringContaining('or has lost its data')] } });
+      await vi.waitFor(async () => expect(fleet.health.why).toContain('has lost its data'), { timeout: 10_000 });
+      await vi.waitFor(
+        async () => expect((await cli(['status'])).json.stops).toMatchObject([{ id: stopKey, reason: 'leaked data' }]),
+        { timeout: 10_000 },
+      );
+    } finally {
+      await fleet.close();
+    }
+  });
+
+  test('the first thing ever done in a new Redis may be a stop, under which the first process is born (S4, I2)', async () => {
+    expect((await cli(['stop', 's-1', '--reason', 'runaway', '--yes'])).code).toBe(4);
+    const first = await start();
+    expect(first.stops()).toMatchObject([{ tier: 'instance', subject: { sessionId: 's-1' }, reason: 'runaway' }]);
+    expect(first.store.health).toEqual({ state: 'ok' });
+    expect((await cli(['status'])).code).toBe(0);
   });
 
   test('one command opens the store once, however many orders it writes: opening reads every stop there is', async () => {

@@ -2,7 +2,7 @@
 
 import { redisStore } from '@offswitch/redis';
 import { type LocalRedis, startLocalRedis, whyNoRedis } from '@offswitch/testing';
-import { folderStore, type StateStore } from 'offswitch';
+import { type Clock, folderStore, type StateStore } from 'offswitch';
 import type { TestContext } from 'vitest';
 import { Bench } from './bench.ts';
 
@@ -31,8 +31,11 @@ export class StateBench extends Bench {
     return this.server?.url ?? this.folder;
   }
 
-  openStore(options: { readonly leaseMs?: number } = {}): StateStore {
-    return this.server ? redisStore({ url: this.server.url, anchor: false, ...options }) : folderStore(this.folder);
+  openStore({ clock, ...options }: { readonly leaseMs?: number; readonly clock?: Clock } = {}): StateStore {
+    const timed = clock === undefined ? {} : { clock };
+    return this.server
+      ? redisStore({ url: this.server.url, anchor: false, ...options, ...timed })
+      : folderStore(this.folder, timed);
   }
 
   override async close(): Promise<void> {

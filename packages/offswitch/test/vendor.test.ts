@@ -129,6 +129,30 @@ describe('a flip of a switch that is read from a vendor', () => {
     expect(ran.out).toContain('released by act');
     expect(runtime.stops()).toEqual([]);
   });
+  test.each([true, false])(
+    'of a conversation, released before a process has read it, is for good for whom one that is gone has left (S6); by act: %s',
+    async (isAct) => {
+      vendor.isHeardOnRefresh = false;
+      const before = await start();
+      const { id } = bench.agentOn(before, 'batch-scoring').start(undefined, { conversationId: 'c-1' });
+      await before.close();
+      const target = ['instance', 'c-1', '--conversation'];
+      await bench.cli(['engage', ...target, '--reason', 'odd', '--yes']);
+      const stored = await folderStore(bench.folder).stops();
+      const latch = stored.find(({ engaged }) => engaged?.subject === 'c-1')!;
+      expect(stored).toHaveLength(2);
+      const args = isAct ? ['--stop', latch.key] : target;
+      vendor.poll();
+      expect(await bench.cli(['release', ...args, '--reason', 'over', '--yes'])).toMatchObject({ code: 0, err: '' });
+      vendor.poll();
+      const after = await start();
+      const settled = after.settled(id);
+      const agent = bench.agentOn(after, 'batch-scoring');
+      expect((await settled).status).toBe('terminated');
+      const fresh = agent.start(undefined, { conversationId: 'c-1' });
+      if (!isAct) await expect.poll(() => after.session(fresh.id)?.state).toBe('running');
+    },
+  );
   test('that awaits the history of a server that was swapped is not released with the switch of the new one (S1, S3)', async () => {
     vendor.isHeardOnRefresh = false;
     const before = await start();

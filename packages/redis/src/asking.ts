@@ -66,6 +66,22 @@ function pidOf(info: string): number {
   return parsed<{ readonly pid: number }>(info, ({ pid }) => typeof pid === 'number')?.pid ?? 0;
 }
 
+/** More than an inbox holds. */
+const mostAsked = 20_000;
+
+/** Requests that were heard: an inbox is read again when the server was restarted. */
+export class Asked {
+  private readonly ids = new Set<string>();
+
+  /** Whether it was not heard before. */
+  isNew(id: string): boolean {
+    if (this.ids.has(id)) return false;
+    this.ids.add(id);
+    if (this.ids.size > mostAsked) this.ids.delete(this.ids.values().next().value!);
+    return true;
+  }
+}
+
 /** Answers one request out of the inbox. Never rejects. */
 export async function answerTo(
   wire: Wire,

@@ -13,16 +13,19 @@ export class RedisAudit implements AuditLog, ForensicsStore {
   private readonly wire: Wire;
   private readonly prefix: string;
   private readonly retentionMs: number;
+  private readonly mustBeOurs: () => void;
 
-  constructor(wire: Wire, prefix: string, retentionMs: number) {
+  constructor(wire: Wire, prefix: string, retentionMs: number, mustBeOurs: () => void) {
     this.wire = wire;
     this.prefix = prefix;
     this.retentionMs = retentionMs;
+    this.mustBeOurs = mustBeOurs;
   }
 
   async append(entries: readonly AuditEntry[]): Promise<void> {
     const [first] = entries;
     if (!first) return;
+    this.mustBeOurs();
     // Both on their way at once: an append that fails is asked for again, and with it the process is named again.
     await Promise.all([this.wire.call(['SADD', this.index(), first.process]), this.appendEach(entries)]);
   }
@@ -47,6 +50,7 @@ export class RedisAudit implements AuditLog, ForensicsStore {
   }
 
   async writeBundle(session: string, text: string): Promise<void> {
+    this.mustBeOurs();
     await this.wire.call(['SET', this.bundle(session), text, 'PX', String(this.retentionMs)]);
   }
 

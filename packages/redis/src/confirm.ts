@@ -1,9 +1,10 @@
-// confirm.ts: asks who has taken a stop in until all have, or nobody can be waited for any longer. Asked again when the last of
-// them says so, and every now and then, since that word may be lost and a lease runs out in silence.
+// confirm.ts: asks who has taken a stop in until all have, or nobody can be waited for any longer. The last of them says so; asked again
+// every now and then, since that word may be lost and a lease runs out in silence.
 
 import type { Confirmation, StoreProcess } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
+import { compareIds } from './stream-id.ts';
 import { parsed } from './unreadable.ts';
 
 const againAfterMs = 25;
@@ -16,22 +17,26 @@ export interface ConfirmingOptions {
   readonly leaseMs: number;
 }
 
+/** Word that everybody who lives has taken in what there was at an id of the control stream. */
+export interface AllHave {
+  readonly id: string;
+  /** Of the server (lua/shared.ts), in which this was so: an inbox is read again when it was restarted, and ids may be given out again. */
+  readonly life: string;
+  readonly living: ReadonlySet<string>;
+}
+
 export class Confirming {
   private readonly options: ConfirmingOptions;
-  private told!: Promise<void>;
-  private tell: () => void = () => {};
+  private next = oneWord();
 
   constructor(options: ConfirmingOptions) {
     this.options = options;
-    this.haveAll();
   }
 
   /** The last process that was waited for has taken in what there was to be taken in. */
-  haveAll(): void {
-    this.tell();
-    this.told = new Promise((resolve) => {
-      this.tell = resolve;
-    });
+  haveAll(word: AllHave): void {
+    this.next.tell(word);
+    this.next = oneWord();
   }
 
   async confirm(key: string, engaged: number): Promise<Confirmation> {
@@ -39,19 +44,22 @@ export class Confirming {
     const endsAt = performance.now() + leaseMs * 1.05 + slackMs;
     for (;;) {
       // Before it is asked: the word may come before the answer does.
-      const { told } = this;
-      const [id, ...others] = (await wire.fn('confirm', [process, key, engaged])) as unknown as [string, ...Answer[]];
+      const { word } = this.next;
+      let [id, life, ...others] = (await wire.fn('confirm', [process, key, engaged])) as unknown as [string, string, ...Answer[]];
       if (id === '')
         return {
           confirmed: [],
           runners: [],
           unconfirmed: [`the store does not hold ${key} at ${engaged}, so no other process can have heard of it`],
         };
-      const waits = others.filter(([, state]) => state === 'waits');
-      if (waits.length > 0 && performance.now() < endsAt) {
-        await atMost(told, againAfterMs);
-        continue;
+      if (others.some(isWaiting) && performance.now() < endsAt) {
+        const all = await atMost(word, againAfterMs);
+        if (!all || all.life !== life || compareIds(all.id, id) < 0) continue;
+        others = others.map((one) =>
+          isWaiting(one) ? [one[0], all.living.has(one[0]) ? 'took' : 'lapsed', one[2], one[3]] : one,
+        );
       }
+      const waits = others.filter(isWaiting);
       return {
         confirmed: others.filter(([, state]) => state !== 'waits').map(([one]) => one),
         runners: others.filter(([, state, , info]) => state === 'took' && runsSessions(info)).map(([one]) => one),
@@ -63,14 +71,26 @@ export class Confirming {
   }
 }
 
-function atMost(promise: Promise<void>, ms: number): Promise<void> {
+function oneWord(): { readonly word: Promise<AllHave>; readonly tell: (word: AllHave) => void } {
+  let tell: (word: AllHave) => void = () => {};
+  const word = new Promise<AllHave>((resolve) => {
+    tell = resolve;
+  });
+  return { word, tell };
+}
+
+function atMost<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    void promise.then(() => {
+    const timer = setTimeout(() => resolve(undefined), ms);
+    void promise.then((value) => {
       clearTimeout(timer);
-      resolve();
+      resolve(value);
     });
   });
+}
+
+function isWaiting([, state]: Answer): boolean {
+  return state === 'waits';
 }
 
 type Answer = readonly [process: string, state: 'took' | 'waits' | 'lapsed', left: string, info: string];

@@ -1,12 +1,13 @@
 // grants.ts: credentials that were lent, as they are written down in Redis: a hash for each graph, in it a part for each grant and process.
 
 import { type GrantRecord, type GrantStore, joinGrants, type KeptGrant } from '@offswitch/runtime';
-import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { pairs } from './journals.ts';
 import { refused } from './lineage.ts';
 import type { Unreadable } from './unreadable.ts';
 
+/** Graphs whose grants are asked for at once. */
+const readTogether = 100;
 /** Grants of one graph forgotten in one step of the server. */
 const removedTogether = 1000;
 
@@ -15,6 +16,8 @@ export interface GrantOptions {
   readonly prefix: string;
   readonly process: string;
   readonly mustBeOpen: () => void;
+  /** Of the store that this process knows; another system's takes nothing from it. */
+  readonly storeId: () => string;
   readonly living: () => Promise<{ isAlive(process: string): boolean }>;
   readonly unreadable: Unreadable;
 }
@@ -27,23 +30,26 @@ export class RedisGrants implements GrantStore {
   }
 
   async put(record: GrantRecord): Promise<void> {
-    const { wire, process, mustBeOpen } = this.options;
+    const { wire, process, mustBeOpen, storeId } = this.options;
     mustBeOpen();
-    await wire.fn('lend', [record.path[0]!, `${record.id}\n${process}`, JSON.stringify(record)]).catch(refused);
+    await wire.fn('lend', [storeId(), record.path[0]!, `${record.id}\n${process}`, JSON.stringify(record)]).catch(refused);
   }
 
   async list(root?: string): Promise<readonly KeptGrant[]> {
-    const { wire, prefix, living, unreadable } = this.options;
+    const { wire, prefix, living, unreadable, mustBeOpen } = this.options;
+    mustBeOpen();
     const roots = root === undefined ? await wire.call(['SMEMBERS', `${prefix}:{ctl}:lent`]).catch(refused) : [root];
     const { isAlive } = await living();
     const joined = new Map<string, GrantRecord>();
-    for (const one of roots as readonly string[]) {
-      const key = `${prefix}:{${one}}:g`;
-      const parts: Reply = await wire.call(['HGETALL', key]).catch(refused);
-      for (const part of unreadable.readable<GrantRecord>(key, pairs(parts), isGrant)) {
-        const before = joined.get(part.id);
-        joined.set(part.id, before ? joinGrants(before, part) : part);
-      }
+    const keys = (roots as readonly string[]).map((one) => `${prefix}:{${one}}:g`);
+    for (let i = 0; i < keys.length; i += readTogether) {
+      const read = async (key: string) => [key, await wire.call(['HGETALL', key])] as const;
+      const some = await Promise.all(keys.slice(i, i + readTogether).map(read)).catch(refused);
+      for (const [key, parts] of some)
+        for (const part of unreadable.readable<GrantRecord>(key, pairs(parts), isGrant)) {
+          const before = joined.get(part.id);
+          joined.set(part.id, before ? joinGrants(before, part) : part);
+        }
     }
     return [...joined.values()].map((record) => ({ record, isOwnerAlive: isAlive(record.process) }));
   }

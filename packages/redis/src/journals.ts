@@ -6,8 +6,8 @@ import type { Wire } from './connection/wire.ts';
 
 /** Entries of one read. Records are small, and one may be of several megabytes. */
 const page = 500;
-/** How long one of them may take: it may be of hundreds of megabytes. Milliseconds. */
-const pageTimeoutMs = 30_000;
+/** How long one of them, or of receipts, may take: it may be of hundreds of megabytes. What is asked for behind it waits as long where the connection has gone silent. Milliseconds. */
+export const pageTimeoutMs = 10_000;
 /** Graphs asked for at once. */
 const graphsTogether = 50;
 
@@ -72,7 +72,7 @@ async function readGraph(wire: Wire, prefix: string, root: string) {
   const [owners, claimed] = await Promise.all([wire.call(['HGETALL', key('o')]), wire.call(['HGETALL', key('e')])]);
   const entries: { readonly process: string; readonly record: JournalRecord }[] = [];
   for (let from = '-'; ; ) {
-    const found = (await wire.call(['XRANGE', key('j'), from, '+', 'COUNT', String(page)])) as readonly (readonly [
+    const found = (await wire.call(['XRANGE', key('j'), from, '+', 'COUNT', String(page)], pageTimeoutMs)) as readonly (readonly [
       string,
       readonly string[],
     ])[];
@@ -138,7 +138,7 @@ export async function hasRecord(wire: Wire, prefix: string, session: string, roo
   const key = `${prefix}:{${root}}:j`;
   const mark = `"s":${JSON.stringify(session)}`;
   for (let from = '-'; ; ) {
-    const found = (await wire.call(['XRANGE', key, from, '+', 'COUNT', String(page)])) as readonly Entry[];
+    const found = (await wire.call(['XRANGE', key, from, '+', 'COUNT', String(page)], pageTimeoutMs)) as readonly Entry[];
     for (const [id, flat] of found) {
       const text = flat[flat.indexOf('d') + 1] ?? '';
       if (text.includes(mark) && recordIn(text, key, id).s === session) return true;

@@ -17,14 +17,14 @@ import {
   type StoreProcess,
   type UnheardProcess,
 } from '@offswitch/runtime';
-import { Confirming, processesIn } from './confirm.ts';
+import { type AllHave, Confirming, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import type { Hearing } from './hearing.ts';
 import { hasRecord, type Left, readEnds, readLeft } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
-import { mayForgetMs, type Outbox } from './outbox.ts';
+import { mayForgetMs, type Outbox, type Write } from './outbox.ts';
 import {
   checkRegistration,
   describedIn,
@@ -59,6 +59,8 @@ export interface LineageOptions {
   readonly process: string;
   readonly control: Wire;
   readonly bulk: Wire;
+  /** For journals, of which a page may be long. */
+  readonly reading: Wire;
   readonly hearing: () => Hearing;
   readonly membership: Membership;
   readonly outbox: Outbox;
@@ -88,8 +90,8 @@ export class RedisLineage implements LineageStore {
   /** Given to this process, and damaged as they are: read again with the next. */
   private readonly unreadable = new Map<string, { readonly root: string; readonly why: string }>();
   private adopting: Promise<unknown> = Promise.resolve();
-  /** Registered a little while ago, the oldest first. */
-  private recent: { readonly registration: Registration; readonly at: number }[] = [];
+  /** Registered a little while before Redis was last heard from, the oldest first. */
+  private readonly recent = new Map<string, Recent>();
   private readonly confirming: Confirming;
 
   constructor(options: LineageOptions) {
@@ -147,10 +149,19 @@ export class RedisLineage implements LineageStore {
   }
 
   private keepRecent(registration: Registration): void {
+    this.recent.delete(registration.session);
+    this.recent.set(registration.session, { registration, at: performance.now(), end: undefined });
+    this.heard();
+  }
+
+  /** Redis has answered: it forgets nothing any more that is older than what it may forget. Not by the time alone: it may be away for longer. */
+  heard(): void {
     const now = performance.now();
-    this.recent.push({ registration, at: now });
-    if (this.recent.length < 2 * mostRecent && now - this.recent[0]!.at < 2 * mayForgetMs) return;
-    this.recent = this.recent.filter(({ at }) => now - at < mayForgetMs).slice(-mostRecent);
+    for (const [session, { at }] of this.recent) {
+      const isSafe = !this.isAgain && now - at > mayForgetMs;
+      if (!isSafe && this.recent.size <= mostRecent) return;
+      this.recent.delete(session);
+    }
   }
 
   /** Redis was killed, and may have lost what was registered last. Never rejects. */
@@ -165,34 +176,43 @@ export class RedisLineage implements LineageStore {
   }
   private again: Promise<void> = Promise.resolve();
   private nextAgain: Promise<void> | undefined;
+  private isRegistering = false;
+  private get isAgain(): boolean {
+    return this.isRegistering || this.nextAgain !== undefined;
+  }
 
   private async registerRecent(): Promise<void> {
-    let left = this.recent.map(({ registration }) => registration);
+    this.isRegistering = true;
+    let left: readonly Recent[] = [...this.recent.values()];
     for (let time = 0; left.length > 0 && time < againTimes; time++) {
       if (time > 0) await pause(againAfterMs, undefined, { ref: false });
-      const still: Registration[] = [];
+      const still: Recent[] = [];
       // A page at a time: every process does the same now, and their renewals must not wait behind it.
       for (let i = 0; i < left.length; i += againTogether)
         still.push(...(await this.unregistered(left.slice(i, i + againTogether))));
       left = still;
     }
+    this.isRegistering = false;
   }
 
   /** Makes these known; those that were not taken in, and may be later. */
-  private async unregistered(registrations: readonly Registration[]): Promise<readonly Registration[]> {
+  private async unregistered(some: readonly Recent[]): Promise<readonly Recent[]> {
     const { control } = this.options;
-    const ends = await Promise.allSettled(registrations.map((one) => control.fn('register', this.argsOf(one))));
-    return registrations.filter((_, i) => {
-      const end = ends[i]!;
-      // Refused for good: its graph is settled, or another process's.
-      if (end.status === 'rejected') return !(end.reason instanceof ServerRefusal) || end.reason.code === 'LAPSED';
-      return (end.value as readonly Reply[])[0] === 'root_unknown';
+    const answers = await Promise.allSettled(some.map((one) => control.fn('register', this.argsOf(one.registration))));
+    return some.filter(({ end }, i) => {
+      const answer = answers[i]!;
+      if (answer.status === 'rejected') return !(answer.reason instanceof ServerRefusal && isForGood(answer.reason));
+      const [status] = answer.value as readonly Reply[];
+      // Its graph may have been cleared away since: what Redis has of its end is of that one.
+      if (status === 'registered' && end) this.options.outbox.push(end);
+      return status === 'root_unknown';
     });
   }
 
   private own({ session, path, isLocalRoot }: Registration): void {
     this.unanswered.delete(session);
     this.lost.delete(session);
+    this.over.delete(session);
     const localRoot = isLocalRoot ? session : this.localRootOf(path.at(-2) ?? session);
     this.mine.set(session, localRoot);
     if (localRoot === session && path[0] !== session) this.roots.set(session, path[0]!);
@@ -200,8 +220,11 @@ export class RedisLineage implements LineageStore {
 
   note(session: string, root: string, state: RegisteredState): void {
     this.options.mustBeOpen();
-    this.options.outbox.push({ fn: 'note', root, localRoot: this.localRootOf(session), args: [session, letterOf(state)] });
+    const write: Write = { fn: 'note', root, localRoot: this.localRootOf(session), args: [session, letterOf(state)] };
+    this.options.outbox.push(write);
     if (!hasEnded(state)) return;
+    const recent = this.recent.get(session);
+    if (recent) recent.end = write;
     this.mine.delete(session);
     this.epochs.delete(session);
     if (this.roots.has(session)) for (const oldest of remembered(this.over, session)) this.roots.delete(oldest);
@@ -249,15 +272,15 @@ export class RedisLineage implements LineageStore {
 
   async ends(root: string, sessions: readonly string[]): Promise<ReadonlyMap<string, SettledRecord>> {
     this.options.mustBeOpen();
-    const { bulk, settings } = this.options;
+    const { bulk, reading, settings } = this.options;
     const states = await readStates(bulk, settings.prefix, root, sessions).catch(refused);
     // Of one that the registry does not know any more, the journal may.
     const asked = sessions.filter((_, i) => hasEnded(states[i] ?? 'completed'));
-    return readEnds(bulk, settings.prefix, root, asked).catch(refused);
+    return readEnds(reading, settings.prefix, root, asked).catch(refused);
   }
 
   hasBegun(session: string, root: string): Promise<boolean> {
-    return hasRecord(this.options.bulk, this.options.settings.prefix, session, root).catch(refused);
+    return hasRecord(this.options.reading, this.options.settings.prefix, session, root).catch(refused);
   }
 
   async subtree(
@@ -329,8 +352,8 @@ export class RedisLineage implements LineageStore {
   }
 
   /** Every live process has taken in what somebody here waits for. */
-  haveAll(): void {
-    this.confirming.haveAll();
+  haveAll(word: AllHave): void {
+    this.confirming.haveAll(word);
   }
 
   adopt(agents: readonly string[]): Promise<Adoption> {
@@ -357,11 +380,11 @@ export class RedisLineage implements LineageStore {
   }
 
   private async readPage(localRoots: Page['localRoots']): Promise<void> {
-    const { bulk, settings } = this.options;
+    const { reading, settings } = this.options;
     const page: Page = { localRoots, left: undefined };
     this.pages.add(page);
     try {
-      page.left = await readLeft(bulk, settings.prefix, [...new Set(localRoots.values())], isIn(localRoots));
+      page.left = await readLeft(reading, settings.prefix, [...new Set(localRoots.values())], isIn(localRoots));
     } catch (error) {
       // Not acknowledged, so it is given again.
       this.pages.delete(page);
@@ -384,6 +407,7 @@ export class RedisLineage implements LineageStore {
       if (!left) continue;
       for (const [localRoot, root] of localRoots) {
         this.lost.delete(localRoot);
+        this.over.delete(localRoot);
         this.mine.set(localRoot, localRoot);
         if (root !== localRoot) this.roots.set(localRoot, root);
       }
@@ -432,7 +456,8 @@ export class RedisLineage implements LineageStore {
     const lost = new Set(localRoots);
     const known = new Set<string>();
     for (const page of this.pages) for (const one of lost) if (page.localRoots.delete(one)) known.add(one);
-    this.recent = this.recent.filter(({ registration }) => !lost.has(this.localRootOf(registration.session)));
+    for (const [session, { end }] of this.recent)
+      if (lost.has(end?.localRoot ?? this.localRootOf(session))) this.recent.delete(session);
     for (const [session, localRoot] of this.mine)
       if (lost.has(localRoot)) {
         known.add(localRoot);
@@ -442,6 +467,7 @@ export class RedisLineage implements LineageStore {
     for (const one of lost) {
       remembered(this.lost, one);
       this.roots.delete(one);
+      this.over.delete(one);
       this.unreadable.delete(one);
     }
     this.options.outbox.drop(lost);
@@ -453,6 +479,14 @@ export class RedisLineage implements LineageStore {
     const why = this.options.whyCutOff();
     if (why !== undefined) throw new RuntimeError('store_failed', why);
   }
+}
+
+interface Recent {
+  readonly registration: Registration;
+  /** By the monotonic clock. */
+  readonly at: number;
+  /** What was written of its end. */
+  end: Write | undefined;
 }
 
 /** Local roots with their roots, and what was read of them. */
@@ -478,6 +512,11 @@ function remembered(sessions: Set<string>, session: string): readonly string[] {
 
 function isIn(localRoots: ReadonlyMap<string, string>): (localRoot: string, root: string) => boolean {
   return (localRoot, root) => localRoots.get(localRoot) === root;
+}
+
+/** It is another store, or another process has the session. Memory, for one, may be there again later. */
+function isForGood({ code }: ServerRefusal): boolean {
+  return code === 'OTHERSTORE' || code === 'TAKEN';
 }
 
 /** What the server refuses is a failure of the store, whatever it is. */

@@ -22,6 +22,8 @@ export interface MembershipOptions {
   readonly onOther: (id: string) => void;
   /** Not joined yet, and time to try again. */
   readonly onUnjoined: () => void;
+  /** It may go on, with all that there was when it asked. */
+  readonly onRenewed: () => void;
   /** Whether it may go on may have changed. */
   readonly onChange: () => void;
 }
@@ -102,6 +104,7 @@ export class Membership {
     hearing().isIn(String(life));
     if (!(await hearing().reached(String(tail), settings.leaseMs)) || this.isClosed || lapses !== this.lapses) return;
     this.lease.extend(sentAt);
+    this.options.onRenewed();
     this.watchEnd();
   }
 
@@ -146,6 +149,7 @@ export class Membership {
   private watchEnd(): void {
     const { clock } = this.options.settings;
     clock.clearTimeout(this.endTimer);
+    if (this.isClosed) return;
     this.endTimer = clock.setTimeout(() => {
       if (!this.isClosed) this.options.onChange();
     }, this.lease.leftMs + 1);

@@ -25,9 +25,14 @@ export interface RedisStoreOptions {
    * data, is not taken for it. Default `.offswitch/redis.json`. `false`: remembered in this process alone.
    */
   readonly anchor?: string | false;
+  /**
+   * Whether this process makes the store where there is none. Default true. Whoever only looks, or marks a stop and goes, as the command does,
+   * gives false: a Redis that has lost its data must stay known as such to those who knew it, or they could not write their stops there again.
+   */
+  readonly founds?: boolean;
   /** How long a graph is kept once it has settled. Milliseconds, default 7 days. */
   readonly retentionMs?: number;
-  /** How much may wait to be written while Redis cannot be reached; then `append` throws. Bytes, default 64 MiB. */
+  /** How much may wait to be written while Redis cannot be reached; then `append` and `claim` throw. Bytes, default 64 MiB. */
   readonly maxQueuedBytes?: number;
   /** Default: the machine's own. */
   readonly clock?: Clock;
@@ -38,6 +43,7 @@ export interface Settings {
   readonly leaseMs: number;
   readonly timeoutMs: number;
   readonly anchor: string | undefined;
+  readonly founds: boolean;
   readonly retentionMs: number;
   readonly maxQueuedBytes: number;
   readonly clock: Clock;
@@ -45,7 +51,14 @@ export interface Settings {
 
 /** Throws `invalid_option`. */
 export function settingsOf(options: RedisStoreOptions): Settings {
-  const { prefix = 'os1', leaseMs = 5000, retentionMs = 604_800_000, maxQueuedBytes = 67_108_864, clock = systemClock } = options;
+  const {
+    prefix = 'os1',
+    leaseMs = 5000,
+    retentionMs = 604_800_000,
+    maxQueuedBytes = 67_108_864,
+    founds = true,
+    clock = systemClock,
+  } = options;
   if ((options.url === undefined) === (options.client === undefined)) throw invalid('give either url or client');
   if (!/^(\{[a-zA-Z0-9:_.-]+\})?[a-zA-Z0-9:_.-]*$/.test(prefix) || prefix === '' || prefix.length > 64)
     throw invalid('prefix is 1 to 64 letters, digits, and : _ . -, of which the first may stand in braces');
@@ -60,7 +73,7 @@ export function settingsOf(options: RedisStoreOptions): Settings {
       throw invalid(`${name} must be a number of at least ${least}, got ${String(value)}`);
   if (timeoutMs > leaseMs * 0.4) throw invalid('timeoutMs is more than 0.4 of leaseMs: a lease could not be renewed in time');
   const anchor = options.anchor === false ? undefined : (options.anchor ?? '.offswitch/redis.json');
-  return { prefix, leaseMs, timeoutMs, anchor, retentionMs: Math.round(retentionMs), maxQueuedBytes, clock };
+  return { prefix, leaseMs, timeoutMs, anchor, founds, retentionMs: Math.round(retentionMs), maxQueuedBytes, clock };
 }
 
 export function invalid(message: string, cause?: unknown): RuntimeError {

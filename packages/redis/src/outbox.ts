@@ -55,6 +55,8 @@ interface Sent {
 const mostTogether = 2000;
 const bytesTogether = 2_097_152;
 const recordsTogether = 200;
+/** How long a record that nobody waits for waits for others: a process that calls a thousand times a second writes 200 times. Milliseconds. */
+const togetherMs = 5;
 const againMs = 250;
 /** The answer of the server to a write of a session that another process has (lua/registry.ts). */
 const notMade = 2;
@@ -77,6 +79,9 @@ export class Outbox {
   private bytesKept = 0;
   private sending: Promise<void> | undefined;
   private isScheduled = false;
+  /** What was pushed up to this one is sent now; records behind it wait for others. */
+  private wantedUpTo = 0;
+  private soon: NodeJS.Timeout | undefined;
   private timer: NodeJS.Timeout | undefined;
   private isClosed = false;
   private trouble: string | undefined;
@@ -91,17 +96,21 @@ export class Outbox {
     this.life = life;
   }
 
-  /** Throws `store_failed` when too much waits already. */
+  /** Throws `store_failed` when too much waits already for a record or a claim; what became of a session always finds room. */
   push(write: Write): void {
     const bytes = sizeOf(write);
-    if (this.bytes + bytes > this.options.maxBytes)
+    // Whoever says what became of a session has no way to say it again: it is in the middle of ending it. A write of nothing takes no room.
+    const mayWait = write.fn === 'note' || write.fn === 'forget' || write.args.length === 0;
+    if (!mayWait && this.bytes + bytes > this.options.maxBytes)
       throw new RuntimeError(
         'store_failed',
         `${this.bytes} bytes wait to be written to Redis (${this.trouble ?? this.options.wire.trouble ?? 'it is slow'}); maxQueuedBytes is ${this.options.maxBytes}`,
       );
     this.queue.push({ ...write, at: ++this.pushed });
     this.bytes += bytes;
-    if (this.isScheduled) return;
+    if (write.fn === 'journal' && this.bytes < bytesTogether) this.sendSoon();
+    else this.wantedUpTo = this.pushed;
+    if (this.isScheduled || !this.isWanted) return;
     this.isScheduled = true;
     queueMicrotask(() => {
       this.isScheduled = false;
@@ -133,7 +142,7 @@ export class Outbox {
         this.options.flushWithinMs,
       );
       this.waiting.add(one);
-      this.send();
+      this.sendNow();
     });
   }
 
@@ -141,7 +150,7 @@ export class Outbox {
   retry(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    this.send();
+    this.sendNow();
   }
 
   /** Redis may have lost the last of what it had: a write of nothing finds out. */
@@ -166,6 +175,7 @@ export class Outbox {
     await this.flush().catch(() => {});
     this.isClosed = true;
     clearTimeout(this.timer);
+    clearTimeout(this.soon);
     const closed = new RuntimeError('closed', 'the store was closed');
     for (const one of this.waiting) one.end(closed);
   }
@@ -182,8 +192,29 @@ export class Outbox {
     one.writes = [];
   }
 
+  private sendSoon(): void {
+    this.soon ??= setTimeout(() => {
+      this.soon = undefined;
+      this.sendNow();
+    }, togetherMs);
+  }
+
+  private sendNow(): void {
+    this.wantedUpTo = this.pushed;
+    this.send();
+  }
+
+  private get isWanted(): boolean {
+    return this.wantedUpTo > this.done;
+  }
+
   private send(): void {
-    if (this.sending || this.isClosed || this.timer || this.queue.length === 0) return;
+    if (this.sending || this.isClosed || this.timer || this.queue.length === 0 || !this.isWanted) return;
+    // Those behind what is wanted may be too many to be taken along.
+    if (this.wantedUpTo === this.pushed) {
+      clearTimeout(this.soon);
+      this.soon = undefined;
+    }
     this.sending = this.sendAll().finally(() => {
       this.sending = undefined;
       this.dropNow();
@@ -211,11 +242,15 @@ export class Outbox {
     if (failed === -1) return this.tell(undefined);
     const error = (ends[failed] as PromiseRejectedResult).reason as unknown;
     const left = batch.slice(failed);
-    // Without an answer it may have been made: the very same is sent again, and the server knows it by its number.
-    if (!(error instanceof ServerRefusal)) this.again = left;
-    else if (error.code === 'ORDER') await this.makeGood(Number(/-?\d+/.exec(error.message)?.[0]), left);
-    else if (error.code === 'LIFE') await this.beginLife(error.message.slice('LIFE '.length));
-    else if (error.code !== 'LAPSED') this.tell(`Redis refuses what ${batch[failed]!.fn} writes: ${error.message}`);
+    const refusal = error instanceof ServerRefusal ? error : undefined;
+    // These three say that the server does not have the number yet (lua/registry.ts): nothing of it was made.
+    if (refusal?.code === 'ORDER') await this.makeGood(Number(/-?\d+/.exec(refusal.message)?.[0]), left);
+    else if (refusal?.code === 'LIFE') await this.beginLife(refusal.message.slice('LIFE '.length));
+    else if (refusal?.code !== 'LAPSED') {
+      // It may have been made before, also where the server refuses to look: the very same is sent again, and is known by its number.
+      this.again = left;
+      if (refusal) this.tell(`Redis refuses what ${batch[failed]!.fn} writes: ${refusal.message}`);
+    }
     if (this.isClosed) return;
     this.timer = setTimeout(() => this.retry(), againMs);
     this.timer.unref();

@@ -1,9 +1,8 @@
 // receipts.ts: the record of each stop: one hash per receipt, in it one part per process, and joined when they are read.
 
-import { joinReceipts, type Receipt, type ReceiptPart, type StopToGoOn } from '@offswitch/runtime';
-import type { Reply } from './connection/link.ts';
+import { isOver, joinReceipts, type Receipt, type ReceiptPart, type Standing, type StopToGoOn } from '@offswitch/runtime';
 import type { Wire } from './connection/wire.ts';
-import { pairs } from './journals.ts';
+import { pageTimeoutMs, pairs } from './journals.ts';
 
 /** The oldest beyond so many are cleared away. */
 const mostKept = 10_000;
@@ -14,62 +13,66 @@ const together = 50;
 /** Asked for at once, whether they are done. */
 const askedTogether = 1_000;
 
-export interface Standing {
-  isAlive(process: string): boolean;
-  isUnheard(process: string): boolean;
+export interface ReceiptsOptions {
+  readonly writing: Wire;
+  /** Receipts may be long, and what is to be written is not to wait behind them. */
+  readonly reading: Wire;
+  readonly prefix: string;
+  readonly process: string;
 }
 
 export class Receipts {
-  private readonly wire: Wire;
-  private readonly prefix: string;
-  private readonly process: string;
-  private readonly writing = new Map<string, Promise<unknown>>();
+  private readonly options: ReceiptsOptions;
+  /** The last writing of each that is on its way. */
+  private readonly underWay = new Map<string, Promise<unknown>>();
 
-  constructor(wire: Wire, prefix: string, process: string) {
-    this.wire = wire;
-    this.prefix = prefix;
-    this.process = process;
+  constructor(options: ReceiptsOptions) {
+    this.options = options;
   }
 
   /** One after another for each receipt, so that the last writing stands. */
   write(receipt: ReceiptPart): Promise<void> {
     const text = JSON.stringify(receipt);
-    const before = this.writing.get(receipt.id) ?? Promise.resolve();
+    const before = this.underWay.get(receipt.id) ?? Promise.resolve();
     const done = before.catch(() => {}).then(() => this.writeNow(receipt, text));
-    this.writing.set(receipt.id, done);
+    this.underWay.set(receipt.id, done);
     const forget = (): void => {
-      if (this.writing.get(receipt.id) === done) this.writing.delete(receipt.id);
+      if (this.underWay.get(receipt.id) === done) this.underWay.delete(receipt.id);
     };
     done.then(forget, forget);
     return done;
   }
 
   /** Newest first. One that cannot be read is left out. */
-  async all({ isAlive, isUnheard }: Standing): Promise<readonly Receipt[]> {
-    const ids = (await this.wire.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
+  async all(standing: Standing): Promise<readonly Receipt[]> {
+    const ids = (await this.options.reading.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
     const found: ReceiptPart[] = [];
-    for (let i = 0; i < ids.length; i += together) found.push(...(await this.partsOf(ids.slice(i, i + together))));
-    return joinReceipts(found, isAlive, isUnheard);
+    for (let i = 0; i < ids.length; i += together) found.push(...(await this.read(ids.slice(i, i + together))).parts);
+    return joinReceipts(found, standing);
   }
 
-  /** Read in pages, of which only what is not done is kept: one that is for good and done is looked at once, and never by the next. */
-  async toGoOn(
-    stops: readonly StopToGoOn[],
-    { isAlive, isUnheard }: Standing,
-  ): Promise<ReadonlyMap<string, Receipt | undefined>> {
+  /** Read in pages, of which only what is not over is kept: one that is for good and over is looked at once, and never by the next. */
+  async toGoOn(stops: readonly StopToGoOn[], standing: Standing): Promise<ReadonlyMap<string, Receipt | undefined>> {
     const written = new Map<string, Receipt | undefined>();
     const open = await this.notDone(stops);
     for (let i = 0; i < open.length; i += together) {
       const some = open.slice(i, i + together);
-      const parts = await this.partsOf(some.map(({ id }) => id));
-      const former = new Set(parts.flatMap(({ formerly = [] }) => formerly));
-      for (const { id } of some) former.delete(id);
-      parts.push(...(await this.partsOf([...former])));
-      const byId = new Map(joinReceipts(parts, isAlive, isUnheard).map((one) => [one.id, one]));
-      const over = some.filter(({ id, isForGood }) => isForGood && byId.get(id)?.stages.done !== undefined);
-      for (const { id } of some) written.set(id, byId.get(id));
-      for (const { id } of over) written.delete(id);
-      await this.noteDone(over.map(({ id }) => byId.get(id)!));
+      const { receipts, times } = await this.joined(
+        some.map(({ id }) => id),
+        standing,
+      );
+      const byId = new Map(receipts.map((one) => [one.id, one]));
+      const over: Receipt[] = [];
+      for (const { id, isForGood } of some) {
+        const one = byId.get(id);
+        if (isForGood && one && isOver(one)) over.push(one);
+        else written.set(id, one);
+      }
+      const changed = await this.noteDone(over, times);
+      if (changed.length === 0) continue;
+      // Somebody went on with these meanwhile.
+      const again = await this.joined(changed, standing);
+      for (const one of again.receipts) if (changed.includes(one.id) && !isOver(one)) written.set(one.id, one);
     }
     return written;
   }
@@ -79,67 +82,74 @@ export class Receipts {
     const forGood = stops.filter(({ isForGood }) => isForGood);
     for (let i = 0; i < forGood.length; i += askedTogether) {
       const some = forGood.slice(i, i + askedTogether);
-      const scores = await this.wire.call(['ZMSCORE', this.done(), ...some.map(({ id }) => id)]);
+      const scores = await this.options.reading.call(['ZMSCORE', this.done(), ...some.map(({ id }) => id)]);
       open.push(...some.filter((_, n) => (scores as readonly (string | null)[])[n] === null));
     }
     return open;
   }
 
-  private async noteDone(receipts: readonly Receipt[]): Promise<void> {
-    if (receipts.length === 0) return;
-    const members = receipts.flatMap(({ id, stop }) => [String(stop.since), id]);
-    await this.wire.call(['ZADD', this.done(), ...members]);
-    await this.wire.call(['ZREMRANGEBYRANK', this.done(), '0', String(-mostDone - 1)]);
+  /** As they were when they had been written so often. Answers those that were written since: of these nothing is noted. */
+  private async noteDone(receipts: readonly Receipt[], times: ReadonlyMap<string, string>): Promise<readonly string[]> {
+    if (receipts.length === 0) return [];
+    const all = receipts.map(({ id, stop, formerly = [] }) => [
+      id,
+      String(stop.since),
+      [id, ...formerly].flatMap((one) => (times.has(one) ? [one, times.get(one)!] : [])),
+    ]);
+    return (await this.options.writing.fn('over', [mostDone, JSON.stringify(all)])) as readonly string[];
   }
 
-  private async partsOf(ids: readonly string[]): Promise<ReceiptPart[]> {
-    const some = await Promise.all(ids.map((id) => this.wire.call(['HGETALL', this.key(id)], 30_000)));
-    return some.flatMap(partsIn);
+  /** Together with those that went on in them. */
+  private async joined(ids: readonly string[], standing: Standing) {
+    const { parts, times } = await this.read(ids);
+    const former = new Set(parts.flatMap(({ formerly = [] }) => formerly));
+    for (const id of ids) former.delete(id);
+    const before = await this.read([...former]);
+    return {
+      receipts: joinReceipts([...parts, ...before.parts], standing),
+      times: new Map([...times, ...before.times]),
+    };
   }
 
-  private async writeNow(receipt: Receipt, text: string): Promise<void> {
-    const timeoutMs = 2000 + text.length / 1000;
-    const index = this.index();
-    const [, , over] = await Promise.all([
-      this.wire.call(['HSET', this.key(receipt.id), this.process, text], timeoutMs),
-      this.wire.call(['ZADD', index, String(receipt.stop.since), receipt.id], timeoutMs),
-      this.wire.call(['ZRANGE', index, '0', String(-mostKept - 1)], timeoutMs),
-    ]);
-    const old = over as readonly string[];
-    if (old.length === 0) return;
-    await Promise.all([
-      this.wire.call(['DEL', ...old.map((id) => this.key(id))], timeoutMs),
-      this.wire.call(['ZREM', index, ...old], timeoutMs),
-    ]);
+  /** `times`: for each of them how often it had been written (lua/receipts.ts). */
+  private async read(ids: readonly string[]) {
+    const hash = async (id: string) => pairs(await this.options.reading.call(['HGETALL', this.key(id)], pageTimeoutMs));
+    const found = await Promise.all(ids.map(hash));
+    const parts = found.flatMap((fields) => fields.flatMap(([, text]) => partIn(text)));
+    const times = new Map(ids.map((id, i) => [id, found[i]!.find(([field]) => field === '')?.[1] ?? '']));
+    return { parts, times };
+  }
+
+  private async writeNow({ id, stop }: Receipt, text: string): Promise<void> {
+    const { writing, process } = this.options;
+    await writing.fn('receipt', [process, id, stop.since, text, mostKept], 2000 + text.length / 1000);
   }
 
   /** Those of stops for good that were found done, by when the stop was made. */
   private done(): string {
-    return `${this.prefix}:{ctl}:receipts-done`;
+    return `${this.options.prefix}:{ctl}:receipts-done`;
   }
 
   private index(): string {
-    return `${this.prefix}:{ctl}:receipts`;
+    return `${this.options.prefix}:{ctl}:receipts`;
   }
 
   private key(id: string): string {
-    return `${this.prefix}:{ctl}:receipt:${id}`;
+    return `${this.options.prefix}:{ctl}:receipt:${id}`;
   }
 }
 
-function partsIn(reply: Reply): ReceiptPart[] {
-  return pairs(reply).flatMap(([, text]) => {
-    try {
-      const value = JSON.parse(text) as Partial<ReceiptPart> | null;
-      return typeof value?.id === 'string' &&
-        typeof value.process === 'string' &&
-        Array.isArray(value.others) &&
-        Array.isArray(value.sessions) &&
-        typeof value.stop?.since === 'number'
-        ? [value as ReceiptPart]
-        : [];
-    } catch {
-      return [];
-    }
-  });
+function partIn(text: string): ReceiptPart[] {
+  try {
+    const value = JSON.parse(text) as Partial<ReceiptPart> | null;
+    return typeof value?.id === 'string' &&
+      typeof value.process === 'string' &&
+      Array.isArray(value.others) &&
+      Array.isArray(value.sessions) &&
+      typeof value.stop?.since === 'number'
+      ? [value as ReceiptPart]
+      : [];
+  } catch {
+    return [];
+  }
 }

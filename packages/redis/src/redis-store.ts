@@ -17,6 +17,7 @@ import {
   type ReceiptPart,
   type Resolution,
   RuntimeError,
+  type Standing,
   type StateStore,
   type StopDetails,
   type StopToGoOn,
@@ -26,7 +27,7 @@ import {
   type StoreOpening,
 } from '@offswitch/runtime';
 import { Anchor } from './anchor.ts';
-import { answerTo } from './asking.ts';
+import { Asked, answerTo } from './asking.ts';
 import { RedisAudit } from './audit.ts';
 import { RedisBudgets } from './budgets.ts';
 import { linksToOwner } from './connection/cluster.ts';
@@ -44,13 +45,14 @@ import { stateOf } from './registry.ts';
 import { checkServer } from './server-check.ts';
 import { KnownStops, type Mark, markOf, missingIn, sideLetter, stopsOf } from './stops.ts';
 import { parsed, Unreadable } from './unreadable.ts';
+import { Watchers } from './watchers.ts';
 import { readWhole, type Whole } from './whole.ts';
+import { Words } from './words.ts';
 
 /** How often everything is read again and compared, although nothing seems to be missing. Milliseconds. */
 const compareMs = 30_000;
-/** What was told is told again to who begins to listen within this time of the opening. Milliseconds. */
-const earlyMs = 30_000;
-const mostAsked = 20_000;
+
+const nothing: Whole = { marks: [], assumed: [], spoiled: [], words: [] };
 
 /** Throws `invalid_option` for options that cannot be meant. */
 export function redisStore(options: RedisStoreOptions): StateStore {
@@ -69,17 +71,17 @@ class RedisStore implements StateStore {
   private readonly settings: Settings;
   private readonly control: Wire;
   private readonly bulk: Wire;
+  /** What may take long to read, so that nothing that is written waits behind it, nor the notice that a connection has gone silent. */
+  private readonly reading: Wire;
   private readonly hearing: Hearing;
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly receiptStore: Receipts;
   private readonly anchor: Anchor | undefined;
   private readonly known = new KnownStops();
-  private readonly words = new Map<string, Resolution>();
-  private readonly asked = new Set<string>();
-  private readonly listeners = new Set<(change: StoreChange) => void>();
-  /** What was told, for whoever listens a little late; `undefined` once that time is over. */
-  private early: StoreChange[] | undefined = [];
+  private readonly words = new Words();
+  private readonly asked = new Asked();
+  private readonly watchers = new Watchers();
   private phase: 'new' | 'open' | 'closed' = 'new';
   private closing: Promise<void> | undefined;
   private handler: ControlHandler | undefined;
@@ -93,6 +95,8 @@ class RedisStore implements StateStore {
   private toldHealth = '{"state":"ok"}';
   private anchored: string | undefined;
   private joining: Promise<Whole> | undefined;
+  /** To be let in. */
+  private hasAsked = false;
   /** A mark that is known here could not be written. */
   private isBehind = false;
 
@@ -105,6 +109,7 @@ class RedisStore implements StateStore {
     const wire = { open, timeoutMs, prefix, where: this.location };
     this.control = new Wire({ ...wire, onUp: () => void this.isBack(), onDown: () => this.announce() });
     this.bulk = new Wire({ ...wire, onUp: () => this.outbox.retry() });
+    this.reading = new Wire(wire);
     this.hearing = new Hearing({
       open,
       timeoutMs,
@@ -112,15 +117,21 @@ class RedisStore implements StateStore {
       inbox: `${prefix}:{ctl}:in:${this.processId}`,
       onEvents: (events) => this.heard(events),
       onInbox: (fields) => this.heardAlone(fields),
-      readAll: () => this.compare(),
+      readAll: async () => {
+        const position = await this.compare();
+        // That a process is gone is told by an event alone, and what it left may be credentials.
+        this.tell({ isOrphaned: true });
+        return position;
+      },
       onPosition: ({ id, life }, link) =>
         void this.control.fn('seen', [this.processId, id, life], timeoutMs, link).then(
           (now) => this.hearing.isIn(String(now)),
           () => {},
         ),
       onLife: () => {
-        this.outbox.probe();
         void this.lineage.registerAgain();
+        this.outbox.probe();
+        this.tell({ isSetBack: true });
       },
     });
     this.membership = new Membership({
@@ -133,6 +144,7 @@ class RedisStore implements StateStore {
       onLapsed: (awayMs) => this.lineage.loseOthers(awayMs),
       onOther: (id) => this.isOther(id),
       onUnjoined: () => void this.isBack(),
+      onRenewed: () => this.lineage.heard(),
       onChange: () => {
         this.outbox.retry();
         this.writeLeft();
@@ -155,14 +167,15 @@ class RedisStore implements StateStore {
         this.announce();
       },
     });
-    this.receiptStore = new Receipts(this.bulk, prefix, this.processId);
-    this.audit = new RedisAudit(this.bulk, prefix, settings.retentionMs);
+    this.receiptStore = new Receipts({ writing: this.bulk, reading: this.reading, prefix, process: this.processId });
+    this.audit = new RedisAudit(this.bulk, prefix, settings.retentionMs, () => this.mustBeOurs());
     this.forensics = this.audit;
     this.grants = new RedisGrants({
       wire: this.bulk,
       prefix,
       process: this.processId,
-      mustBeOpen: () => this.mustBeOpen(),
+      mustBeOpen: () => this.mustBeUsable(),
+      storeId: () => this.ownId,
       living: () => this.lineage.living(),
       unreadable: this.unreadable,
     });
@@ -171,7 +184,7 @@ class RedisStore implements StateStore {
       prefix,
       process: this.processId,
       membership: this.membership,
-      mustBeOpen: () => this.mustBeOpen(),
+      mustBeOpen: () => this.mustBeUsable(),
       retentionMs: settings.retentionMs,
     });
     this.anchor = settings.anchor === undefined ? undefined : new Anchor(settings.anchor, prefix);
@@ -180,6 +193,7 @@ class RedisStore implements StateStore {
       process: this.processId,
       control: this.control,
       bulk: this.bulk,
+      reading: this.reading,
       hearing: () => this.hearing,
       membership: this.membership,
       outbox: this.outbox,
@@ -204,10 +218,14 @@ class RedisStore implements StateStore {
     await this.readAnchor();
     try {
       this.memoryWhy = await checkServer(this.control, this.location, this.settings.prefix);
-      const opening = await this.openingIn(await this.join());
+      const whole = await this.join();
+      this.mustBeOpen();
+      const opening = await this.openingIn(whole);
+      this.mustBeOpen();
       this.begin();
       return opening;
     } catch (error) {
+      this.mustBeOpen();
       if (RuntimeError.is(error) && error.code === 'invalid_option') {
         await this.close();
         throw error;
@@ -232,10 +250,12 @@ class RedisStore implements StateStore {
   }
 
   async stops(): Promise<readonly StoredStop[]> {
-    const { control, settings } = this;
-    return stopsOf(
-      (await readWhole(control, settings.prefix, (await control.fn('sync').catch(refused)) as Reply[]).catch(refused)).marks,
-    );
+    const { marks, assumed } = await this.control
+      .fn('sync')
+      .then((head) => this.wholeOf(head as Reply[]))
+      .catch(refused);
+    this.mustBeOurs();
+    return stopsOf([...marks, ...assumed]);
   }
 
   append(root: string, record: JournalRecord): void {
@@ -269,34 +289,43 @@ class RedisStore implements StateStore {
   }
 
   async resolve(resolution: Resolution): Promise<boolean> {
-    this.mustBeOpen();
-    const field = wordKey(resolution);
-    const isFirst = (await this.control.fn('resolve', [field, JSON.stringify(resolution)]).catch(refused)) === 1;
-    if (isFirst) this.words.set(field, resolution);
+    this.mustBeUsable();
+    const isFirst =
+      (await this.control.fn('resolve', [this.ownId, Words.key(resolution), JSON.stringify(resolution)]).catch(refused)) === 1;
+    if (isFirst) this.words.said(resolution);
     return isFirst;
   }
 
   async writeReceipt(receipt: ReceiptPart): Promise<void> {
-    this.mustBeOpen();
+    this.mustBeUsable();
     await this.receiptStore.write(receipt).catch(refused);
   }
 
   async receipts(): Promise<readonly Receipt[]> {
-    return this.receiptStore.all(await this.lineage.standing()).catch(refused);
+    return this.receiptStore.all(await this.standing()).catch(refused);
   }
 
   async receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>> {
-    return this.receiptStore.toGoOn(stops, await this.lineage.standing()).catch(refused);
+    return this.receiptStore.toGoOn(stops, await this.standing()).catch(refused);
+  }
+
+  private async standing(): Promise<Standing> {
+    this.mustBeUsable();
+    const [standing, kept] = await Promise.all([this.lineage.standing(), this.grants.list()]);
+    return { ...standing, grants: kept.map(({ record }) => record), stopOf: (key) => this.known.get(key) };
   }
 
   async keepReadings(readings: readonly KeptReading[]): Promise<void> {
-    this.mustBeOpen();
-    await this.bulk.call(['SET', this.key('readings'), JSON.stringify(readings)]).catch(refused);
+    await this.keep('readings', readings);
   }
 
   async writeDocument(name: 'switches', value: unknown): Promise<void> {
-    this.mustBeOpen();
-    await this.bulk.call(['SET', this.key(`document:${name}`), JSON.stringify(value)]).catch(refused);
+    await this.keep(`document:${name}`, value);
+  }
+
+  private async keep(name: string, value: unknown): Promise<void> {
+    this.mustBeUsable();
+    await this.bulk.fn('keep', [this.ownId, name, JSON.stringify(value)]).catch(refused);
   }
 
   async readDocument(name: 'switches'): Promise<unknown> {
@@ -305,10 +334,7 @@ class RedisStore implements StateStore {
 
   watch(listener: (change: StoreChange) => void): () => void {
     this.mustBeOpen();
-    const own = (change: StoreChange): void => listener(change);
-    this.listeners.add(own);
-    for (const change of this.early ?? []) queueMicrotask(() => this.listeners.has(own) && tellOne(own, change));
-    return () => void this.listeners.delete(own);
+    return this.watchers.add(listener);
   }
 
   async serve(handler: ControlHandler, options: { readonly keepsAlive?: boolean } = {}): Promise<string> {
@@ -326,17 +352,18 @@ class RedisStore implements StateStore {
 
   private async closeOnce(): Promise<void> {
     this.phase = 'closed';
-    this.listeners.clear();
+    this.watchers.clear();
     clearInterval(this.keepAlive);
     clearInterval(this.compareTimer);
     // The lease first of all is kept until everything is written: what is written after it would be refused.
     await this.outbox.close();
     this.membership.close();
     this.hearing.close();
-    if (this.membership.storeId !== '' && this.control.trouble === undefined)
-      await this.control.fn('leave', [this.processId]).catch(() => {});
+    // Also where the answer is still awaited: it may be joined by now.
+    if (this.hasAsked && this.control.trouble === undefined) await this.control.fn('leave', [this.processId]).catch(() => {});
     this.control.close();
     this.bulk.close();
+    this.reading.close();
     await this.anchor?.settle();
   }
 
@@ -348,9 +375,6 @@ class RedisStore implements StateStore {
     hearing.start(this.from);
     this.compareTimer = setInterval(() => void this.compare().catch(() => {}), compareMs);
     this.compareTimer.unref();
-    setTimeout(() => {
-      this.early = undefined;
-    }, earlyMs).unref();
     this.toldHealth = JSON.stringify(this.health);
   }
 
@@ -378,29 +402,31 @@ class RedisStore implements StateStore {
   private async joinOnce(): Promise<Whole> {
     const sentAt = this.membership.instant();
     const known = this.otherWhy === undefined ? (this.anchored ?? '') : 'unknown';
-    const args = [this.processId, this.info(), this.settings.leaseMs, known, mintId('r')];
+    const { leaseMs, founds } = this.settings;
+    const args = [this.processId, this.info(), leaseMs, known, founds ? mintId('r') : ''];
+    this.hasAsked = true;
     const head = (await this.control.fn('join', args)) as Reply[];
     const [id, tail, seq, life, gen] = head;
     // Before it is joined: whoever may go on has taken everything in.
-    const whole = await readWhole(this.control, this.settings.prefix, head);
+    const whole = await this.wholeOf(head);
     this.from = { id: String(tail), seq: Number(seq), life: String(life) };
     this.outbox.joined(String(life));
     // Whoever listens already is told before it may go on.
-    const before = this.isBegun ? this.known.learn(whole.marks, true) : [];
+    const before = this.isBegun ? this.learn(whole) : [];
     if (before.length > 0) this.tell({ stops: before });
     if (gen === '') this.isOther(String(id));
     else this.membership.joined(sentAt, String(id), String(gen));
     return whole;
   }
 
-  private async openingIn({ marks, words }: Whole): Promise<StoreOpening> {
+  private async openingIn(whole: Whole): Promise<StoreOpening> {
     const before = this.known.snapshot();
-    this.known.learn(marks, true);
-    this.writeMissing(missingIn(before, marks));
+    this.learn(whole);
+    this.writeMissing([...missingIn(before, whole.marks), ...whole.assumed]);
     this.keepAnchor();
-    const resolutions = this.newWords(this.wordsIn(words));
+    const resolutions = this.newWords(whole.words);
     // Without them switches are read before anything begins (S5); what else there is must not be lost with them.
-    const readings = await this.one<KeptReading[]>(this.key('readings'), Array.isArray).catch(() => []);
+    const readings = this.isForeign ? [] : await this.one<KeptReading[]>(this.key('readings'), Array.isArray).catch(() => []);
     // What processes that are gone left is not ours before it was adopted, and is read then.
     return { stops: this.known.all(), resolutions, readings: readings[0] ?? [], claims: [], journals: [] };
   }
@@ -412,7 +438,9 @@ class RedisStore implements StateStore {
       // Where Redis did not answer when the store was opened, or refused.
       if (this.membership.storeId === '' && this.otherWhy === undefined) {
         this.memoryWhy = await checkServer(this.control, this.location, this.settings.prefix);
-        await this.join();
+        // Another try may have come first, and this process acts since: who joins has taken in all that there is.
+        if (this.membership.storeId === '') await this.join();
+        this.keepAnchor();
       }
       await this.membership.renew();
       await this.compare();
@@ -427,25 +455,54 @@ class RedisStore implements StateStore {
   private async compare(): Promise<Position> {
     const before = this.known.snapshot();
     const head = (await this.control.fn('sync')) as Reply[];
-    const [id, tail, seq, life] = head;
-    const { marks, words } = await readWhole(this.control, this.settings.prefix, head);
-    if (this.membership.storeId !== '' && id !== this.membership.storeId) this.noteOther(String(id));
-    const news = this.known.learn(marks, true);
-    const resolutions = this.newWords(this.wordsIn(words));
-    const missing = missingIn(before, marks);
-    const lost = missing.filter((one) => one.isLost);
+    const [, tail, seq, life] = head;
+    const whole = await this.wholeOf(head);
+    const news = this.learn(whole);
+    const resolutions = this.newWords(whole.words);
+    const missing = missingIn(before, whole.marks);
+    // What another system does not hold nobody has removed.
+    const lost = this.isForeign ? [] : missing.filter((one) => one.isLost);
     if (news.length > 0 || resolutions.length > 0 || lost.length > 0)
       this.tell({
         ...(news.length > 0 ? { stops: news } : {}),
         ...(lost.length > 0 ? { lost: stopsOf(lost) } : {}),
         ...(resolutions.length > 0 ? { resolutions } : {}),
       });
-    this.writeMissing(missing);
+    this.writeMissing([...missing, ...whole.assumed]);
     if (news.length > 0) this.keepAnchor();
     return { id: String(tail), seq: Number(seq), life: String(life) };
   }
 
+  /** The one that this process joined, or, before that, that this machine trusts. */
+  private get trusted(): string | undefined {
+    return this.membership.storeId || this.anchored;
+  }
+
+  /** The same for the server to compare, which takes nothing from who knew another (lua/stops.ts). '': none was known. */
+  private get ownId(): string {
+    return this.trusted ?? (this.otherWhy === undefined ? '' : 'unknown');
+  }
+
+  /** What was read last is of a store that another system uses. */
+  private isForeign = false;
+
+  /** What there is to be learned. Of a store that another system uses that is nothing, as nothing is written there (lua/stops.ts). */
+  private async wholeOf(head: readonly Reply[]): Promise<Whole> {
+    const { trusted } = this;
+    const id = String(head[0]);
+    const isOther = trusted !== undefined && id !== trusted;
+    this.isForeign = isOther && id !== '';
+    if (isOther) this.noteOther(id);
+    return this.isForeign ? nothing : readWhole(this.control, this.settings.prefix, head);
+  }
+
+  private learn({ marks, assumed, spoiled }: Whole): StoredStop[] {
+    this.unreadable.note(this.key('stops'), spoiled);
+    return [...this.known.learn(marks, true), ...this.known.learn(assumed, false)];
+  }
+
   private writeMissing(missing: readonly Mark[]): void {
+    if (this.isForeign) return;
     for (const mark of missing)
       this.write(mark)
         .then(() => this.known.learn([mark], true))
@@ -462,8 +519,7 @@ class RedisStore implements StateStore {
   }
 
   private async write({ key, side, n, details }: Mark): Promise<Reply> {
-    const known = this.otherWhy === undefined ? this.membership.storeId : this.membership.storeId || (this.anchored ?? 'unknown');
-    const args = [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null), known];
+    const args = [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null), this.ownId];
     try {
       return await this.control.fn('mark', args);
     } catch (error) {
@@ -473,60 +529,49 @@ class RedisStore implements StateStore {
   }
 
   private heard(events: readonly Fields[]): void {
+    if (this.isForeign) return;
     const marks: Mark[] = [];
     const resolutions: Resolution[] = [];
+    let isOrphaned = false;
     for (const fields of events) {
       const text = fields.get('d') ?? '';
       if (fields.get('t') === 'stop') {
         const mark = markOf(fields.get('k') ?? '', fields.get('s'), fields.get('n') ?? '', text);
         if (mark) marks.push(mark);
-      } else if (fields.get('t') === 'word') resolutions.push(...this.newWords([parsed<Resolution>(text, isResolution)]));
+      } else if (fields.get('t') === 'word') resolutions.push(...this.words.newOne(text));
+      else if (fields.get('t') === 'gone') isOrphaned = true;
     }
     const stops = this.known.learn(marks, true);
     if (stops.length > 0) this.keepAnchor();
-    if (stops.length > 0 || resolutions.length > 0)
-      this.tell({ ...(stops.length > 0 ? { stops } : {}), ...(resolutions.length > 0 ? { resolutions } : {}) });
+    if (stops.length > 0 || resolutions.length > 0 || isOrphaned)
+      this.tell({
+        ...(stops.length > 0 ? { stops } : {}),
+        ...(resolutions.length > 0 ? { resolutions } : {}),
+        ...(isOrphaned ? { isOrphaned } : {}),
+      });
   }
 
   private heardAlone(fields: Fields): void {
     if (fields.get('t') === 'ask' && this.handler) {
-      if (this.isAsked(fields.get('i') ?? '')) return;
+      if (!this.asked.isNew(fields.get('i') ?? '')) return;
       void answerTo(this.control, fields, this.handler, { process: this.processId, pid: process.pid });
-    } else if (fields.get('t') === 'all') this.lineage.haveAll();
-    else if (fields.get('t') === 'child') {
+    } else if (fields.get('t') === 'all') {
+      const living = new Set(fields.get('l')?.split(' '));
+      this.lineage.haveAll({ id: fields.get('i') ?? '0-0', life: fields.get('f') ?? '', living });
+    } else if (fields.get('t') === 'child') {
       const news = parsed<Readonly<Record<'parent' | 'call' | 'child' | 'state', string>>>(fields.get('d') ?? '', isChildNews);
       if (news) this.tell({ children: [{ ...news, state: stateOf(news.state) }] });
     }
   }
 
-  /** Whether a request was heard before: an inbox is read again when the server was restarted. */
-  private isAsked(id: string): boolean {
-    if (this.asked.has(id)) return true;
-    this.asked.add(id);
-    // More than an inbox holds.
-    if (this.asked.size > mostAsked) this.asked.delete(this.asked.values().next().value!);
-    return false;
-  }
-
-  private wordsIn(words: Whole['words']): Resolution[] {
-    return this.unreadable.readable(this.key('resolutions'), words, isResolution);
+  private newWords(words: Whole['words']): Resolution[] {
+    return this.words.newIn(words, this.key('resolutions'), this.unreadable);
   }
 
   /** What one key holds, if it can be read. */
   private async one<T>(key: string, isOne: (value: Readonly<Record<string, unknown>>) => boolean): Promise<T[]> {
     const text = await this.bulk.call(['GET', key]).catch(refused);
     return this.unreadable.readable<T>(key, text === null ? [] : [['', String(text)]], isOne);
-  }
-
-  /** Words that are new here, and not our own. */
-  private newWords(words: readonly (Resolution | undefined)[]): Resolution[] {
-    const found: Resolution[] = [];
-    for (const word of words) {
-      if (!word || this.words.has(wordKey(word))) continue;
-      this.words.set(wordKey(word), word);
-      found.push(word);
-    }
-    return found;
   }
 
   private isOther(id: string): void {
@@ -552,8 +597,8 @@ class RedisStore implements StateStore {
   }
 
   private keepAnchor(): void {
-    if (this.otherWhy === undefined && this.membership.storeId !== '')
-      this.anchor?.write(this.membership.storeId, () => this.known.all());
+    const { trusted } = this;
+    if (this.otherWhy === undefined && trusted !== undefined) this.anchor?.write(trusted, () => this.known.all());
   }
 
   private runsSessions = false;
@@ -576,13 +621,21 @@ class RedisStore implements StateStore {
   }
 
   private tell(change: StoreChange): void {
-    if (this.phase !== 'open') return;
-    if (this.early && this.early.length < 10_000) this.early.push(change);
-    for (const listener of this.listeners) tellOne(listener, change);
+    if (this.phase === 'open') this.watchers.tell(change);
   }
 
   private key(name: string): string {
     return `${this.settings.prefix}:{ctl}:${name}`;
+  }
+
+  private mustBeUsable(): void {
+    this.mustBeOpen();
+    this.mustBeOurs();
+  }
+
+  /** While the address leads to another system's Redis its processes are told nothing of ours, and ours nothing of theirs. */
+  private mustBeOurs(): void {
+    if (this.isForeign) throw new RuntimeError('store_failed', this.otherWhy!);
   }
 
   private mustBeOpen(): void {
@@ -593,23 +646,6 @@ class RedisStore implements StateStore {
   }
 }
 
-function isResolution({ session, call, verdict }: Readonly<Record<string, unknown>>): boolean {
-  return typeof session === 'string' && typeof call === 'string' && (verdict === 'happened' || verdict === 'did-not');
-}
-
 function isChildNews({ parent, call, child, state }: Readonly<Record<string, unknown>>): boolean {
   return [parent, call, child, state].every((one) => typeof one === 'string');
-}
-
-function wordKey({ session, call }: Resolution): string {
-  return JSON.stringify([session, call]);
-}
-
-/** One listener's fault keeps no other from hearing of a stop (I13). */
-function tellOne(listener: (change: StoreChange) => void, change: StoreChange): void {
-  try {
-    listener(change);
-  } catch (error) {
-    process.emitWarning(`a listener of the store in Redis threw: ${String(error)}`);
-  }
 }

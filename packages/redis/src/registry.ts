@@ -23,10 +23,21 @@ export function stateOf(letter: string): RegisteredState {
   return states[letter] ?? 'running';
 }
 
-/** What many sessions of a graph have in common. */
-export function wordsOf({ agent, workflow, user, conversation }: Registration): string {
-  return JSON.stringify([agent, workflow, user ?? null, conversation ?? null]);
+/** What many sessions of a graph have in common; and what a detached root alone has. */
+export function wordsOf({ agent, workflow, user, conversation, left }: Registration): string {
+  const words = [agent, workflow, user ?? null, conversation ?? null];
+  return JSON.stringify(left ? [...words, left] : words);
 }
+
+type Words = readonly [
+  agent: string,
+  workflow: string,
+  user: string | null,
+  conversation: string | null,
+  left?: NonNullable<Registration['left']>,
+];
+
+const unreadable: Words = ['unreadable', 'unreadable', null, null];
 
 /** Throws `invalid_option` for what cannot be kept as it is. */
 export function checkRegistration({ session, path, call }: Registration): void {
@@ -42,17 +53,10 @@ function session(
   path: readonly string[],
   letter: string,
   localRoot: string,
-  words: string,
+  [agent, workflow, user, conversation, left]: Words,
   process: string,
   call: string,
 ): RegisteredSession {
-  // One whose words a hand has spoiled is named all the same: it may be running.
-  const [agent, workflow, user, conversation] = parsed<[string, string, string | null, string | null]>(words, isWords) ?? [
-    'unreadable',
-    'unreadable',
-    null,
-    null,
-  ];
   return {
     session: id,
     path,
@@ -61,14 +65,21 @@ function session(
     ...(user === null ? {} : { user }),
     ...(conversation === null ? {} : { conversation }),
     ...(call === '' ? {} : { call }),
+    ...(left === undefined ? {} : { left }),
     isLocalRoot: localRoot === id,
     process,
     state: stateOf(letter),
   };
 }
 
+/** A session whose words a hand has spoiled is named all the same: it may be running. */
+function wordsIn(text: string): Words {
+  return parsed<Words>(text, isWords) ?? unreadable;
+}
+
 function isWords(value: object): boolean {
-  return Array.isArray(value) && value.slice(0, 2).every((one) => typeof one === 'string');
+  if (!Array.isArray(value)) return false;
+  return value.slice(0, 2).every((one) => typeof one === 'string') && (value[4] === undefined || Array.isArray(value[4]));
 }
 
 /** `undefined` for an empty answer: nobody knows it. */
@@ -82,7 +93,7 @@ export function describedIn(reply: Reply | undefined): RegisteredSession | undef
     string,
     readonly string[],
   ];
-  return id === undefined ? undefined : session(id, path, letter, localRoot, words, process, call);
+  return id === undefined ? undefined : session(id, path, letter, localRoot, wordsIn(words), process, call);
 }
 
 export interface LocalRoot {
@@ -146,26 +157,29 @@ type Kind = readonly [kind: string, localRoot: string, words: string, process: s
 
 /** One page, in which parents come before their children. */
 export function pageIn(reply: Reply, limit: number): { readonly sessions: readonly RegisteredSession[]; readonly next?: string } {
-  const [firstPath, members, values, kinds] = reply as unknown as readonly [
-    readonly string[] | undefined,
-    readonly string[],
-    readonly (string | null)[],
-    readonly Kind[],
+  const [firstPath, memberTexts, valueTexts, kinds] = reply as unknown as readonly [
+    firstPath: readonly string[] | undefined,
+    members: string,
+    values: string,
+    kinds: readonly Kind[],
   ];
   if (firstPath === undefined) return { sessions: [] };
-  const kindOf = new Map(kinds.map((one) => [one[0], one]));
+  const members = JSON.parse(memberTexts) as readonly string[];
+  const values = JSON.parse(valueTexts) as readonly (string | false)[];
+  // Many sessions are of one kind.
+  const kindOf = new Map(kinds.map(([kind, localRoot, words, process]) => [kind, { localRoot, words: wordsIn(words), process }]));
   const paths = new Map<string, readonly string[]>();
   for (let i = 0; i < firstPath.length; i++) paths.set(firstPath[i]!, firstPath.slice(0, i + 1));
   const sessions: RegisteredSession[] = [];
   for (let i = 0; i < Math.min(limit, members.length); i++) {
     const id = members[i]!.slice(members[i]!.indexOf(' ') + 1);
-    const [, kind, letter, parent, ...call] = (values[i] ?? '').split('\n');
+    const [, kind, letter, parent, ...call] = (values[i] || '').split('\n');
     // Found in between by somebody who cleared the graph away.
     if (kind === undefined || parent === undefined) continue;
     const path = paths.get(id) ?? [...(paths.get(parent) ?? []), id];
     paths.set(id, path);
     const of = kindOf.get(kind);
-    if (of) sessions.push(session(id, path, letter!, of[1], of[2], of[3], call.join('\n')));
+    if (of) sessions.push(session(id, path, letter!, of.localRoot, of.words, of.process, call.join('\n')));
   }
   return { sessions, ...(members.length > limit ? { next: members[limit - 1]! } : {}) };
 }

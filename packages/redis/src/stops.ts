@@ -25,6 +25,10 @@ export class KnownStops {
     return [...this.known.values()];
   }
 
+  get(key: string): StoredStop | undefined {
+    return this.known.get(key);
+  }
+
   /** Joins marks in; returns the stops that they changed. */
   learn(marks: Iterable<Mark>, isWritten: boolean): StoredStop[] {
     const changed = new Set<string>();
@@ -74,28 +78,43 @@ export function missingIn(
   return missing;
 }
 
-/**
- * The hash of stops: `<key> <side>` to `<n> <id> <details>`. What is no stop's key stops nobody; one whose value is spoiled still stops, whatever
- * was released before.
- */
-export function marksOf(reply: Reply): Mark[] {
+/** The hash of stops as it was read. */
+export interface MarksRead {
+  readonly marks: readonly Mark[];
+  /** Stops whose value is spoiled: they still stop, whatever was released before, and are to be written anew. Else nobody could release them. */
+  readonly assumed: readonly Mark[];
+  /** Fields that cannot be read. */
+  readonly spoiled: readonly string[];
+}
+
+/** `<key> <side>` to `<n> <event> <details>`. What is no stop's key stops nobody. */
+export function marksOf(reply: Reply): MarksRead {
   const marks: Mark[] = [];
+  const assumed: Mark[] = [];
   const spoiled: string[] = [];
   const released = new Map<string, number>();
   const flat = Array.isArray(reply) ? (reply as readonly Reply[]) : [];
   for (let i = 0; i + 1 < flat.length; i += 2) {
-    const [key, letter] = String(flat[i]).split(' ');
-    const value = /^(\d{1,16}) (\S+) ?(.*)$/s.exec(String(flat[i + 1]));
-    const mark = value ? markOf(key!, letter, value[1]!, value[3]!) : undefined;
+    const [key, letter] = fieldOf(String(flat[i]));
+    const value = /^(\d+) \d+-\d+ (.*)$/s.exec(String(flat[i + 1]));
+    const mark = value ? markOf(key, letter, value[1]!, value[2]!) : undefined;
     if (mark?.side === 'released') released.set(mark.key, mark.n);
     if (mark) marks.push(mark);
-    else if (letter === 'e') spoiled.push(key!);
+    else spoiled.push(String(flat[i]));
   }
-  for (const key of spoiled) {
-    const mark = markOf(key, 'e', String((released.get(key) ?? -1) + 1), '');
-    if (mark) marks.push(mark);
+  for (const field of spoiled) {
+    const [key, letter] = fieldOf(field);
+    if (letter !== 'e') continue;
+    const mark = markOf(key, letter, String((released.get(key) ?? -1) + 1), '');
+    if (mark) assumed.push(mark);
   }
-  return marks;
+  return { marks, assumed, spoiled };
+}
+
+/** Wholly, or what is written anew would not be written there. */
+function fieldOf(field: string): readonly [key: string, letter: string] {
+  const at = field.lastIndexOf(' ');
+  return [field.slice(0, at), field.slice(at + 1)];
 }
 
 export function markOf(key: string, letter: string | undefined, n: string, details: string): Mark | undefined {

@@ -1,4 +1,4 @@
-// unreadable.ts: what stands in Redis and is not as this package writes it. It is left out and said so, by the name of its key: one value that a
+// unreadable.ts: what stands in Redis and is not as this package writes it. It is said so by the name of its key, and left out (a stop: held): one value that a
 // hand has spoiled keeps no stop and no credential from being heard of (I13).
 
 /** `undefined` for what is no JSON, or not of that shape. */
@@ -28,7 +28,7 @@ export class Unreadable {
       const some = fields.filter((one) => one !== '').slice(0, 3);
       return some.length === 0 ? key : `${key} (${some.map((one) => JSON.stringify(one)).join(', ')})`;
     });
-    return `what stands in ${places.slice(0, 10).join(', ')} cannot be read and is left out; remove it`;
+    return `what stands in ${places.slice(0, 10).join(', ')} cannot be read; remove it`;
   }
 
   /** Those of a key's values that can be read. `values`: by field; a key without fields has one, ''. */
@@ -44,10 +44,15 @@ export class Unreadable {
       if (one === undefined) left.push(field);
       else found.push(one);
     }
+    this.note(key, left);
+    return found;
+  }
+
+  /** Those of a key's fields that cannot be read; none: all can. */
+  note(key: string, fields: readonly string[]): void {
     const before = this.why;
-    if (left.length > 0) this.fields.set(key, left);
+    if (fields.length > 0) this.fields.set(key, fields);
     else this.fields.delete(key);
     if (this.why !== before) this.onChange();
-    return found;
   }
 }

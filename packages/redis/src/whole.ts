@@ -5,13 +5,12 @@ import { RuntimeError } from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { pairs } from './journals.ts';
-import { type Mark, marksOf } from './stops.ts';
+import { type MarksRead, marksOf } from './stops.ts';
 
 /** Fields looked at in one answer, about a millisecond of the server. */
 const together = 1_000;
 
-export interface Whole {
-  readonly marks: readonly Mark[];
+export interface Whole extends MarksRead {
   readonly words: readonly (readonly [field: string, text: string])[];
 }
 
@@ -26,7 +25,7 @@ export async function readWhole(wire: Wire, prefix: string, head: readonly Reply
   ]);
   const [id, , , life] = (await wire.fn('sync')) as readonly Reply[];
   if (id !== head[0] || life !== head[3]) throw new RuntimeError('store_failed', 'Redis was restarted while everything was read');
-  return { marks: marksOf(stops), words: pairs(words) };
+  return { ...marksOf(stops), words: pairs(words) };
 }
 
 async function fieldsOf(wire: Wire, key: string): Promise<readonly Reply[]> {

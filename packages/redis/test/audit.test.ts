@@ -21,7 +21,7 @@ test('an entry that the server refuses once, between two that it takes, is writt
       return `${n}-0`;
     },
   };
-  const audit = new RedisAudit(wire as Pick<Wire, 'call'> as Wire, 'os1', 1);
+  const audit = new RedisAudit(wire as Pick<Wire, 'call'> as Wire, 'os1', 1, () => {});
   const auditor = new Auditor({ log: () => audit, process: 'p-1', now: () => 1, onTrouble: () => {} });
   for (let i = 0; i < 4; i++) auditor.note({ type: 'resumed', session: `s-${i}`, by: 'ann', reason: 'well again' });
   expect(await auditor.settled()).toContain('OOM');

@@ -47,6 +47,10 @@ export async function fleet(server: LocalRedis, options: Partial<RedisStoreOptio
     needsFlush: 'an append goes over the network, so it is safe once flushed',
     share: make,
     kill,
+    async retentionPasses() {
+      for (const one of (await server.command('KEYS', `${prefix}:*`)).split('\n'))
+        if (Number(await server.command('PTTL', one)) >= 0) await server.command('UNLINK', one);
+    },
     async reopen() {
       await Promise.all(stores.map(kill));
       return make();

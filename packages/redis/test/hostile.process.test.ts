@@ -44,6 +44,17 @@ describeRedis('a store in Redis, in trouble', () => {
     open.push(one);
     return one;
   };
+  /** One that this machine knows, with a stop in it, and away. */
+  const killedWithAStop = async (): Promise<LocalRedis> => {
+    // Every second, what was acknowledged in the last moments may be lost, and then it is not the store that was known.
+    const redis = await server({ config: [['appendfsync', 'always']] });
+    const before = direct(redis);
+    await before.open();
+    await before.mark(stopKey('s-1'), 'engaged', 0, details);
+    await before.close();
+    await redis.kill();
+    return redis;
+  };
   const two = async (of: LocalRedis, options: Partial<RedisStoreOptions> = {}) => {
     const { store: a, share, ...rest } = await ships(of, options);
     const b = await share();
@@ -101,6 +112,39 @@ describeRedis('a store in Redis, in trouble', () => {
       await until('the others are written too', async () => (await found()).size === 2000);
       await until('both go on', () => !a.lineage.isCutOff() && !b.lineage.isCutOff());
       expect([a.health, b.health]).toEqual([{ state: 'ok' }, { state: 'ok' }]);
+    });
+
+    test('no graph of a loop that goes on is cleared away, although it was killed while they were seen to in pages (I14)', async () => {
+      const redis = await server();
+      // Pages are seen to as this test says.
+      const { a, key, prefix } = await two(redis, { leaseMs: 60_000, timeoutMs: 1500 });
+      const ids = Array.from({ length: 1_000 }, (_, i) => `l-${i}`);
+      for (let i = 0; i < ids.length; i += 100)
+        await Promise.all(ids.slice(i, i + 100).map((id) => a.lineage.register({ ...root(id), isLoop: true })));
+      const each = (what: string) =>
+        redis.command(
+          'EVAL',
+          `local n = 0 for i = 0, 999 do local key = ARGV[1] .. ':{l-' .. i .. '}:m' ${what} end return n`,
+          '0',
+          prefix,
+        );
+      await each(`redis.call('PEXPIRE', key, 3600000)`);
+      let cursor = '0';
+      for (let seen = 0; seen < 500; ) {
+        const [next, ...page] = (await redis.command('HSCAN', key(`l:${a.processId}`), cursor, 'COUNT', '100')).split('\n');
+        for (const id of page.filter((_, i) => i % 2 === 0)) await redis.command('PERSIST', `${prefix}:{${id}}:m`);
+        seen += page.length / 2;
+        cursor = next!;
+      }
+      await redis.command('HSET', key('loops'), a.processId, `back ${cursor}`);
+      await redis.kill();
+      await redis.start();
+      const isDone = async () => {
+        await a.serve!(async () => {}, { keepsAlive: false });
+        return (await redis.command('HLEN', key('loops'))) === '0';
+      };
+      await until('all are seen to', isDone);
+      expect(await each(`if redis.call('PTTL', key) > 0 then n = n + 1 end`)).toBe('0');
     });
 
     test('records that were appended meanwhile are written once, in order, when it is back (S7)', async () => {
@@ -300,13 +344,7 @@ describeRedis('a store in Redis, in trouble', () => {
     });
 
     test('opened while Redis is away, it holds with what the machine remembers and goes on when Redis is there (S4)', async () => {
-      // Every second, what was acknowledged in the last moments may be lost, and then it is not the store that was known.
-      const redis = await server({ config: [['appendfsync', 'always']] });
-      const before = direct(redis);
-      await before.open();
-      await before.mark(stopKey('s-1'), 'engaged', 0, details);
-      await before.close();
-      await redis.kill();
+      const redis = await killedWithAStop();
       const one = direct(redis);
       expect((await one.open()).stops.map((stop) => stop.key)).toEqual([stopKey('s-1')]);
       expect([one.health.state, one.lineage.isCutOff()]).toEqual(['failed', true]);
@@ -321,6 +359,24 @@ describeRedis('a store in Redis, in trouble', () => {
       expect((await other.lineage.confirm(stopKey('s-2'), 0)).unconfirmed).toEqual([]);
       expect(heard).toContain(stopKey('s-2'));
     });
+  });
+
+  test('a stop that is made while Redis is away, where it was away from the beginning, is remembered by the machine (S4)', async () => {
+    const redis = await killedWithAStop();
+    const remembers = (file: string, id: string) => until(`${id} is remembered`, () => readFileSync(file, 'utf8').includes(id));
+    const one = direct(redis);
+    await one.open();
+    await expect(one.mark(stopKey('s-2'), 'engaged', 0, details)).rejects.toMatchObject({ code: 'store_failed' });
+    await remembers(join(folder, 'redis.json'), 's-2');
+    expect((await direct(redis).open()).stops.map((stop) => stop.key).sort()).toEqual([stopKey('s-1'), stopKey('s-2')]);
+    // Which Redis it is of is not known before that is back.
+    const anchor = join(folder, 'first.json');
+    const first = direct(redis, { anchor });
+    await first.open();
+    await expect(first.mark(stopKey('s-3'), 'engaged', 0, details)).rejects.toMatchObject({ code: 'store_failed' });
+    writeFileSync(anchor, '{}');
+    await redis.start();
+    await remembers(anchor, 's-3');
   });
 
   describe('what cannot work', () => {

@@ -1,6 +1,7 @@
-// store.process.test.ts: both contracts, over a real Redis.
+// store.process.test.ts: the contracts of a store, over a real Redis.
 
 import {
+  describeAuditLog,
   describeBudgetStore,
   describeGrantStore,
   describeLineageStore,
@@ -25,5 +26,6 @@ describeRedis('a store in Redis', () => {
   describeStateStore('redis', () => fleet(server, patient));
   describeBudgetStore('redis', () => fleet(server, patient));
   describeGrantStore('redis', () => fleet(server, patient));
+  describeAuditLog('redis', () => fleet(server, patient));
   describeLineageStore('redis', () => fleet(server));
 });

@@ -3,7 +3,15 @@
 
 import { defineKillSwitches } from '@offswitch/core';
 import { type RedisStoreOptions, redisStore } from '@offswitch/redis';
-import { createRuntime, newPathKey, openGate, pathKeysFromEnv, type Runtime, type StateStore } from '@offswitch/runtime';
+import {
+  createRuntime,
+  formatStopKey,
+  newPathKey,
+  openGate,
+  pathKeysFromEnv,
+  type Runtime,
+  type StateStore,
+} from '@offswitch/runtime';
 import { type LocalRedis, memorySource, openFaultProxy, startLocalRedis } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Fleet, fleet } from './fleet.ts';
@@ -252,6 +260,34 @@ describeRedis('graphs over Redis', () => {
     await until('those are told of', () => told.length === 1);
     await a.close();
     await until('and so is this one', () => told.length === 2);
+  });
+
+  test('every process is told that one is gone which ran sessions, also where it has left none: it may have left credentials (I4)', async () => {
+    const ships = await fleet(redis);
+    open.push(ships);
+    const [a, b, c] = [ships.store, await ships.share(), await ships.share()];
+    for (const one of [a, b, c]) await one.open({ runsSessions: true });
+    const told: string[] = [];
+    b.watch((change) => change.isOrphaned && told.push('b'));
+    c.watch((change) => change.isOrphaned && told.push('c'));
+    await ships.kill(a);
+    await until('both are told', () => told.includes('b') && told.includes('c'));
+    const d = await ships.share();
+    await d.open();
+    told.length = 0;
+    await d.close();
+    // What the command line opens runs none: nobody is disturbed by it.
+    const key = formatStopKey({
+      kind: 'act',
+      cause: 'operator',
+      action: 'terminate',
+      tier: 'instance',
+      subject: 's-9',
+      id: 'o-1',
+    });
+    await b.mark(key, 'engaged', 0, { reason: 'x', at: 1 });
+    await b.lineage.confirm(key, 0);
+    expect(told).toEqual([]);
   });
 
   test('the loops of a gate that has closed are cleared away in time, or go on at the next gate', async () => {

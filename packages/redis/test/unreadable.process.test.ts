@@ -95,6 +95,52 @@ describeRedis('what cannot be read in Redis', () => {
     expect((await a.stops())[0]).toMatchObject({ key, marks: { engaged: 3 }, engaged: details });
   });
 
+  test('a stop whose value is spoiled is named, written anew by whoever reads it, and released for good by a person (S4, I13)', async () => {
+    const field = `${key} e`;
+    for (const [n, spoiled] of ['spoiled', '9999999999999999 1-1 {}', '3 nothing {}'].entries()) {
+      await redis.command('HSET', ships.key('stops'), field, spoiled);
+      const one = await ships.share();
+      expect((await one.open()).stops).toEqual([expect.objectContaining({ key, marks: { engaged: n, released: n - 1 } })]);
+      expect(one.health).toMatchObject({ state: 'memory', why: expect.stringContaining(`:stops (${JSON.stringify(field)})`) });
+      expect(await one.lineage.confirm(key, n)).toMatchObject({
+        confirmed: [expect.anything(), expect.anything()],
+        unconfirmed: [],
+      });
+      await one.mark(key, 'released', n, details);
+      await one.close();
+      const next = await ships.share();
+      expect((await next.open()).stops).toEqual([expect.objectContaining({ key, marks: { engaged: n, released: n } })]);
+      expect(next.health).toEqual({ state: 'ok' });
+      await next.close();
+    }
+    // One that runs already reads it when it reads everything.
+    await redis.command('HSET', ships.key('stops'), field, 'spoiled');
+    await ships.proxies.get(a)!.mode('reset');
+    await ships.proxies.get(a)!.heal();
+    const written = async () => (await redis.command('HGET', ships.key('stops'), field)).startsWith('3 ');
+    await until('it is written anew', written);
+  });
+
+  test('what is no stop is named until it is removed, and stops nobody (I13)', async () => {
+    await redis.command('HSET', ships.key('stops'), 'mine', 'x', `${key} r`, 'spoiled');
+    const one = await ships.share();
+    expect((await one.open()).stops).toEqual([]);
+    expect(one.health.why).toContain(`:stops ("mine", ${JSON.stringify(`${key} r`)})`);
+    await redis.command('DEL', ships.key('stops'));
+    await ships.proxies.get(one)!.mode('reset');
+    await ships.proxies.get(one)!.heal();
+    await until('it is well again', () => one.health.state === 'ok');
+  });
+
+  test('what begins as a stop does and goes on is none, whatever its value: nothing could write it anew (I13)', async () => {
+    const [spoiled, well] = [`${key} e x`, `${key} e y`];
+    await redis.command('HSET', ships.key('stops'), spoiled, 'spoiled', well, '5 1-1 {}');
+    const one = await ships.share();
+    expect((await one.open()).stops).toEqual([]);
+    for (const field of [spoiled, well]) expect(one.health.why).toContain(JSON.stringify(field));
+    expect(await one.stops()).toEqual([]);
+  });
+
   test('one credential that cannot be read keeps no other from being taken back (I4)', async () => {
     const record = (id: string) => ({
       id,

@@ -1,6 +1,7 @@
 // arrival.ts: a path that came from another process, verified; and the path of one of ours, signed to go to another.
 
 import { RuntimeError } from './error.ts';
+import type { Above } from './journal.ts';
 import { hasEnded, type LineageStore } from './lineage-store.ts';
 import type { Node } from './node.ts';
 import { tokenIn } from './path/carrier.ts';
@@ -25,7 +26,14 @@ export interface Arrival {
 /** How long a carrier may be used to start a child. Milliseconds, default 600,000 (10 min): long enough for a queue, short enough for a thief. */
 export const carryForMs = 600_000;
 
-const opened = new WeakMap<Arrival, OpenedPath>();
+interface Opened {
+  readonly path: OpenedPath;
+  readonly above: Above;
+  /** Why nothing began under it, or could be waited for. */
+  readonly failures: WeakSet<RuntimeError>;
+}
+
+const opened = new WeakMap<Arrival, Opened>();
 
 /** Verifies a token, and asks the store whether its root is known and lives. Throws the path's codes, `root_unknown`, `root_settled`. */
 export async function openArrival(keys: PathKeys, token: string, now: number, lineage: LineageStore): Promise<Arrival> {
@@ -43,8 +51,25 @@ export async function openArrival(keys: PathKeys, token: string, now: number, li
     conversationId: last.conversation,
     call: path.call,
   };
-  opened.set(arrival, path);
+  const { left } = known;
+  const above: Above = { segments: path.segments, ...(left === undefined ? {} : { left }) };
+  opened.set(arrival, { path, above, failures: new WeakSet() });
   return arrival;
+}
+
+/** Begins something under an arrival, and keeps why it could not: its door answers that (`acceptRequest`), and leaves all else to the application. */
+export async function under<T>(arrival: Arrival, begin: () => Promise<T>): Promise<T> {
+  try {
+    return await begin();
+  } catch (error) {
+    if (RuntimeError.is(error)) opened.get(arrival)?.failures.add(error);
+    throw error;
+  }
+}
+
+/** Is this why something did not begin under that arrival? Not for one of another request, nor for what is no arrival. */
+export function failedUnder(arrival: unknown, error: RuntimeError): boolean {
+  return opened.get(arrival as Arrival)?.failures.has(error) ?? false;
 }
 
 /** The token in what came. Throws `path_missing` where there is none. */
@@ -56,14 +81,15 @@ export function tokenOf(carrier: string | object): string {
 }
 
 /**
- * Who is above, root first. Throws `invalid_option` for something that no `accept` of this process gave, `path_expired` for what waited
- * here until the path was good no more.
+ * Who is above. Throws `invalid_option` for something that no `accept` of this process gave, `path_expired` for what waited
+ * here until the path was good no more, which `refusing` records.
  */
-export function segmentsOf(arrival: Arrival, now: number): readonly PathSegment[] {
-  const path = opened.get(arrival);
-  if (!path) throw new RuntimeError('invalid_option', 'parent is no arrival; get one from accept');
-  if (!(now < path.expiresAt)) throw expired(path.expiresAt);
-  return path.segments;
+export function aboveOf(arrival: Arrival, now: number, refusing: (error: RuntimeError) => RuntimeError): Above {
+  const known = opened.get(arrival);
+  if (!known) throw new RuntimeError('invalid_option', 'parent is no arrival; get one from accept');
+  const { path, above } = known;
+  if (!(now < path.expiresAt)) throw refusing(expired(path.expiresAt));
+  return above;
 }
 
 /** The path of a session by its place. Throws `path_keys_missing`, `path_too_long`. */

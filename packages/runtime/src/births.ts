@@ -7,37 +7,44 @@ import { Birth } from './birth.ts';
 import { bringLoose } from './bring-loose.ts';
 import type { Call } from './call.ts';
 import { leftBy, nodeOf } from './detached.ts';
-import type { ChildSpec } from './engine.ts';
+import type { ChildSpec, DetachSpec } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import { Graph, type Member } from './graph.ts';
 import { mintId } from './id.ts';
-import type { JournalRecord, SessionRecord } from './journal.ts';
+import type { Above, JournalRecord, SessionRecord } from './journal.ts';
 import { Node } from './node.ts';
-import type { PathSegment } from './path/segment.ts';
 import { inherit } from './restart.ts';
 import { newSaved, type Saved } from './saved.ts';
 import { LiveSession } from './session.ts';
+import { Slice } from './slices.ts';
 import { snapshot } from './snapshot.ts';
 import type { World } from './world.ts';
 
 export class Births {
   private readonly world: World;
+  /** What the store has refused of the first records of sessions, the one that was tried last at the end. */
+  private readonly unwritten = new Map<Saved, { readonly graph: Graph; readonly records: readonly JournalRecord[] }>();
 
   constructor(world: World) {
     this.world = world;
   }
 
   /** A new root session. */
-  root(
+  root(definition: AgentDefinition, workflow: string, input: unknown, options: RunOptions): LiveSession {
+    return this.newRoot(mintId('s-'), definition, workflow, input, options)();
+  }
+
+  /** Prepares it; it is born when what is answered is called. */
+  private newRoot(
+    id: string,
     definition: AgentDefinition,
     workflow: string,
     input: unknown,
     options: RunOptions,
     detached?: { readonly from: LiveSession; readonly reason: string; readonly owner: string },
-  ): LiveSession {
+  ): () => LiveSession {
     if (options.userId !== undefined) checkId('userId', options.userId);
     if (options.conversationId !== undefined) checkId('conversationId', options.conversationId);
-    const id = mintId('s-');
     const node = new Node({
       id,
       workflow,
@@ -64,11 +71,14 @@ export class Births {
         : inherit(this.world.terminated.toRestart(options.restartOf, record), record.toJSON());
     const graph = new Graph({ node, saved, live: undefined });
     graph.forgiveCosts();
-    for (const one of records) this.world.append(graph, one);
-    this.world.addGraph(graph);
-    const live = this.bring(graph, graph.root);
-    live.start(definition, options.restartOf === undefined ? input : snapshot(`the input of ${definition.name}`, record.input));
-    return live;
+    if (this.world.store.lineage.registersAll) graph.detachedBy = detached?.from.graph;
+    return () => {
+      this.bear(graph, saved, records);
+      this.world.addGraph(graph);
+      const live = this.bring(graph, graph.root);
+      live.start(definition, options.restartOf === undefined ? input : snapshot(`the input of ${definition.name}`, record.input));
+      return live;
+    };
   }
 
   /** A session that comes from another process, before the store was asked whether it may begin. */
@@ -77,7 +87,7 @@ export class Births {
     input: unknown,
     options: RunOptions,
     arrival: Arrival,
-    segments: readonly PathSegment[],
+    above: Above,
     /** That of a session that was registered and never began. */
     { id, epoch }: { readonly id: string; readonly epoch: number } = { id: mintId('s-'), epoch: 1 },
   ): { readonly record: SessionRecord; readonly definition: AgentDefinition } {
@@ -97,7 +107,7 @@ export class Births {
         ...(user === undefined ? {} : { user }),
         ...(arrival.conversationId === undefined ? {} : { conversation: arrival.conversationId }),
         ...(kept === undefined ? {} : { input: kept }),
-        arrived: { segments, ...(arrival.call === undefined ? {} : { call: arrival.call }) },
+        arrived: { ...above, ...(arrival.call === undefined ? {} : { call: arrival.call }) },
       },
     };
   }
@@ -105,46 +115,47 @@ export class Births {
   /** Registered: it begins, at the head of a graph of its own whose place is under the foreign one. */
   arrive({ record, definition }: ReturnType<Births['prepareArrival']>, input: unknown): LiveSession {
     const { world } = this;
-    const node = nodeOf(record, world.foreign.enter(record.arrived!.segments));
+    const node = nodeOf(record, world.foreign.enter(record.arrived!));
     const graph = new Graph({ node, saved: newSaved(record), live: undefined });
-    world.append(graph, record);
+    this.bear(graph, graph.root.saved, [record]);
     world.addGraph(graph);
     const live = this.bring(graph, graph.root);
     live.start(definition, input);
     return live;
   }
 
+  /** Prepares a detached session; it is born when what is answered is called. Throws `detach_not_declared`, `not_serialisable`. */
+  detached(parent: LiveSession, id: string, { definition, input, reason, owner }: DetachSpec): () => void {
+    if (!this.world.kernel.options.switches.mayDetach(parent.workflow)) {
+      throw new RuntimeError(
+        'detach_not_declared',
+        `workflow ${JSON.stringify(parent.workflow)} does not declare mayDetach: a detached agent outlives a stop of its parent`,
+      );
+    }
+    const { user, conversation } = parent.saved.record;
+    const options = {
+      ...(user === undefined ? {} : { userId: user }),
+      ...(conversation === undefined ? {} : { conversationId: conversation }),
+    };
+    const workflow = this.workflowOf(definition.name, parent.workflow);
+    return this.newRoot(id, definition, workflow, input, options, { from: parent, reason, owner });
+  }
+
   child(parent: LiveSession, call: Call, spec: ChildSpec): LiveSession | undefined {
     const { graph } = parent;
-    if (spec.detached && spec.definition) {
-      const { record } = parent.saved;
-      const options = {
-        ...((spec.userId ?? record.user) ? { userId: (spec.userId ?? record.user)! } : {}),
-        ...(record.conversation ? { conversationId: record.conversation } : {}),
-      };
-      const workflow = this.workflowOf(spec.agent, parent.workflow);
-      if (!this.world.kernel.options.switches.mayDetach(parent.workflow)) {
-        throw new RuntimeError(
-          'detach_not_declared',
-          `workflow ${JSON.stringify(parent.workflow)} does not declare mayDetach: a detached agent outlives a stop of its parent`,
-        );
-      }
-      const live = this.root(spec.definition, workflow, spec.input, options, {
-        from: parent,
-        reason: spec.detached.reason,
-        owner: spec.detached.owner,
-      });
-      call.childId = live.id;
-      return live;
-    }
     // A call that is entered again finds the child it had: the intent was written before there was one.
     if (call.childId === undefined && call.isKnown) call.childId = childOf(graph, parent, call);
     const known = call.childId === undefined ? undefined : graph.get(call.childId);
     const member = known ?? this.newMember(parent, call, spec);
     call.childId = member.node.id;
-    if (!known && !call.isKnown && !call.isSent) parent.intend(call);
+    if (!known && !call.isKnown && !call.isSent && !parent.intend(call)) {
+      // As if it had not been asked for: a child that no intent tells of would be made again after a crash, beside this one.
+      call.childId = undefined;
+      this.world.reconsiderLater();
+      return undefined;
+    }
     if (!known) {
-      for (const one of member.records ?? [member.saved.record]) this.world.append(graph, one);
+      this.bear(graph, member.saved, member.records ?? [member.saved.record]);
       graph.add(member);
       this.world.graphOf.set(member.node.id, graph);
     }
@@ -153,6 +164,11 @@ export class Births {
     // What lives inside a call is run again with it, whatever it had come to.
     if (spec.inline) member.saved.settled = undefined;
     if (member.saved.settled) {
+      // Taken up with its end from the run before. Nobody is told that end by a session that a crash would forget.
+      if (!this.isBorn(live)) {
+        call.childSession = undefined;
+        return undefined;
+      }
       live.recall(member.saved.settled);
       return live;
     }
@@ -217,6 +233,50 @@ export class Births {
     if (!loose) return;
     this.world.looseToBring.delete(live.id);
     for (const member of loose) bringLoose(this.world, live, member);
+  }
+
+  /**
+   * Is it written down that there is this session? A crash would forget one that is not, with all it did: it waits, and what the store
+   * refused is tried again in a while, whatever holds it (I9, S4).
+   */
+  isBorn({ saved }: { readonly saved: Saved }): boolean {
+    const left = this.unwritten.get(saved);
+    if (!left) return true;
+    // Goes to the end where it is refused again: one that the store never takes is in nobody's way.
+    this.unwritten.delete(saved);
+    return this.bear(left.graph, saved, left.records);
+  }
+
+  /** Tries again with those that are not written down, until one is refused. */
+  bearAll(): void {
+    const slice = new Slice(this.world.clock);
+    for (const saved of this.unwritten.keys()) {
+      if (!this.isBorn({ saved })) return;
+      if (!slice.isOver || this.unwritten.size === 0) continue;
+      this.world.reconsiderLater();
+      return;
+    }
+  }
+
+  /** Graphs of which a crash would forget a session. */
+  unborn(): readonly Graph[] {
+    return [...this.unwritten.values()].map(({ graph }) => graph);
+  }
+
+  /** It has ended, before it was written down: nothing of it is. */
+  ended(saved: Saved): void {
+    this.unwritten.delete(saved);
+  }
+
+  /** Writes the first records of a session; keeps what the store refuses. */
+  private bear(graph: Graph, saved: Saved, records: readonly JournalRecord[]): boolean {
+    for (let i = 0; i < records.length; i++) {
+      if (this.world.append(graph, records[i]!)) continue;
+      this.unwritten.set(saved, { graph, records: records.slice(i) });
+      this.world.reconsiderLater();
+      return false;
+    }
+    return true;
   }
 
   workflowOf(agent: string, inherited: string): string {

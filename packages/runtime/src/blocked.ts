@@ -39,15 +39,26 @@ function* blockedAt(engine: Engine, session: LiveSession): Generator<Blocked> {
   if (!isWaiting) yield { node, decision };
 }
 
-/** What is shown of a session that rests without a stop. */
-export function waiting(why: string | undefined, since: number): Stopped {
+/** What is shown of a session that rests without a stop. `held`: what of it waits here; nothing where it waits on others alone. */
+export function waiting(held: Pick<Blocked, 'why'> | undefined, since: number): Stopped {
+  const why = held?.why;
   return {
     action: 'pause',
     tier: 'instance',
     cause: 'unknown',
-    reason: why ?? 'it waits on a sub-agent at rest',
-    effect: 'Rests at its checkpoint until a person says what became of the call.',
-    notice: 'This assistant waits for its operators. Your work is saved.',
+    reason:
+      why ??
+      (held
+        ? 'nothing stops it: it waits for its turn to go on, or for the store to take what it would write down'
+        : 'it waits on a sub-agent at rest'),
+    effect:
+      why === undefined
+        ? 'Rests at its checkpoint, and goes on by itself.'
+        : 'Rests at its checkpoint until a person says what became of the call.',
+    notice:
+      why === undefined
+        ? 'This assistant waits, and goes on by itself.'
+        : 'This assistant waits for its operators. Your work is saved.',
     since,
   };
 }

@@ -3,11 +3,12 @@
 
 import { checkId } from '@offswitch/core';
 import type { AgentDefinition, RunOptions } from './agent.ts';
-import { type Arrival, carryForMs, openArrival, refused, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
+import { type Arrival, aboveOf, carryForMs, openArrival, refused, rootOf, signNode, tokenOf } from './arrival.ts';
 import type { Births } from './births.ts';
 import { type Call, never } from './call.ts';
 import { currentContext } from './context.ts';
 import { RuntimeError } from './error.ts';
+import type { Graph } from './graph.ts';
 import type { SessionRecord } from './journal.ts';
 import { Known } from './known.ts';
 import {
@@ -71,11 +72,21 @@ export class Carrying {
    */
   async register(session: LiveSession): Promise<void> {
     const { saved, graph } = session;
+    const isLocalRoot = session.member === graph.root;
     for (;;) {
       let why: string;
       try {
-        const registered = await this.world.store.lineage.register(registrationOf(saved.record, session.member === graph.root));
-        if (registered.status === 'registered') return;
+        // Whoever looks after a crash whether there was one tells by this; and nobody takes up what is not written. Of a sub-agent: with an
+        // intent that is lost, its call would ask for another one, which the store never takes beside it.
+        if (saved.record.detached || !isLocalRoot) await this.world.store.flush();
+        // What is lost meanwhile is not written by a flush, but dropped.
+        if (await this.isOrphan(graph)) this.world.takeover.giveUp(graph);
+        if (graph.isElsewhere) return never();
+        const registered = await this.world.store.lineage.register(registrationOf(saved.record, isLocalRoot));
+        if (registered.status === 'registered') {
+          graph.detachedBy = undefined;
+          return;
+        }
         if (registered.status === 'refused') {
           // A stop that came meanwhile is why it does not begin.
           if (!session.mayGoOn()) return never();
@@ -83,6 +94,12 @@ export class Carrying {
             throw refused(registered.code, session.rootId);
           await this.tellAgain(session);
           continue;
+        }
+        const { session: child, process } = registered.session;
+        if (child === session.id && process !== this.world.store.processId) {
+          // Taken up there by an intent that was written here, before it was registered.
+          this.world.takeover.lose([graph.id]);
+          return never();
         }
         why = 'it has another child';
       } catch (error) {
@@ -94,6 +111,24 @@ export class Carrying {
       // Not by the gate's wait: to go on from there is to claim an epoch of a session that the store does not know yet.
       await session.sleep(registerAgainMs);
     }
+  }
+
+  /**
+   * Of a detached one that the store does not know: another process has the graph it was detached in, and detaches it there, under another id
+   * where the intent was lost with it. One that was ended is not lost: what it detached lives on (S2).
+   */
+  private async isOrphan(graph: Graph): Promise<boolean> {
+    const { detachedBy: by, id } = graph;
+    if (!by || !(by.isElsewhere || by.root.saved.settled)) return false;
+    const { lineage, processId } = this.world.store;
+    // Ended here while it was cut off, it may be taken over all the same.
+    const isElsewhere = async (): Promise<boolean> => {
+      const known = await lineage.find(by.id, rootOf(by.root.node).id);
+      return known !== undefined && known.process !== processId;
+    };
+    if (!by.isElsewhere && !(await isElsewhere())) return false;
+    // Registered by an answer that was lost, it is this process's, or whose the store says.
+    return (await lineage.find(id, id)) === undefined && graph.detachedBy === by;
   }
 
   /** The store has lost who is above it, all of them this process's. */
@@ -110,18 +145,23 @@ export class Carrying {
     try {
       return await openArrival(this.keys, tokenOf(carrier), this.world.clock.now(), this.world.store.lineage);
     } catch (error) {
-      if (RuntimeError.is(error)) this.world.emit({ type: 'refused', code: error.code, message: error.message });
-      throw error;
+      throw RuntimeError.is(error) ? this.refusing(error) : error;
     }
+  }
+
+  /** Once for each refusal, where it is made. */
+  private refusing(error: RuntimeError): RuntimeError {
+    this.world.emit({ type: 'refused', code: error.code, message: error.message });
+    return error;
   }
 
   /** Runs an agent under an arrival to its end: a new session, or the one that the same call had before. */
   async arrive(definition: AgentDefinition, input: unknown, options: RunOptions, arrival: Arrival): Promise<Outcome> {
-    const segments = segmentsOf(arrival, this.world.clock.now());
+    const above = aboveOf(arrival, this.world.clock.now(), (error) => this.refusing(error));
     if (options.userId !== undefined) checkId('userId', options.userId);
     const { world } = this;
     const { births, store } = world;
-    const prepared = births.prepareArrival(definition, input, options, arrival, segments);
+    const prepared = births.prepareArrival(definition, input, options, arrival, above);
     const { record } = prepared;
     const registered = await this.registered(record);
     if (registered.status === 'registered') return this.begin(prepared, input);
@@ -132,7 +172,7 @@ export class Carrying {
       await world.takeover.adoptOrphans();
     }
     if (!this.isHere(session) && (await this.neverBegan(registered.session))) {
-      const again = births.prepareArrival(definition, input, options, arrival, segments, { id: session, epoch: 2 });
+      const again = births.prepareArrival(definition, input, options, arrival, above, { id: session, epoch: 2 });
       await this.registered(again.record);
       return this.begin(again, input);
     }
@@ -172,7 +212,7 @@ export class Carrying {
     this.beginning.add(record.s);
     try {
       const registered = await this.world.store.lineage.register(registrationOf(record, true));
-      if (registered.status === 'refused') throw refused(registered.code, record.root);
+      if (registered.status === 'refused') throw this.refusing(refused(registered.code, record.root));
       if (this.world.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
       return registered;
     } finally {
@@ -239,7 +279,7 @@ export class Carrying {
 }
 
 function registrationOf(record: SessionRecord, isLocalRoot: boolean): Registration {
-  const { s, path, agent, workflow, user, conversation, arrived } = record;
+  const { s, path, agent, workflow, user, conversation, arrived, detached } = record;
   return {
     session: s,
     path,
@@ -248,6 +288,7 @@ function registrationOf(record: SessionRecord, isLocalRoot: boolean): Registrati
     ...(user === undefined ? {} : { user }),
     ...(conversation === undefined ? {} : { conversation }),
     ...(arrived?.call === undefined ? {} : { call: arrived.call }),
+    ...(detached?.left === undefined ? {} : { left: detached.left }),
     isLocalRoot,
   };
 }

@@ -17,8 +17,9 @@ export function catchUp(world: World, member: Member, saved: Saved): void {
   world.ends.tell(saved.record.s, Promise.resolve(endedBefore(saved.record.s, settled, world.decide(member.node))));
 }
 
-/** It ended there, and is let go of here: whoever waits for that is told. `ended`: where its records are there still. */
+/** It ended there, and is let go of here: whoever waits for that is told, and no stop waits for it. `ended`: where its records are there still. */
 export function goneThere(world: World, graph: Graph, ended: Saved['settled']): void {
   for (const member of graph.members()) world.leftElsewhere.add(member);
+  for (const member of graph.members()) world.stopping.memberRests(member);
   if (ended) world.ends.tell(graph.id, Promise.resolve(endedBefore(graph.id, ended)));
 }

@@ -7,10 +7,12 @@ import type { StateStore } from './store.ts';
 export function commandFor({ location }: Pick<StateStore, 'location'>): string {
   const isInRedis = /^rediss?:/.test(process.env.OFFSWITCH_STATE ?? '');
   const found = resolve(process.env.OFFSWITCH_STATE || '.offswitch');
-  // Its address may hold credentials, and is not repeated; its prefix, which stands last in the location, is no secret.
+  // What the location has of the address holds no credentials; where the environment has the whole of it, that is meant.
   if (location !== undefined && /^redis[s ]?/.test(location)) {
     const [, prefix = 'os1'] = /(?: \(|\?prefix=)([a-zA-Z0-9{}:_.-]+)\)?$/.exec(location) ?? [];
-    return isInRedis ? 'offswitch' : `offswitch --state "$REDIS_URL${prefix === 'os1' ? '' : `?prefix=${prefix}`}"`;
+    const [, address] = /^rediss?(?: |:\/\/)([^\s?@]+)(?=[\s?]|$)/.exec(location) ?? [];
+    const url = process.env.REDIS_URL || address === undefined ? '$REDIS_URL' : `redis://${address}`;
+    return isInRedis ? 'offswitch' : `offswitch --state "${url}${prefix === 'os1' ? '' : `?prefix=${prefix}`}"`;
   }
   if (location === undefined || resolve(location) === found) return 'offswitch';
   return `offswitch --state ${/^[\w./@:+-]+$/.test(location) ? location : `'${location.replaceAll("'", "'\\''")}'`}`;

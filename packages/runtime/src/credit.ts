@@ -105,10 +105,11 @@ export class Credit {
 
   settle(reservedMicros: number, actualMicros: number): void {
     this.reserved -= reservedMicros;
-    if (this.isOver || actualMicros === 0) return;
+    // What is reserved when the last word is said is in it.
+    if (this.isEnded || this.lastMicros !== undefined || actualMicros === 0) return;
     this.spent += actualMicros;
     this.isUsed = true;
-    this.options.opened();
+    if (!this.isOver) this.options.opened();
   }
 
   /** Gives back what was not used since this was last asked. */

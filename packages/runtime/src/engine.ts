@@ -42,8 +42,16 @@ export interface Engine {
   reserve(call: Call, micros: number): boolean | Promise<boolean>;
   /** The end of its reservation: what it really cost. */
   spend(call: Call, actualMicros: number): void;
-  /** A child session of this call, new or re-attached; `undefined` when another process has it. */
+  /** A child session of this call, new or re-attached; `undefined` when another process has it, or the store refuses it for now. */
   child(parent: LiveSession, call: Call, spec: ChildSpec): LiveSession | undefined;
+  /** Prepares a detached session; it is born when what is answered is called. Throws `detach_not_declared`, `not_serialisable`. */
+  detached(parent: LiveSession, id: string, spec: DetachSpec): () => void;
+  /** Was a root of this id ever born, here or in another process? Rejects while the store cannot say. */
+  wasBorn(root: string): Promise<boolean>;
+  /** False while a crash would forget this root, which was born; later only where the store must know it. */
+  isKept(root: string): boolean | Promise<boolean>;
+  /** False while the store refuses to take down that there is this session: it does nothing before. Looked at again in a while. */
+  isBorn(session: LiveSession): boolean;
   definition(name: string): AgentDefinition | undefined;
   /** What a person or a probe said of a call of unknown outcome. */
   resolution(session: string, call: string): { readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined;
@@ -79,5 +87,12 @@ export interface ChildSpec {
   /** Where it is not told by the agent's name: that of a run without one. */
   readonly workflow?: string;
   readonly inline?: boolean;
-  readonly detached?: { readonly reason: string; readonly owner: string };
+}
+
+/** A session that a turn leaves to itself. */
+export interface DetachSpec {
+  readonly definition: AgentDefinition;
+  readonly input: unknown;
+  readonly reason: string;
+  readonly owner: string;
 }

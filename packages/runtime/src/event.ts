@@ -9,7 +9,7 @@ export type RuntimeEvent =
   | { readonly type: 'session'; readonly session: string }
   /** A stop was engaged or released. */
   | { readonly type: 'stop'; readonly stop: Stop; readonly engaged: boolean }
-  /** A stage of a stop became true. */
+  /** A stage of a stop became true: `recorded` and `fenced` of all processes, the others of the sessions of this one. The receipt says it of all. */
   | { readonly type: 'stage'; readonly stop: string; readonly stage: Stage }
   /** A breaker's threshold was passed. `tripped: false`: it is not declared, so it only reports. */
   | {

@@ -1,8 +1,9 @@
 // foreign.ts: sessions of other processes that ours have above them: only their places in the graph, so that every stop of
 // theirs reaches ours by the path (S1, S2).
 
+import { leftNodes } from './detached.ts';
+import type { Above } from './journal.ts';
 import { Node } from './node.ts';
-import type { PathSegment } from './path/segment.ts';
 
 export interface Places {
   sharedUserId(id: string): string;
@@ -20,11 +21,11 @@ export class Foreign {
   }
 
   /**
-   * The place of the last of these sessions, root first; each is watched until it is left as often as it was entered. One that lives in
+   * The place of the last of these sessions; each is watched until it is left as often as it was entered. One that lives in
    * this very process has two places then, its own and this: what hangs under it by a path may outlive it here, or see it made anew when
    * another process has had it.
    */
-  enter(segments: readonly PathSegment[]): Node {
+  enter({ segments, left }: Above): Node {
     let parent: Node | undefined;
     for (const segment of segments) {
       const known = this.nodes.get(segment.session);
@@ -32,9 +33,11 @@ export class Foreign {
         known.uses++;
         parent = known.node;
       } else {
+        const detachedFrom = parent ? undefined : leftNodes(segment.session, left);
         const node: Node = new Node({
           id: segment.session,
           ...(parent ? { parent } : {}),
+          ...(detachedFrom ? { detachedFrom } : {}),
           ...(segment.workflow === undefined ? {} : { workflow: segment.workflow }),
           ...(segment.user === undefined ? {} : { userId: this.places.sharedUserId(segment.user) }),
           ...(segment.conversation === undefined ? {} : { conversationId: segment.conversation }),
@@ -47,7 +50,7 @@ export class Foreign {
     return parent!;
   }
 
-  leave(segments: readonly PathSegment[]): void {
+  leave({ segments }: Above): void {
     for (const { session } of segments) {
       const known = this.nodes.get(session);
       if (!known || --known.uses > 0) continue;

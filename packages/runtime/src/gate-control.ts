@@ -3,6 +3,7 @@
 
 import { type Decision, type Stop, subjectId } from '@offswitch/core';
 import { fieldsOf, tierOf } from './control.ts';
+import { leftAbove } from './detached.ts';
 import { RuntimeError } from './error.ts';
 import { mintId } from './id.ts';
 import type { Kernel } from './kernel.ts';
@@ -87,6 +88,7 @@ export function gateControlHandler(
 
 function viewOf(kernel: Kernel, node: Node, now: number): SessionView {
   const decision = kernel.decide(node);
+  const left = leftAbove(node);
   return {
     id: node.id,
     root: node.path[0]!,
@@ -96,6 +98,7 @@ function viewOf(kernel: Kernel, node: Node, now: number): SessionView {
     workflow: node.workflow ?? '',
     ...(node.userId === undefined ? {} : { user: node.userId }),
     ...(node.conversationId === undefined ? {} : { conversation: node.conversationId }),
+    ...(left === undefined ? {} : { left }),
     state: decision.action === 'run' ? 'running' : decision.action === 'pause' ? 'paused' : 'terminated',
     turn: 0,
     checkpointTurn: 0,

@@ -9,7 +9,7 @@ import {
   type SwitchSource,
   unknownWorkflow,
 } from '@offswitch/core';
-import { type Arrival, carryForMs, openArrival, refused, rootOf, segmentsOf, signNode, tokenOf } from './arrival.ts';
+import { type Arrival, aboveOf, carryForMs, openArrival, refused, rootOf, signNode, tokenOf, under } from './arrival.ts';
 import { atMost } from './at-most.ts';
 import { auditOf } from './audit/audit-of.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -17,13 +17,13 @@ import { RuntimeError } from './error.ts';
 import { folderStore } from './folder/folder-store.ts';
 import { Foreign } from './foreign.ts';
 import { gateControlHandler, type Refusal } from './gate-control.ts';
+import type { Above } from './journal.ts';
 import { type Alarm, Kernel } from './kernel.ts';
 import { Known } from './known.ts';
 import type { Registration } from './lineage-store.ts';
 import { Node } from './node.ts';
 import { type Carrier, carrierOf } from './path/carrier.ts';
 import { checkedPathKeys, type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
-import type { PathSegment } from './path/segment.ts';
 import { seal } from './path/signed-path.ts';
 import type { StateStore } from './store.ts';
 
@@ -114,7 +114,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   const children = new Map<Node, number>();
   const ended = new Set<Node>();
   const known = new Known(store.lineage);
-  const arrivals = new Map<Node, readonly PathSegment[]>();
+  const arrivals = new Map<Node, Above>();
   /** Of sessions in other processes, for the next that begins under them. */
   let beingRead: Promise<void>[] = [];
   const foreign = new Foreign({
@@ -133,9 +133,9 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
 
   const forget = (node: Node): void => {
     ended.delete(node);
-    const segments = arrivals.get(node);
+    const above = arrivals.get(node);
     arrivals.delete(node);
-    if (segments) foreign.leave(segments);
+    if (above) foreign.leave(above);
     if (known.delete(node.id)) store.lineage.note(node.id, rootOf(node).id, 'completed');
     refusals.delete(node);
     nodes.delete(node.id);
@@ -143,12 +143,18 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     kernel.switchboard.dismiss(node);
   };
 
+  /** Once for each refusal, where it is made. */
+  const refusing = (error: RuntimeError): RuntimeError => {
+    audit.refused(error);
+    return error;
+  };
+
   /** Made known to the store, which knows whether the root lives and whether the call has another child. Throws what `decide` does. */
   const beginUnder = async (node: Node, { path, call }: Arrival): Promise<void> => {
     const registration = { ...registrationOf(node), path: [...path, node.id], ...(call === undefined ? {} : { call }) };
     try {
       const registered = await store.lineage.register(registration);
-      if (registered.status === 'refused') throw refused(registered.code, path[0]!);
+      if (registered.status === 'refused') throw refusing(refused(registered.code, path[0]!));
       if (registered.status === 'exists' && registered.session.session !== node.id)
         throw new RuntimeError(
           'session_elsewhere',
@@ -172,57 +178,59 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     if (subject.userId !== undefined) checkId('userId', subject.userId);
   };
 
+  const decide = async (subject: GateSubject<Workflow>): Promise<Decision> => {
+    check(subject);
+    checkId('sessionId', subject.sessionId);
+    if (subject.conversationId !== undefined) checkId('conversationId', subject.conversationId);
+    if (subject.parentId !== undefined) checkId('parentId', subject.parentId);
+    let node = nodes.get(subject.sessionId);
+    if (!node) {
+      if (subject.parentId !== undefined && subject.parent)
+        throw new RuntimeError('invalid_option', 'a session has one parent: parentId of this process, or parent of another');
+      const above = subject.parent && aboveOf(subject.parent, clock.now(), refusing);
+      const parent = subject.parentId !== undefined ? nodes.get(subject.parentId) : above && foreign.enter(above);
+      if (subject.parentId !== undefined && !parent)
+        return held(
+          `the parent ${JSON.stringify(subject.parentId)} has never asked this gate, so a stop of it could not reach this session; decide for the parent first`,
+          'Held until its parent is known.',
+          clock.now(),
+        );
+      node = new Node({
+        id: subject.sessionId,
+        workflow: subject.workflow,
+        ...(subject.userId === undefined ? {} : { userId: subject.userId }),
+        ...(subject.conversationId === undefined ? {} : { conversationId: subject.conversationId }),
+        ...(parent ? { parent } : {}),
+      });
+      nodes.set(node.id, node);
+      if (above) arrivals.set(node, above);
+      else if (parent) children.set(parent, (children.get(parent) ?? 0) + 1);
+      kernel.stops.know(node);
+      const admitted = kernel.switchboard.admit(node);
+      if (admitted) beingRead.push(admitted);
+      const began = subject.parent && beginUnder(node, subject.parent);
+      if (began) beingRead.push(began);
+      if (beingRead.length > 0) {
+        const read = Promise.all(beingRead).finally(() => void reading.delete(subject.sessionId));
+        reading.set(node.id, read);
+        beingRead = [];
+      }
+    }
+    ended.delete(node);
+    try {
+      await reading.get(node.id);
+    } catch (error) {
+      if (!RuntimeError.is(error) || error.code !== 'store_failed') throw error;
+      return held(`it could not be made known that it began: ${error.message}`, 'Held until the store answers.', clock.now());
+    }
+    const decision = kernel.decide(node);
+    if (decision.action === 'run') refusals.delete(node);
+    else refusals.set(node, { decision, at: clock.now() });
+    return decision;
+  };
+
   return {
-    async decide(subject) {
-      check(subject);
-      checkId('sessionId', subject.sessionId);
-      if (subject.conversationId !== undefined) checkId('conversationId', subject.conversationId);
-      if (subject.parentId !== undefined) checkId('parentId', subject.parentId);
-      let node = nodes.get(subject.sessionId);
-      if (!node) {
-        if (subject.parentId !== undefined && subject.parent)
-          throw new RuntimeError('invalid_option', 'a session has one parent: parentId of this process, or parent of another');
-        const segments = subject.parent && segmentsOf(subject.parent, clock.now());
-        const parent = subject.parentId !== undefined ? nodes.get(subject.parentId) : segments && foreign.enter(segments);
-        if (subject.parentId !== undefined && !parent)
-          return held(
-            `the parent ${JSON.stringify(subject.parentId)} has never asked this gate, so a stop of it could not reach this session; decide for the parent first`,
-            'Held until its parent is known.',
-            clock.now(),
-          );
-        node = new Node({
-          id: subject.sessionId,
-          workflow: subject.workflow,
-          ...(subject.userId === undefined ? {} : { userId: subject.userId }),
-          ...(subject.conversationId === undefined ? {} : { conversationId: subject.conversationId }),
-          ...(parent ? { parent } : {}),
-        });
-        nodes.set(node.id, node);
-        if (segments) arrivals.set(node, segments);
-        else if (parent) children.set(parent, (children.get(parent) ?? 0) + 1);
-        kernel.stops.know(node);
-        const admitted = kernel.switchboard.admit(node);
-        if (admitted) beingRead.push(admitted);
-        const began = subject.parent && beginUnder(node, subject.parent);
-        if (began) beingRead.push(began);
-        if (beingRead.length > 0) {
-          const read = Promise.all(beingRead).finally(() => void reading.delete(subject.sessionId));
-          reading.set(node.id, read);
-          beingRead = [];
-        }
-      }
-      ended.delete(node);
-      try {
-        await reading.get(node.id);
-      } catch (error) {
-        if (!RuntimeError.is(error) || error.code !== 'store_failed') throw error;
-        return held(`it could not be made known that it began: ${error.message}`, 'Held until the store answers.', clock.now());
-      }
-      const decision = kernel.decide(node);
-      if (decision.action === 'run') refusals.delete(node);
-      else refusals.set(node, { decision, at: clock.now() });
-      return decision;
-    },
+    decide: (subject) => (subject?.parent ? under(subject.parent, () => decide(subject)) : decide(subject)),
     admits(subject) {
       check(subject);
       const node = new Node({
@@ -256,8 +264,7 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       try {
         return await openArrival(pathKeys, tokenOf(carrier), clock.now(), store.lineage);
       } catch (error) {
-        if (RuntimeError.is(error)) audit.refused(error);
-        throw error;
+        throw RuntimeError.is(error) ? refusing(error) : error;
       }
     },
     end(sessionId) {
@@ -266,9 +273,9 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       ended.add(node);
       // Its switch is read on for as long as it has children: a stop of it reaches them (S2).
       for (let at: Node | undefined = node; at && ended.has(at) && !children.has(at); at = at.parent) {
-        const segments = arrivals.get(at);
+        const above = arrivals.get(at);
         forget(at);
-        if (segments) break;
+        if (above) break;
         const left = at.parent ? children.get(at.parent)! - 1 : 0;
         if (at.parent && left > 0) children.set(at.parent, left);
         else if (at.parent) children.delete(at.parent);

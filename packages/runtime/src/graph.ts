@@ -30,6 +30,8 @@ export class Graph {
   wasCarried = false;
   /** Another process runs it. */
   isElsewhere = false;
+  /** Of a detached root, until the store has taken it in: the graph it was detached in. Lost with that, nobody else may ever hear of it. */
+  detachedBy: Graph | undefined;
 
   constructor(root: Member) {
     this.root = root;

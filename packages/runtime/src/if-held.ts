@@ -114,11 +114,12 @@ export class IfHeld {
   private pauseOf(child: LiveSession, isHoldOver: boolean): Stopped | undefined {
     const now = this.engine.clock.now();
     let hold: Stopped | undefined;
-    for (const { decision, why } of blockedWithin(this.engine, child)) {
+    for (const held of blockedWithin(this.engine, child)) {
+      const { decision } = held;
       if (decision.action === 'terminate') continue;
-      if (why !== undefined) return waiting(why, now);
+      if (held.why !== undefined) return waiting(held, now);
       if (decision.action === 'pause' && decision.cause !== 'unknown') return decision;
-      hold ??= decision.action === 'run' ? waiting(undefined, now) : decision;
+      hold ??= decision.action === 'run' ? waiting(held, now) : decision;
     }
     return isHoldOver ? hold : undefined;
   }

@@ -49,7 +49,7 @@ export {
 export type { Grant, GrantRequest } from './grants/lent.ts';
 export type { ReceiptGrant } from './grants/receipt-grant.ts';
 export { mintId } from './id.ts';
-export type { CallClass, CallKind, CallOutcome, JournalRecord, Resolution, SessionRecord } from './journal.ts';
+export type { CallClass, CallKind, CallOutcome, JournalRecord, Left, Resolution, SessionRecord } from './journal.ts';
 export type { Alarm } from './kernel.ts';
 export {
   type Adoption,
@@ -94,7 +94,7 @@ export {
   stageNames,
   stages,
 } from './receipt.ts';
-export { joinReceipts } from './receipt-join.ts';
+export { isOver, joinReceipts, type Standing } from './receipt-join.ts';
 export type { ReleaseOrder } from './release.ts';
 export { createRuntime, currentSession, type Runtime, type RuntimeOptions } from './runtime.ts';
 export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';

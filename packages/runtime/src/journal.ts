@@ -45,7 +45,7 @@ export interface SessionRecord extends Of {
   /** Its body is the inside of its parent's call (no registered agent): replayed from its first turn, with the parent. */
   readonly inline?: true | undefined;
   /** It came from another process: who is above it, root first, its parent last. */
-  readonly arrived?: { readonly segments: readonly PathSegment[]; readonly call?: string } | undefined;
+  readonly arrived?: (Above & { readonly call?: string }) | undefined;
   /** The terminated session whose work it takes up (S6). */
   readonly restartOf?: string;
   /** The session in whose name its calls' idempotency keys are made: its own, or the first of a line of restarts. */
@@ -56,9 +56,20 @@ export interface SessionRecord extends Of {
         readonly reason: string;
         readonly owner: string;
         /** Whom it left, from the nearest up: their switches still reach it when they are gone. */
-        readonly left?: readonly { readonly workflow?: string; readonly user?: string }[];
+        readonly left?: Left;
       }
     | undefined;
+}
+
+/** Whom a detached session left, from the nearest up: what the switches of their tiers are read for, each once. */
+export type Left = readonly { readonly workflow?: string; readonly user?: string }[];
+
+/** What stands above a session that came from another process. */
+export interface Above {
+  /** Root first, the parent last. */
+  readonly segments: readonly PathSegment[];
+  /** Whom the root was detached from. */
+  readonly left?: Left;
 }
 
 export type JournalRecord =

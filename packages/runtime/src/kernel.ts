@@ -8,7 +8,7 @@ import { closeInTime, openInTime } from './guarded-source.ts';
 import { guard, type Node, type RootCell } from './node.ts';
 import type { StopEntry } from './stop-entry.ts';
 import { type StopChange, StopSet } from './stop-set.ts';
-import type { StateStore, StoredStop, StoreOpening } from './store.ts';
+import type { StateStore, StoreChange, StoredStop, StoreOpening } from './store.ts';
 import { Switchboard } from './switchboard.ts';
 import { type WalkContext, walk } from './walk.ts';
 
@@ -28,6 +28,8 @@ export interface KernelOptions {
   /** A stop, a hold or a reading changed: what is held may go on, what runs may have to stop. */
   readonly onChange: () => void;
   readonly onAlarm: (alarm: Alarm) => void;
+  /** Whatever the store tells, from when it is opened on, after what it says of stops and of itself was taken in. */
+  readonly onStoreChange?: (change: StoreChange) => void;
   /** See `StopSetOptions.findRoot`. */
   readonly findRoot?: (subject: string) => RootCell | undefined;
 }
@@ -142,6 +144,7 @@ export class Kernel {
       if (change.stops) this.learn(change.stops);
       if (change.lost) this.storeFailed(lostMessage(change.lost, options.store.location));
       this.checkStore();
+      options.onStoreChange?.(change);
     });
     this.checkStore();
   }

@@ -4,7 +4,7 @@
 // A stop is never pushed to descendants: each process holds every stop and derives, so what is registered here serves the
 // questions "may this begin under that root" and "who is where", never the decision (R1, R3 of docs/lineage.md).
 
-import type { JournalRecord } from './journal.ts';
+import type { JournalRecord, Left } from './journal.ts';
 import type { StoreOpening } from './store.ts';
 
 /** One session as other processes must know it. */
@@ -18,6 +18,8 @@ export interface Registration {
   readonly conversation?: string;
   /** It came from another process, by this call of its parent: a call has one child, whichever process is asked for it. */
   readonly call?: string;
+  /** Of a detached root: their switches reach it, and whatever is under it in any process (S2). */
+  readonly left?: Left;
   /** Begins what a process keeps and takes over as a whole: a root, or a session that came from another process. */
   readonly isLocalRoot: boolean;
   /**

@@ -9,7 +9,7 @@ import { RuntimeError } from './error.ts';
 import { type GrantParts, memoryGrants } from './grants/memory-grants.ts';
 import { mintId } from './id.ts';
 import type { JournalRecord, Resolution } from './journal.ts';
-import { leftBehind } from './left-behind.ts';
+import { leftBehind, type OwnedClaim, withoutOwner } from './left-behind.ts';
 import { memoryBudgets } from './memory-budgets.ts';
 import { registry, sharedRegistry } from './memory-lineage.ts';
 import type { Receipt, ReceiptPart } from './receipt.ts';
@@ -83,8 +83,13 @@ function open(memory: Memory, name: string): MemoryStore {
   const given = (of: readonly Journal[]): StoreOpening['journals'] =>
     // Through JSON, as a disk would give them back: what cannot be resumed from a folder must not resume here.
     of.map(({ process, alive, records }) => ({ process, alive, records: JSON.parse(JSON.stringify(records)) }));
-  const claims = (): StoreOpening['claims'] =>
-    [...memory.claims.values()].map(({ session, epoch, owner }) => ({ session, epoch, alive: owner.alive }));
+  const claims = (): OwnedClaim[] =>
+    [...memory.claims.values()].map(({ session, epoch, owner: { process, alive } }) => ({
+      session,
+      epoch,
+      owner: process,
+      alive,
+    }));
   const isAlive = (process: string): boolean => memory.journals.some((one) => one.process === process && one.alive);
   const lineage = registry(memory.registry, {
     process: journal.process,
@@ -95,22 +100,18 @@ function open(memory: Memory, name: string): MemoryStore {
           for (const listener of theirs) queueMicrotask(() => theirs.has(listener) && listener(change));
     },
     adopt: () => ({
-      claims: claims(),
-      journals: given(
-        leftBehind(
-          memory.journals,
-          taken,
-          [...memory.claims.values()].map(({ session, owner }) => ({ session, owner: owner.process })),
-        ),
-      ),
+      claims: claims().map(withoutOwner),
+      journals: given(leftBehind(memory.journals, taken, claims())),
     }),
   });
 
-  const receipts = (): Receipt[] => {
+  const grants = memoryGrants(memory.grants, { id: journal.process, living, isAlive });
+  const receipts = async (): Promise<Receipt[]> => {
+    const kept = await grants.list();
     const parts = [...memory.receipts.values()].flatMap((one) => [...one.values()]);
     return joinReceipts(
       parts.map(({ pieces }) => JSON.parse(pieces.join('')) as ReceiptPart),
-      isAlive,
+      { isAlive, grants: kept.map(({ record }) => record), stopOf: (key) => memory.stops.get(key) },
     );
   };
 
@@ -121,11 +122,7 @@ function open(memory: Memory, name: string): MemoryStore {
     health: { state: 'ok' },
     lineage,
     budgets: memoryBudgets(memory.budgets, journal.process, isAlive, living),
-    grants: memoryGrants(memory.grants, {
-      id: journal.process,
-      living,
-      isAlive,
-    }),
+    grants,
     audit: memoryAudit(memory.audit, journal.process),
     forensics: {
       async writeBundle(session, text) {
@@ -137,14 +134,14 @@ function open(memory: Memory, name: string): MemoryStore {
     async open({ runsSessions = false } = {}): Promise<StoreOpening> {
       living();
       journal.runsSessions = runsSessions;
-      leftBehind(memory.journals, taken);
+      leftBehind(memory.journals, taken, []);
       memory.journals.push(journal);
       memory.listeners.set(self, listeners);
       return {
         stops: [...memory.stops.values()],
         resolutions: [...memory.resolutions.values()],
         readings: JSON.parse(memory.readings),
-        claims: claims(),
+        claims: claims().map(withoutOwner),
         journals: given(memory.journals.filter(({ process, records }) => process !== journal.process && records.length > 0)),
       };
     },
@@ -199,8 +196,8 @@ function open(memory: Memory, name: string): MemoryStore {
       // What was begun later, or written by a store that has died meanwhile, does not come back.
       if (journal.alive && n >= (parts.get(receipt.process)?.n ?? 0)) parts.set(receipt.process, { n, pieces });
     },
-    receipts: async () => receipts(),
-    receiptsToGoOn: async (stops) => amongAll(receipts(), stops),
+    receipts,
+    receiptsToGoOn: async (stops) => amongAll(await receipts(), stops),
     async keepReadings(readings: readonly KeptReading[]) {
       living();
       memory.readings = JSON.stringify(readings);

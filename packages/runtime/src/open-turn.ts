@@ -3,6 +3,7 @@
 import type { Agent } from './agent.ts';
 import { Call, never, ToolContext } from './call.ts';
 import { runInContext } from './context.ts';
+import { detach } from './detach.ts';
 import { digest, digestOf } from './digest.ts';
 import { enter } from './enter.ts';
 import { RuntimeError } from './error.ts';
@@ -86,7 +87,7 @@ export class OpenTurn implements Turn {
       throw new RuntimeError('invalid_option', 'detach needs a reason and an owner: who looks after it when its parent is gone?');
     const one = this.make('spawn', agent.name, 'idempotent', options.key, digestOf('the input of', agent.name, input));
     if (typeof one === 'undefined') throw new RuntimeError('session_ended', `session ${this.session.id} was stopped`);
-    return this.session.detach(one, agent.name, input, options);
+    return detach(one, agent.name, input, options);
   }
 
   async open(spec: OpenSpec): Promise<OpenCall> {

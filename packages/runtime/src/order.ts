@@ -9,14 +9,17 @@ import type { HeardAgain, Unheard } from './unheard.ts';
 
 /** What is known of one stop on its way. */
 export interface Order {
-  readonly id: string;
+  /** Of its receipt. */
+  id: string;
   readonly entry: StopEntry;
+  /** The position at which it was engaged when it began here. */
+  readonly engagedAt: number;
   /** Who and why may be known later than the stop itself. */
   stop: Stop;
   readonly stages: Partial<Record<Stage, number>>;
   /**
    * Receipts that go on in this one: a flip that was latched before anybody had read it, and the reading that it was taken over by, are
-   * one stop.
+   * one stop; and so is one of which it was known only later where the switch had been released before it.
    */
   readonly formerly: Set<string>;
   /** Everybody it covers, live or not. */
@@ -41,7 +44,10 @@ export interface Order {
   isElsewhereKnown: boolean;
   /** Whom it covers of processes that are not heard from; `undefined` while nobody has looked. */
   unheard: Unheard | undefined;
-  /** Named before as such, and heard of again: their processes have the next word, and where none lives to say it, their records. */
+  /**
+   * Named before as such, and heard of again, or left open by an earlier process: their processes have the next word, and where none lives to say
+   * it, their records.
+   */
   readonly heardAgain: Map<string, HeardAgain>;
   heardAgainTimer: unknown;
   heardAgainMs: number;
@@ -62,6 +68,10 @@ export interface Order {
   isWriting: boolean;
   /** What is being written was overtaken by what has happened since. */
   isStale: boolean;
+  /** How often the receipt had something new to say. */
+  changes: number;
+  /** What number of that the store has; -1: nothing. */
+  written: number;
   /** The last writing of it failed. */
   isUnwritten: boolean;
   /** This process had come to the end of it, and forgotten it; it goes on for what was taken over since. */
@@ -86,7 +96,15 @@ export function isOwn({ stop, formerly }: Order, stopId: string | undefined): bo
   return false;
 }
 
-/** The same switch engaged again is another stop with a receipt of its own. */
-export function receiptId(entry: StopEntry): string {
-  return entry.key.kind === 'switch' ? `${entry.name}.${entry.marks.engaged}` : entry.name;
+/**
+ * The same switch engaged again is another stop with a receipt of its own. It goes by where the switch was released last: the position at which
+ * it reads engaged grows with every edit of its flag, and no two processes need have read it at the same one.
+ */
+export function receiptId({ key, name, marks }: Pick<StopEntry, 'key' | 'name' | 'marks'>): string {
+  return key.kind === 'switch' ? `${name}.${marks.released + 1}` : name;
+}
+
+/** What it was called before, by the position at which it was engaged; `undefined` where that is the same. */
+export function olderReceiptId({ key, name, marks }: Pick<StopEntry, 'key' | 'name' | 'marks'>): string | undefined {
+  return key.kind === 'switch' && marks.engaged !== marks.released + 1 ? `${name}.${marks.engaged}` : undefined;
 }

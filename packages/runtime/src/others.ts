@@ -2,13 +2,15 @@
 // they ran that are not heard from.
 
 import type { Member } from './graph.ts';
+import { hasEnded } from './lineage-store.ts';
 import { isOwn, type Order } from './order.ts';
-import { learnEnds, unheardUnder } from './unheard.ts';
+import type { ReceiptSession } from './receipt.ts';
+import { askAfter, learnEnds, unheardUnder } from './unheard.ts';
 import type { World } from './world.ts';
 
 /** Processes that had not confirmed are asked again after this long. Milliseconds. */
 export const confirmAgainMs = 1_000;
-/** So often it is asked again how sessions elsewhere ended, that long after each failure; then they stay unconfirmed. */
+/** So often it is asked again how sessions elsewhere ended, that long after each failure; then the stop goes on with them unconfirmed, and of a terminate it is asked ever later. */
 const elsewhereTries = 10;
 /** Graphs that are asked for at once: where one reading serves all who ask, as in a folder, there would be one for each. */
 const askedTogether = 200;
@@ -28,6 +30,8 @@ export interface OthersHost {
   look(order: Order): void;
   /** The receipt has something to say that it had not. */
   changed(order: Order): void;
+  /** Brings back whom it left open that this process had forgotten it with. Rejects where the store does. */
+  recall(order: Order): Promise<void>;
 }
 
 export class Others {
@@ -99,18 +103,18 @@ export class Others {
         });
         await Promise.all(asked);
       }
+      order.elsewhereTries = 0;
     } catch (error) {
       // Asked again, and named as unconfirmed where it cannot be learned.
       if (this.world.isClosed) return;
       if (order.elsewhereTries++ < elsewhereTries) {
         clock.clearTimeout(order.elsewhereTimer);
-        order.elsewhereTimer = clock.setTimeout(() => {
-          order.isElsewhereKnown = false;
-          this.host.look(order);
-        }, confirmAgainMs);
+        order.elsewhereTimer = clock.setTimeout(() => void this.learnElsewhere(order), confirmAgainMs);
         return;
       }
-      this.world.alarm(`how the sessions of ${order.id} in other processes ended could not be read: ${String(error)}`);
+      open++;
+      if (order.elsewhereTries === elsewhereTries + 1)
+        this.world.alarm(`how the sessions of ${order.id} in other processes ended could not be read: ${String(error)}`);
     }
     if (this.world.isClosed) return;
     // Their own process tells of them, if it lives to; a terminate leaves nothing open for long.
@@ -127,11 +131,15 @@ export class Others {
 
   /**
    * Nothing was ever written down of it, nor is it to be: the process that registered it was gone before its first word. Asked once everybody
-   * refuses to begin it, and not before what had just begun then can be written down.
+   * refuses to begin it, and not before what had just begun then can be written down. Of one that is not registered any more, or has ended,
+   * the records may have been cleared away.
    */
   private async neverBegins({ stop, stages }: Order, againMs: number, session: string, root: string): Promise<boolean> {
     if (stop.action !== 'terminate' || stages.fenced === undefined || againMs <= confirmAgainMs) return false;
-    return !(await this.world.store.lineage.hasBegun(session, root));
+    const { lineage } = this.world.store;
+    if (await lineage.hasBegun(session, root)) return false;
+    const registered = await lineage.find(session, root);
+    return registered !== undefined && !hasEnded(registered.state);
   }
 
   /** By root: those that another process had, of which nobody has said here that they have ended. */
@@ -157,6 +165,7 @@ export class Others {
     const { store, clock } = this.world;
     order.isAskingUnheard = true;
     try {
+      await this.host.recall(order);
       const found = await unheardUnder(store.lineage, order.entry.key);
       const others = new Set([...order.others, ...found.sessions.map(({ process }) => process)]);
       if (found.sessions.length === 0 && (order.isAskedAgain || order.unheard !== undefined)) {
@@ -186,6 +195,16 @@ export class Others {
       order.isAskingUnheard = false;
       this.host.look(order);
     }, confirmAgainMs);
+  }
+
+  /** Whom its receipt leaves open, of those that this process has nothing to say of. */
+  learnLeftOpen(order: Order, sessions: readonly ReceiptSession[]): void {
+    const before = order.heardAgain.size;
+    askAfter(
+      order.heardAgain,
+      sessions.filter(({ session }) => !order.covered.has(session)),
+    );
+    if (order.heardAgain.size > before) void this.learnHeardAgain(order);
   }
 
   /**

@@ -61,8 +61,7 @@ export class Parking {
     this.world.clock.clearTimeout(graph.parkTimer);
     graph.parkTimer = undefined;
     const blocked = [...blockedOf(this.world, graph)];
-    const shown =
-      blocked.find((one) => one.decision.action !== 'run')?.decision ?? waiting(blocked[0]?.why, this.world.clock.now());
+    const shown = blocked.find((one) => one.decision.action !== 'run')?.decision ?? waiting(blocked[0], this.world.clock.now());
     const askers = this.askersOf(graph);
     const live = [...graph.members()]
       .filter((member) => member.live)
@@ -86,7 +85,7 @@ export class Parking {
     this.reconsider();
   }
 
-  /** Holds everything and parks it as it comes to rest. Answers the roots that did not within the time. */
+  /** Holds everything and parks it as it comes to rest. Answers the roots that did not within the time, or of which not all is written down. */
   parkAll(withinMs: number): Promise<readonly string[]> {
     return new Promise((resolve) => {
       const timer = this.world.clock.setTimeout(() => resolve(this.notParked()), withinMs);
@@ -96,6 +95,7 @@ export class Parking {
       };
       this.world.kernel.shutDown();
       this.world.ifHeld.reconsider();
+      this.world.births.bearAll();
       for (const graph of [...this.world.graphs.values()]) this.park(graph);
       this.lookWhetherAllParked();
     });
@@ -107,7 +107,8 @@ export class Parking {
   }
 
   private notParked(): readonly string[] {
-    return [...this.world.graphs.values()].filter((graph) => graph.root.live !== undefined).map((graph) => graph.id);
+    const live = [...this.world.graphs.values()].filter((graph) => graph.root.live !== undefined);
+    return [...new Set([...live, ...this.world.births.unborn()])].map((graph) => graph.id);
   }
 
   /** Also asked when a graph ends. */
@@ -244,6 +245,7 @@ export class Parking {
       for (const call of turn.calls)
         if (call.outcome === undefined) call.outcome = call.class === 'effect' ? 'unknown' : 'aborted';
     saved.settled = { status: 'terminated', at, ...stopId };
+    this.world.births.ended(saved);
     this.world.kernel.switchboard.dismiss(member.node);
     this.world.carrying.note(member.node, 'terminated');
     this.world.forensics.marked(member);

@@ -1,23 +1,51 @@
 // receipt-join.ts: one receipt out of what each process knows. A stage is true when it is true everywhere (S10).
 
-import { isGrantResidue, isUnderWay, joinTold, residueOfGrant } from './grants/receipt-grant.ts';
+import { isEngaged } from '@offswitch/core';
+import { type GrantRecord, isOver as isGrantOver } from './grants/grant-record.ts';
+import { isGrantResidue, isUnderWay, joinTold, type ReceiptGrant, residueOfGrant, toldGrant } from './grants/receipt-grant.ts';
+import { olderReceiptId, receiptId } from './order.ts';
 import type { Receipt, ReceiptPart, ReceiptSession, Stage } from './receipt.ts';
+import type { Slice } from './slices.ts';
+import { parseStopKey } from './stop-key.ts';
+import type { StoredStop } from './store.ts';
 
 /** True in one process is true: the one durable write; the word of every process, which one of them has gathered. */
 const ofOne = ['recorded', 'fenced'] as const satisfies Stage[];
 /** True when each process says so of its own sessions. */
 const ofAll = ['drained', 'revoked', 'done'] as const satisfies Stage[];
 
-/**
- * The receipts that these parts make, newest first. `isAlive`: a process that is gone has nothing more to say, and what it left unsaid
- * is named. `isUnheard`: it is not alive as far as anybody knows, and has sessions that nobody has taken over; what it has not said may yet
- * be otherwise. What goes on in another receipt is part of that one.
- */
-export function joinReceipts(
-  parts: readonly ReceiptPart[],
-  isAlive: (process: string) => boolean,
-  isUnheard: (process: string) => boolean = () => false,
-): Receipt[] {
+/** What the store knows beside the parts. */
+export interface Standing {
+  /** A process that is gone has nothing more to say, and what it left unsaid is named. */
+  isAlive(process: string): boolean;
+  /** It is not alive as far as anybody knows, and has sessions that nobody has taken over: what it has not said may yet be otherwise. Default: none is. */
+  isUnheard?(process: string): boolean;
+  /**
+   * All that is written down of credentials: what a part says of one may be out of date, and of one whose process has died, or was frozen and is
+   * back, nobody may have said anything yet. Default: none.
+   */
+  readonly grants?: readonly GrantRecord[];
+  /** A stop as the store has it now: it may have been released while nobody ran who could say so in its receipt. Default: none is known. */
+  stopOf?(key: string): StoredStop | undefined;
+}
+
+/** The receipts that these parts make, newest first. What goes on in another receipt is part of that one. */
+export function joinReceipts(parts: readonly ReceiptPart[], standing: Standing): Receipt[] {
+  return [...joinEach(parts, standing)].sort(newestFirst);
+}
+
+/** The same in slices: there may be thousands. */
+export async function joinInSlices(parts: readonly ReceiptPart[], standing: Standing, slice: Slice): Promise<Receipt[]> {
+  const joined: Receipt[] = [];
+  for (const one of joinEach(parts, standing)) {
+    joined.push(one);
+    if (slice.isOver) await slice.next();
+  }
+  return joined.sort(newestFirst);
+}
+
+function* joinEach(parts: readonly ReceiptPart[], standing: Standing): Generator<Receipt> {
+  const lent = lentOf(standing.grants ?? []);
   const goesOnIn = new Map(parts.flatMap(({ id, formerly = [] }) => formerly.map((one) => [one, id] as const)));
   const byId = new Map<string, { readonly own: ReceiptPart[]; readonly former: ReceiptPart[] }>();
   for (const part of parts) {
@@ -26,9 +54,8 @@ export function joinReceipts(
     byId.set(id, group);
     (id === part.id ? group.own : group.former).push(part);
   }
-  return [...byId.values()]
-    .map(({ own, former }) => joinParts(former.length === 0 ? own : continued(own, former), isAlive, isUnheard))
-    .sort(newestFirst);
+  for (const { own, former } of byId.values())
+    yield joinParts(former.length === 0 ? own : continued(own, former), standing, lent);
 }
 
 /**
@@ -53,10 +80,27 @@ function newestFirst(a: Receipt, b: Receipt): number {
   return b.stop.since - a.stop.since || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
+interface LentGrants {
+  readonly byId: ReadonlyMap<string, GrantRecord>;
+  /** Those that are not over, by each session of their paths. */
+  readonly living: ReadonlyMap<string, readonly GrantRecord[]>;
+}
+
+function lentOf(grants: readonly GrantRecord[]): LentGrants {
+  const living = new Map<string, GrantRecord[]>();
+  for (const one of grants)
+    for (const session of isGrantOver(one) ? [] : one.path) {
+      const own = living.get(session);
+      if (own) own.push(one);
+      else living.set(session, [one]);
+    }
+  return { byId: new Map(grants.map((one) => [one.id, one])), living };
+}
+
 function joinParts(
   parts: readonly ReceiptPart[],
-  isAlive: (process: string) => boolean,
-  isUnheard: (process: string) => boolean,
+  { isAlive, isUnheard = () => false, stopOf = () => undefined }: Standing,
+  lent: LentGrants,
 ): Receipt {
   const newest = parts.toSorted((a, b) => a.at - b.at);
   const last = newest.at(-1)!;
@@ -65,9 +109,15 @@ function joinParts(
     const times = parts.flatMap((part) => part.stages[stage] ?? []);
     if (times.length > 0) stages[stage] = Math.min(...times);
   }
+  const fences = newest.flatMap(({ process, stages: { fenced } }) => (fenced === undefined ? [] : [{ process, at: fenced }]));
+  const stored = stopOf(last.stop.id);
+  const isEngagedNow = stored !== undefined && isEngaged(stored.marks);
+  const isInForce = isEngagedNow && isReceiptNow(last.id, stored);
+  const told = parts.flatMap((part) => part.released ?? []);
+  // Nobody ran who could say so. Engaged now, it may be this one under a name that its receipt is to have in a moment.
+  const released = told.length > 0 || isEngagedNow || !stored?.released ? told : [stored.released.at];
   const said = new Map(parts.map((part) => [part.process, part]));
   const asked = new Set([...said.keys(), ...parts.flatMap((part) => part.others)]);
-  const grants = joinTold(newest.map((part) => part.grants));
   const bundles = new Map<string, ReceiptSession['forensics']>();
   const sessions = new Map<string, { readonly one: ReceiptSession; readonly process: string }>();
   // The newest word on a session counts, and that of its own process before that of others.
@@ -78,21 +128,31 @@ function joinParts(
       const before = sessions.get(one.session);
       if (!before || weight(one) >= weight(before.one)) sessions.set(one.session, { one, process });
     }
+  const known = new Set(parts.flatMap((part) => part.grants.map(({ id }) => id)));
+  // Who was let go may have been lent others since.
+  const untold = isInForce ? livingUnder(last, [...sessions.keys()], lent).filter(({ id }) => !known.has(id)) : [];
+  const kept = [...[...known].flatMap((id) => lent.byId.get(id) ?? []), ...untold];
+  const grants = joinTold([...newest.map((part) => part.grants), kept.map((record) => toldGrant({ record }))]);
+  /** One that is told of as lent is its process's to take back, as long as that lives. */
+  const isLeft = ({ id, state }: ReceiptGrant): boolean => {
+    const record = lent.byId.get(id);
+    return state === 'active' && record !== undefined && !isAlive(record.process);
+  };
+  const isAnyOpen = untold.length > 0 || grants.some((one) => isUnderWay(one) || (isInForce && isLeft(one)));
   const isSilent = (process: string): boolean =>
     !isAlive(process) &&
     (!said.has(process) || [...sessions.values()].some((said) => said.process === process && said.one.state === 'unconfirmed'));
   const mayStillSay = (process: string): boolean => isAlive(process) || (isUnheard(process) && isSilent(process));
   for (const stage of ofAll) {
     if (stages.fenced === undefined) break;
-    // What a process that is gone was taking back lives until another one has.
-    if (stage !== 'drained' && grants.some(isUnderWay)) break;
+    // What a process that is gone was taking back, or had lent, lives until another one has taken it back.
+    if (stage !== 'drained' && isAnyOpen) break;
     const isOpen = [...asked].some((process) => said.get(process)?.stages[stage] === undefined && mayStillSay(process));
     const times = parts.flatMap((part) => part.stages[stage] ?? []);
     if (!isOpen && times.length > 0) stages[stage] = Math.max(...times);
   }
   const missing = (stage: (typeof ofOne)[number]): readonly string[] =>
     stages[stage] === undefined ? newest.flatMap((part) => part.missing[stage] ?? []) : [];
-  const released = parts.flatMap((part) => part.released ?? []);
   const heads = newest.flatMap((part) => part.audit ?? []);
   const formerly = [...new Set(parts.flatMap((part) => part.formerly ?? []))];
   return {
@@ -100,6 +160,7 @@ function joinParts(
     stop: last.stop,
     ...(formerly.length > 0 ? { formerly } : {}),
     stages,
+    ...(fences.length > 0 ? { fences } : {}),
     sessions: [...sessions.values()].map(({ one, process }) => ({
       ...one,
       ...(isHearsay(one) ? {} : { process }),
@@ -117,6 +178,25 @@ function joinParts(
     ...(released.length > 0 ? { released: Math.max(...released) } : {}),
     ...(heads.length > 0 ? { audit: heads } : {}),
   };
+}
+
+/** Those of sessions that it covers, and of everybody below the one it is against. */
+function livingUnder({ stop }: ReceiptPart, sessions: readonly string[], { living }: LentGrants): readonly GrantRecord[] {
+  if (living.size === 0) return [];
+  const { sessionId } = stop.subject;
+  return [
+    ...sessions.flatMap((one) => living.get(one)?.filter(({ session }) => session === one) ?? []),
+    // With everybody below it, whom nobody may know any more.
+    ...(sessionId === undefined ? [] : (living.get(sessionId) ?? [])),
+  ];
+}
+
+/** Is this the receipt of the stop as it is engaged now? */
+function isReceiptNow(id: string, { key: name, marks }: StoredStop): boolean {
+  const key = parseStopKey(name);
+  if (!key) return false;
+  const entry = { key, name, marks };
+  return receiptId(entry) === id || olderReceiptId(entry) === id;
 }
 
 /** What a process says of another's session. */
@@ -141,16 +221,30 @@ export const endedThere = 'another process had it, and its records say that it h
 /** The same of one that nobody can begin any more. */
 export const neverBegun = 'it was registered and had not begun: nothing of it was written down';
 
+/** Nobody who has said anything of it knows what became of it. */
+function isUnknown({ why }: Pick<ReceiptSession, 'why'>): boolean {
+  return why === elsewhere || why === notHeard;
+}
+
+/**
+ * Done, and of everybody it covers it is known what became of them: nothing is left to be learned. Whom its own process had not seen end when it
+ * died, the records may know of.
+ */
+export function isOver({ stages, sessions }: Receipt): boolean {
+  return stages.done !== undefined && !sessions.some(({ state }) => state === 'unconfirmed');
+}
+
 /** What is not known, how its own process has it that may have died since, that its records say it has ended, and its own process's word on that. */
 function weight(session: ReceiptSession): number {
-  const { state, why } = session;
-  if (why === elsewhere || why === notHeard) return 0;
+  const { state } = session;
+  if (isUnknown(session)) return 0;
   if (state === 'unconfirmed' || state === 'paused') return 1;
   return isHearsay(session) ? 2 : 3;
 }
 
-function isHearsay({ why }: ReceiptSession): boolean {
-  return why === elsewhere || why === notHeard || why === endedElsewhere || why === endedThere || why === neverBegun;
+function isHearsay(session: ReceiptSession): boolean {
+  const { why } = session;
+  return isUnknown(session) || why === endedElsewhere || why === endedThere || why === neverBegun;
 }
 
 /** Its lease has run out: it refuses what is new, and what it had begun may go on. */

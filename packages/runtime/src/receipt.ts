@@ -53,16 +53,22 @@ export interface ReceiptSession {
 }
 
 export interface Receipt {
-  /** The stop's id, and `.n` when the same switch was engaged again. */
+  /**
+   * The stop's id; of a switch's stop with `.n`, above the position at which the switch was released before it (0: never). The same for as
+   * long as it is in force, at whatever positions the switch is read engaged meanwhile; where a release before it is heard of only then, the
+   * receipt goes on in one above that (`formerly`).
+   */
   readonly id: string;
   readonly stop: Stop;
   /**
-   * Receipts that go on in this one, and are not listed beside it: a flip is latched before anybody has read it, and its stop is
-   * another one from the first reading on (docs/semantics.md), with the same receipt.
+   * Receipts that go on in this one, and are not listed beside it: most often that of a flip which was latched before anybody had read it;
+   * its stop is another one from the first reading on (docs/semantics.md), with the same receipt.
    */
   readonly formerly?: readonly string[];
   /** Epoch milliseconds at which each stage became true; absent: not yet. */
   readonly stages: Partial<Readonly<Record<Stage, number>>>;
+  /** When each process knew that nothing new starts, by its own clock: what it wrote down itself is to be compared with no other. */
+  readonly fences?: readonly { readonly process: string; readonly at: number }[];
   readonly sessions: readonly ReceiptSession[];
   /** Credentials lent to the sessions, by reference: what became of each, and how that is known. */
   readonly grants: readonly ReceiptGrant[];

@@ -11,7 +11,7 @@ import {
 } from '@offswitch/core';
 import { resolveCall, resumeSession, type StopOrder, stopSession } from './acts.ts';
 import type { Agent, AgentOptions, RunOptions } from './agent.ts';
-import type { Arrival } from './arrival.ts';
+import { type Arrival, under } from './arrival.ts';
 import { auditOf } from './audit/audit-of.ts';
 import { type BreakerTable, checkBreakers, type Thresholds } from './breakers.ts';
 import { type Caps, checkCaps } from './caps.ts';
@@ -27,11 +27,12 @@ import { type Alarm, Kernel } from './kernel.ts';
 import type { Outcome } from './outcome.ts';
 import { checkedPathKeys, type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
 import type { Receipt } from './receipt.ts';
+import { readToTakeUp } from './receipts-to-go-on.ts';
 import { forgiveReleased, type ReleaseOrder, releaseByAct } from './release.ts';
 import { around, runInside } from './run-inside.ts';
 import type { Session } from './session.ts';
 import { countStates, statusOf } from './status.ts';
-import type { ControlHandler, StateStore } from './store.ts';
+import type { ControlHandler, StateStore, StoreChange } from './store.ts';
 import { type Preview, previewOf, type RuntimeStatus, type SessionView, unsettled, viewOf } from './view.ts';
 import { World } from './world.ts';
 
@@ -47,7 +48,7 @@ export interface RuntimeOptions<Workflow extends string = string> {
   readonly holdForMs?: number;
   /** Last readings of an earlier process count as read when younger. Milliseconds, default 3,600,000. */
   readonly bootstrapMaxAgeMs?: number;
-  /** How long an effect in flight gets to end after a terminate; then it is aborted and its outcome unknown. Milliseconds, default 10,000. */
+  /** How long an effect in flight gets to end after this process learned of a terminate; then it is aborted and its outcome unknown. Milliseconds, default 10,000. */
   readonly effectDeadlineMs?: number;
   /**
    * Keys that paths to and from other processes are signed with: the first signs, all verify. Default: those of
@@ -106,6 +107,10 @@ export interface Runtime<Workflow extends string = string> {
   /** Resolves when the session has ended, across pauses and parks. Rejects with `unknown_session`. */
   settled(session: string): Promise<Exclude<Outcome, { status: 'paused' }>>;
   stops(): Stop[];
+  /**
+   * Each as far as it is true: a stop whose sessions have all ended is done once the store and the processes beside this one have
+   * said so, which over Redis is some round trips later.
+   */
   receipts(): Promise<readonly Receipt[]>;
   preview(tier: Tier, subject?: string): Preview;
   status(): RuntimeStatus;
@@ -113,7 +118,10 @@ export interface Runtime<Workflow extends string = string> {
   subscribe(listener: RuntimeListener): () => void;
   /** Asks the source and the store now. */
   refresh(): Promise<void>;
-  /** Brings every session to its next boundary and parks it, for a shutdown that loses nothing. Resolves when all rest, or after `withinMs` (default 10,000) with those that do not. */
+  /**
+   * Brings every session to its next boundary and parks it, for a shutdown that loses nothing. Resolves when all rest and are written down,
+   * or after `withinMs` (default 10,000) with the roots of those that do not, or of which the store has not taken that they began.
+   */
   park(options?: { readonly withinMs?: number }): Promise<readonly string[]>;
   /** Stops governing: what runs is abandoned where it is, exactly as after a crash. Park first to be gentle. */
   close(): Promise<void>;
@@ -140,6 +148,9 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     else if (alarm.isActive) console.error(`offswitch: ${alarm.message}`);
   };
   const audit = auditOf(store, clock, onAlarm);
+  // The store tells each thing once, from when it is opened; a source may take its time until there is who acts on it.
+  const toldEarly: StoreChange[] = [];
+  let hear = (change: StoreChange): void => void toldEarly.push(change);
   const kernel = await Kernel.open({
     switches,
     source,
@@ -156,6 +167,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     onLatched: (entry) => world?.stopping.latched(entry),
     onWords: (entry) => world?.stopping.worded(entry),
     onChange: () => world?.reconsider(),
+    onStoreChange: (change) => hear(change),
     findRoot: (subject) => world?.graphOf.get(subject)?.root.node.root,
     onAlarm,
   });
@@ -182,13 +194,19 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
   w.takeover.recover(kernel.opening);
   w.leases.learn(kernel.opening.journals);
   const toTakeUp = w.stopping.toTakeUp();
-  const written = await store.receiptsToGoOn(toTakeUp).catch((error) => {
+  const written = await readToTakeUp(store, toTakeUp).catch((error) => {
     w.alarm(`the receipts of earlier processes could not be read: ${String(error)}`);
     return new Map<string, Receipt | undefined>(toTakeUp.map(({ id }) => [id, undefined]));
   });
   await w.grants.takeOver();
   w.stopping.takeUp(written);
-  const endWatch = store.watch((change) => {
+  w.openReceipts.lookSoon();
+  hear = (change) => {
+    if (change.lost) w.stopping.lost(change.lost);
+    if (change.isSetBack) {
+      w.grants.writeAgain();
+      w.stopping.writeAgain();
+    }
     if (change.resolutions) {
       w.learnResolutions(change.resolutions);
       w.reconsider();
@@ -197,11 +215,14 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     if (change.takenOver) w.takeover.lose(change.takenOver);
     if (change.children) w.carrying.hear(change.children);
     if (change.health?.state === 'ok') w.takeover.storeIsBack();
+    // Also what this process had lent itself: others may have taken it for dead meanwhile.
+    if (change.health?.state === 'ok' || change.isOrphaned) void w.grants.takeOver();
     if (change.isOrphaned) {
       void w.takeover.adoptOrphans();
-      void w.grants.takeOver();
+      w.openReceipts.lookSoon();
     }
-  });
+  };
+  toldEarly.splice(0).forEach(hear);
 
   const open = (): void => {
     if (w.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
@@ -249,11 +270,12 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
         start,
         run: async (input, runOptions = {}) => {
           const session = around(w);
-          if (runOptions.parent) {
-            open();
-            const { parent } = runOptions;
-            return runOutside(() => w.carrying.arrive(definition, input, runOptions, parent)) as Promise<Outcome<Result>>;
-          }
+          const { parent } = runOptions;
+          if (parent)
+            return under(parent, async () => {
+              open();
+              return runOutside(() => w.carrying.arrive(definition, input, runOptions, parent)) as Promise<Outcome<Result>>;
+            });
           if (!session) return start(input, runOptions).outcome;
           return runInside(session, name, input, runOptions) as Promise<Outcome<Result>>;
         },
@@ -317,6 +339,7 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     status: () => ({
       ...statusOf(kernel, countStates(runtime.sessions()), [...w.definitions.keys()]),
       effectDeadlineMs: w.effectDeadlineMs,
+      at: w.clock.now(),
     }),
     subscribe(listener) {
       w.listeners.add(listener);
@@ -331,7 +354,6 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
     async close() {
       if (w.isClosed) return;
       await w.close();
-      endWatch();
       await kernel.close();
     },
   };

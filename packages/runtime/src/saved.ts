@@ -117,7 +117,8 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
       return;
     }
     case 'end': {
-      const call = turnOf(saved, record.turn).calls.find((one) => one.key === record.key);
+      // Of a turn that is completed by now nothing is kept: it would stand behind the one that is under way, and be taken for it.
+      const call = saved.turns.find((one) => one.number === record.turn)?.calls.find((one) => one.key === record.key);
       if (record.costMicros !== undefined) saved.costMicros += record.costMicros;
       if (!call) return;
       call.outcome = record.outcome;

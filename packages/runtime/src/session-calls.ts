@@ -2,12 +2,10 @@
 
 import { type Call, never } from './call.ts';
 import { runInContext } from './context.ts';
-import { RuntimeError } from './error.ts';
 import { messageOf } from './error-text.ts';
 import type { JournalRecord } from './journal.ts';
 import { keepsLoose } from './loose.ts';
 import type { PausedChild } from './outcome.ts';
-import type { LiveSession } from './session.ts';
 import { EndingSession } from './session-end.ts';
 import { snapshot } from './snapshot.ts';
 import { noteUsage, startCall, within } from './telemetry.ts';
@@ -134,8 +132,8 @@ export abstract class CallingSession extends EndingSession {
   /** Records a call's failure; true when the agent may be told. */
   failCall(call: Call, error: unknown): boolean {
     if (call.outcome !== undefined) return this.endLate(call, { error: messageOf(error) });
-    // Abandoned, and aborted by that: what it fails with is the abort. Whoever goes on makes it again.
-    if (call.isAborted && this.isOver) return false;
+    // Abandoned: what it fails with is the abort, or that its session has ended here. Whoever goes on makes it again.
+    if (this.isOver && (call.isAborted || call.class === 'delegates')) return false;
     this.endInline(call, 'failed', error);
     call.error = messageOf(error);
     this.settleCost(call, undefined);
@@ -199,35 +197,6 @@ export abstract class CallingSession extends EndingSession {
 
   private toolEnded(name: string, hasFailed: boolean): void {
     this.engine.charge(this.session, 'tool-failures', (one) => one.counters.toolEnded(name, hasFailed));
-  }
-
-  detach(call: Call, agent: string, input: unknown, options: { readonly reason: string; readonly owner: string }): string {
-    const definition = this.engine.definition(agent);
-    if (!definition)
-      throw new RuntimeError('agent_not_registered', `the agent ${JSON.stringify(agent)} is not defined in this process`);
-    this.track(call);
-    const before = call.turn.replay?.get(call.key);
-    if (before?.child) {
-      call.turn.replay!.delete(call.key);
-      call.savedId = before.id;
-      this.answer(call, 'completed', before.child);
-      return before.child;
-    }
-    let child: LiveSession | undefined;
-    try {
-      child = this.engine.child(this.session, call, {
-        agent,
-        definition,
-        input,
-        detached: { reason: options.reason, owner: options.owner },
-      });
-    } catch (error) {
-      // Refused: the turn must not wait for it.
-      this.failCall(call, error);
-      throw error;
-    }
-    this.completeCall(call, child!.id);
-    return child!.id;
   }
 
   private writeEnd(call: Call, value: unknown, costMicros: number): void {

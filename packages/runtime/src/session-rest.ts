@@ -18,12 +18,12 @@ export abstract class RestingSession extends SessionState {
   private waitsAtBoundary = 0;
   private wakeSoonMade: (() => void) | undefined;
 
-  /** Waits at a turn boundary while the session is paused. Inside a turn, `call` is what waits. */
+  /** Waits at a turn boundary while the session is paused, or not written down yet. Inside a turn, `call` is what waits. */
   async pass(call?: Call): Promise<void> {
     for (;;) {
       if (this.isOver || this.stopping) return never();
       const decision = this.engine.decide(this.node);
-      if (decision.action === 'run') return;
+      if (decision.action === 'run' && this.engine.isBorn(this.session)) return;
       if (decision.action === 'terminate') {
         this.engine.terminate(this.session, decision);
         return never();
@@ -110,7 +110,7 @@ export abstract class RestingSession extends SessionState {
   /** Lets everything that waits look again. A resume after a stop claims a higher session epoch first (S7). */
   wake(isResume: boolean): void {
     if (this.isOver || !this.isHeld) return;
-    if (isResume && !this.engine.claim(this.session)) return;
+    if (isResume && !(this.engine.isBorn(this.session) && this.engine.claim(this.session))) return;
     const wakers = this.wakers!;
     this.wakers = undefined;
     this.engine.held.delete(this.session);

@@ -211,6 +211,8 @@ export class LiveSession extends CallingSession implements Session {
         new RuntimeError('turn_ended', `a turn of ${this.id} is being begun already; one loop, one turn at a time`),
       );
     }
+    // What lives inside a call has no code of its own that waited until the store knew it.
+    const registered = this.begun === 'no' && this.saved.record.inline ? this.engine.register(this) : undefined;
     this.begun = 'yes';
     const number = this.nextTurn;
     const before = this.saved.turns.find((turn) => turn.number === number);
@@ -219,9 +221,10 @@ export class LiveSession extends CallingSession implements Session {
       this.saved.lastTurnCharged = number;
       this.chargeTurn();
     }
-    if (!this.stopping && this.engine.decide(this.node).action === 'run') return this.openTurn(number, before);
+    if (!registered && !this.stopping && this.engine.decide(this.node).action === 'run' && this.engine.isBorn(this))
+      return this.openTurn(number, before);
     this.begun = 'waits';
-    return this.pass().then(() => {
+    return (registered ? registered.then(() => this.pass()) : this.pass()).then(() => {
       this.begun = 'yes';
       return this.openTurn(number, before);
     });

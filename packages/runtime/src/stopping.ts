@@ -9,18 +9,20 @@ import { candidates, covers } from './covering.ts';
 import type { GrantRecord } from './grants/grant-record.ts';
 import { isOf } from './grants/grants.ts';
 import type { Graph, Member } from './graph.ts';
-import { isOwn, type Order, receiptId, unfenced, unlatched } from './order.ts';
+import { isOwn, type Order, olderReceiptId, receiptId, unfenced, unlatched } from './order.ts';
 import { confirmAgainMs, Others } from './others.ts';
 import type { Succession } from './pending-stops.ts';
 import { type Receipt, type ReceiptPart, type Stage, stages } from './receipt.ts';
-import { joinReceipts } from './receipt-join.ts';
+import { isOver, joinReceipts } from './receipt-join.ts';
 import { ReceiptWriter, writeEveryMs } from './receipt-writer.ts';
+import type { StopToTakeUp } from './receipts-to-go-on.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, sliceMs, turnOfLoop } from './slices.ts';
 import { describeStop, type StopEntry } from './stop-entry.ts';
 import type { StopChange } from './stop-set.ts';
-import type { StopToGoOn } from './store.ts';
+import type { StoredStop } from './store.ts';
 import { isLong, receiptAtOnce, receiptInSlices } from './told.ts';
+import { askAfter } from './unheard.ts';
 import type { World } from './world.ts';
 
 /** The same while the latch is on its way, so that it is known to be durable as soon as it is. Milliseconds. */
@@ -55,6 +57,7 @@ export class Stopping {
       },
       look: (order) => this.look(order),
       changed: (order) => this.receipts.soon(order),
+      recall: (order) => this.receipts.recall(order),
     });
   }
 
@@ -68,13 +71,34 @@ export class Stopping {
       this.begin(id, entry, stop, change);
     } else if (!change.engaged && change.wasEngaged) {
       if (!change.isSuccession) this.world.emit({ type: 'stop', stop, engaged: false });
-      for (const order of [...this.orders.values()]) {
-        if (order.entry !== entry) continue;
-        order.released = this.world.clock.now();
-        this.finish(order);
+      this.released(entry);
+    } else if (change.engaged && !this.orders.has(id)) {
+      const order = [...this.orders.values()].find((one) => one.entry === entry);
+      if (order && order.engagedAt > entry.marks.released) this.rename(order, id);
+      else if (order) {
+        // It was released and engaged again since this process heard of it last.
+        this.released(entry);
+        this.begin(id, entry, stop, change);
       }
     }
     for (const one of change.successions) this.goesOn(one);
+  }
+
+  private released(entry: StopEntry): void {
+    for (const order of [...this.orders.values()]) {
+      if (order.entry !== entry) continue;
+      order.released = this.world.clock.now();
+      this.finish(order);
+    }
+  }
+
+  /** A process that is behind has recorded a release that is older than this stop. */
+  private rename(order: Order, id: string): void {
+    this.orders.delete(order.id);
+    order.formerly.add(order.id);
+    order.id = id;
+    this.orders.set(id, order);
+    this.receipts.soon(order);
   }
 
   /**
@@ -109,8 +133,8 @@ export class Stopping {
     if (at !== undefined) order.stages[stage] = at;
   }
 
-  /** Whose receipts `takeUp` is to be given. A terminate that has one to end here goes on, done or not. */
-  toTakeUp(): readonly StopToGoOn[] {
+  /** Whose receipts `takeUp` is to be given: all that are not being carried out here. A terminate that has one to end here goes on, done or not. */
+  toTakeUp(): readonly StopToTakeUp[] {
     const { graphs, kernel } = this.world;
     const awaited = new Set<string>();
     for (const graph of graphs.values())
@@ -118,10 +142,13 @@ export class Stopping {
         const decision = saved.settled || graph.isElsewhere ? undefined : this.world.decide(node);
         if (decision?.action === 'terminate' && decision.stopId !== undefined) awaited.add(decision.stopId);
       }
-    const found: StopToGoOn[] = [];
-    for (const entry of kernel.stops.all())
-      if (isEngaged(entry.marks))
-        found.push({ id: receiptId(entry), isForGood: describeStop(entry).action === 'terminate' && !awaited.has(entry.name) });
+    const found: StopToTakeUp[] = [];
+    for (const entry of kernel.stops.all()) {
+      const order = this.orders.get(receiptId(entry));
+      if (!isEngaged(entry.marks) || (order && !(order.isDone && order.stop.action === 'terminate'))) continue;
+      const isForGood = describeStop(entry).action === 'terminate' && !awaited.has(entry.name);
+      found.push({ id: receiptId(entry), olderId: olderReceiptId(entry), isForGood });
+    }
     return found;
   }
 
@@ -135,12 +162,30 @@ export class Stopping {
       if (!isEngaged(entry.marks) || this.orders.has(id)) continue;
       const before = written.get(id);
       const stop = describeStop(entry);
-      if (stop.action === 'terminate' && (!written.has(id) || before?.stages.done !== undefined)) continue;
+      if (stop.action === 'terminate' && (!written.has(id) || (before && isOver(before)))) continue;
       this.begin(id, entry, stop, inTheStore, before);
     }
     for (const one of this.world.kernel.stops.successions()) this.goesOn(one);
     this.hasTakenUp = true;
     for (const graph of this.world.graphs.values()) this.beginAgain(graph, written);
+  }
+
+  /** The same later, of terminates that were over: those whose receipts are so no more, or never were. */
+  takeUpAgain(written: ReadonlyMap<string, Receipt | undefined>): void {
+    for (const entry of this.world.kernel.stops.all()) {
+      const id = receiptId(entry);
+      const before = written.get(id);
+      if (!isEngaged(entry.marks) || !before || isOver(before)) continue;
+      const order = this.orders.get(id);
+      if (order) {
+        // What it waits for others to say, the others may not have lived to say.
+        if (order.isDone) this.others.learnLeftOpen(order, before.sessions);
+        continue;
+      }
+      this.begin(id, entry, describeStop(entry), inTheStore, before);
+      // It may have had one that it has forgotten.
+      this.orders.get(id)!.isAgain = true;
+    }
   }
 
   /**
@@ -167,6 +212,18 @@ export class Stopping {
       delete order.missing.recorded;
       this.reach(order, 'recorded');
     }
+  }
+
+  /** The store has lost these stops, and so what was told of them. */
+  lost(stops: readonly StoredStop[]): void {
+    const keys = new Set(stops.map(({ key }) => key));
+    for (const order of this.orders.values()) if (keys.has(order.entry.name)) this.receipts.soon(order);
+  }
+
+  /** The store may have lost what it took last of any. One by one: there may be many. */
+  writeAgain(): void {
+    for (const order of this.orders.values()) order.changes++;
+    void this.writeAll();
   }
 
   /** Who and why of it are known now. */
@@ -205,24 +262,32 @@ export class Stopping {
   async current(): Promise<Receipt[]> {
     const parts: ReceiptPart[] = [];
     for (const order of this.orders.values()) parts.push(await this.receipts.part(order));
-    return joinReceipts(parts, () => true);
+    return joinReceipts(parts, { isAlive: () => true });
   }
 
   sessionBegan(session: LiveSession): void {
     for (const order of this.orders.values()) {
       if (order.isDone && order.stop.action === 'terminate') continue;
-      if (covers(order, session.node)) this.include(order, session.member);
+      if (!covers(order, session.node)) continue;
+      this.include(order, session.member);
+      this.receipts.soon(order);
     }
   }
 
-  /** What a process that is gone ran lies here now, and what becomes of it is told here. */
+  /** What a process that is gone ran lies here now, and what becomes of it is told here; or another one runs it, and is waited for here no more. */
   takenOver(graph: Graph): void {
+    const isAway = graph.isElsewhere && !graph.root.saved.settled;
     for (const order of this.orders.values()) {
-      // One that is done takes in nobody new, and learns what became of those it knows.
-      const isOver = order.isDone && order.stop.action === 'terminate';
+      // One that is done takes in nobody new, and learns what became of those it knows; so does any of what others run.
+      const isOver = isAway || (order.isDone && order.stop.action === 'terminate');
+      let isOfIt = false;
       for (const member of graph.members())
-        if (isOver ? order.covered.has(member.node.id) : covers(order, member.node)) this.include(order, member);
-      this.look(order);
+        if (isOver ? order.covered.has(member.node.id) : covers(order, member.node)) {
+          this.include(order, member);
+          isOfIt = true;
+        }
+      // What is finished has nothing new to say of others.
+      if (isOfIt || !order.isDone) this.look(order);
     }
     this.beginAgain(graph);
   }
@@ -243,6 +308,15 @@ export class Stopping {
   /** Parked, or marked where it lay parked. */
   memberRests(member: Member): void {
     this.memberOver(member);
+  }
+
+  /** It never began and is no process's: receipts say nothing of it. */
+  neverWas(member: Member): void {
+    for (const order of this.orders.values()) {
+      if (!order.covered.delete(member.node.id)) continue;
+      order.waiting.delete(member);
+      this.look(order);
+    }
   }
 
   callEnded(session: LiveSession, call: Call): void {
@@ -281,6 +355,7 @@ export class Stopping {
     const order: Order = {
       id,
       entry,
+      engagedAt: entry.marks.engaged,
       stop,
       stages: { ...before?.stages },
       formerly: new Set(before?.formerly),
@@ -312,11 +387,14 @@ export class Stopping {
       writeAgainMs: writeEveryMs,
       isWriting: false,
       isStale: false,
+      changes: 0,
+      written: -1,
       isUnwritten: false,
       isAgain: false,
       earlier: undefined,
       waiters: [],
     };
+    if (stop.action === 'terminate') askAfter(order.heardAgain, before?.sessions ?? []);
     this.orders.set(id, order);
     void latched.then((isLatched) => {
       order.isLatching = false;
@@ -448,9 +526,10 @@ export class Stopping {
 
   /** Brings what is in the store up to what is known here. */
   async writeAll(): Promise<void> {
-    for (const order of [...this.orders.values()]) {
-      await this.receipts.store(order, await this.receipts.part(order));
-    }
+    // What has ended in this very moment is on its way to its stage, and there where the store answers from memory or a folder: whoever was
+    // told of the end asks now. Nobody is kept waiting for one that is asked over the wire.
+    if ([...this.orders.values()].some(({ isDone }) => !isDone)) await turnOfLoop();
+    for (const order of [...this.orders.values()]) await this.receipts.bringUp(order);
   }
 
   /** Writes what is under way before the store is closed. */
@@ -459,7 +538,7 @@ export class Stopping {
       this.world.clock.clearTimeout(order.writeTimer);
       this.others.forget(order);
       this.answer(order, order.waiters);
-      await this.receipts.write(order, receiptAtOnce(this.world, order)).catch(() => {});
+      if (!this.receipts.isWritten(order)) await this.receipts.write(order, receiptAtOnce(this.world, order)).catch(() => {});
     }
   }
 
@@ -470,5 +549,5 @@ export class Stopping {
 
 /** What this process knows, as the receipt of it: what others have to say of their sessions is not known. */
 function alone(part: ReceiptPart): Receipt {
-  return joinReceipts([part], () => true)[0]!;
+  return joinReceipts([part], { isAlive: () => true })[0]!;
 }

@@ -66,8 +66,10 @@ export interface StoreChange {
   readonly resolutions?: readonly Resolution[];
   /** Health may have changed. */
   readonly health?: StoreHealth;
-  /** A process is gone: what it ran may be adopted. */
+  /** A process is gone, or may be: what it ran may be adopted, and what it had lent be taken back. */
   readonly isOrphaned?: true;
+  /** It was restarted, or another server took over, and it may have lost what it had acknowledged last: grants and receipts are to be written again. */
+  readonly isSetBack?: true;
   /** Local roots that another process took over while this one was cut off. */
   readonly takenOver?: readonly string[];
   /** Sessions that processes took up, told where claims and not the store decide who does. May name claims of this process too. */
@@ -147,7 +149,7 @@ export interface StateStore {
   writeReceipt(receipt: ReceiptPart): Promise<void>;
   /** Newest first, the parts of all processes joined (receipt-join.ts). Unreadable ones are skipped. */
   receipts(): Promise<readonly Receipt[]>;
-  /** What is written of these, by id, for a process that goes on with them; those left out that are for good and done. */
+  /** What is written of these, by id, for a process that goes on with them; those left out that are for good and over (`isOver`). */
   receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>>;
   keepReadings(readings: readonly KeptReading[]): Promise<void>;
   /** Small named documents for the command line: what is declared here and where the flags are. Atomic. */

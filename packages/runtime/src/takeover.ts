@@ -73,7 +73,7 @@ export class Takeover {
           if (before) goneThere(world, before, saved.settled);
           continue;
         }
-        const above = record.arrived && !saved.settled ? world.foreign.enter(record.arrived.segments) : undefined;
+        const above = record.arrived && !saved.settled ? world.foreign.enter(record.arrived) : undefined;
         const made = new Graph({ node: nodeOf(record, above), saved, live: undefined });
         made.isElsewhere = isElsewhere;
         // No record says whether it was.
@@ -112,6 +112,8 @@ export class Takeover {
         if (world.isClosed) return;
         this.recover(adoption);
         world.leases.learn(adoption.journals);
+        // Asked for before the store has told that they are gone, it may tell of them no more.
+        if (adoption.journals.length > 0) void world.grants.takeOver();
         world.parking.reconsider();
         if (adoption.unread) this.adoptLater(adoption.unread.join('; '));
         else {
@@ -147,22 +149,38 @@ export class Takeover {
     void this.adoptOrphans();
   }
 
-  /** Another process has these graphs now, by their first sessions: what runs of them here is abandoned. */
+  /** Another process has these graphs now, by their first sessions: what runs of them here is abandoned, and no stop waits for it. */
   lose(heads: readonly string[]): void {
     this.world.audit.takeover('lost', heads);
     for (const head of heads) {
       const graph = this.world.graphs.get(head);
       if (!graph || graph.isElsewhere) continue;
-      this.wentAway(graph);
-      this.world.leases.lose(graph);
-      this.world.clock.clearTimeout(graph.parkTimer);
-      this.world.carrying.wentElsewhere(head);
-      for (const member of graph.members()) {
-        member.live?.abandon('this process was cut off, and another one took it over');
-        member.live = undefined;
-      }
+      this.abandon(graph, 'this process was cut off, and another one took it over');
       this.world.alarm(`session ${head} was taken over by another process while this one was cut off; this copy of it stops`);
     }
+  }
+
+  /** No process has it, and none may begin it but whoever has the graph it was detached in now. */
+  giveUp(graph: Graph): void {
+    if (graph.isElsewhere) return;
+    this.abandon(graph, 'another process took over the session that detached it, before the store knew of it');
+    this.forget(graph);
+    this.world.stopping.neverWas(graph.root);
+    this.world.alarm(
+      `session ${graph.id} never begins: ${graph.root.saved.record.detached?.from}, which detached it, was taken over by another process, which detaches it there`,
+    );
+  }
+
+  private abandon(graph: Graph, why: string): void {
+    this.wentAway(graph);
+    this.world.leases.lose(graph);
+    this.world.clock.clearTimeout(graph.parkTimer);
+    this.world.carrying.wentElsewhere(graph.id);
+    for (const member of graph.members()) {
+      member.live?.abandon(why);
+      member.live = undefined;
+    }
+    for (const member of graph.members()) this.world.stopping.memberRests(member);
   }
 
   private adopt(graph: Graph): void {
@@ -173,9 +191,8 @@ export class Takeover {
       if (saved.settled) continue;
       world.admit(node);
     }
-    if (graph.isElsewhere) return;
     world.stopping.takenOver(graph);
-    world.parking.add(graph);
+    if (!graph.isElsewhere) world.parking.add(graph);
   }
 
   /** Others have claimed these sessions: what of them lies parked here is theirs. */
@@ -209,6 +226,6 @@ export class Takeover {
       if (!saved.settled) this.world.kernel.switchboard.dismiss(node);
     }
     this.world.graphs.delete(graph.id);
-    if (this.world.arrived.delete(graph)) this.world.foreign.leave(graph.root.saved.record.arrived!.segments);
+    if (this.world.arrived.delete(graph)) this.world.foreign.leave(graph.root.saved.record.arrived!);
   }
 }

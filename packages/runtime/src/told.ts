@@ -3,7 +3,6 @@
 
 import { residueOfGrant, toldGrant } from './grants/receipt-grant.ts';
 import type { Member } from './graph.ts';
-import type { RegisteredSession } from './lineage-store.ts';
 import { isOwn, type Order } from './order.ts';
 import type { ReceiptCall, ReceiptPart, ReceiptSession } from './receipt.ts';
 import { elsewhere, endedElsewhere, endedThere, neverBegun, notHeard } from './receipt-join.ts';
@@ -92,7 +91,7 @@ function* makeSession(world: World, order: Order, member: Member, unknown: strin
   const known = isEndedThere ? [] : open ? [...open.told(), ...ahead] : toldCalls(member.saved);
   for (const call of known) {
     const outcome = outcomeOf(call, isRunning && !ahead.includes(call));
-    if (outcome === 'unknown') unknown.push(`${record.s} ${call.id} ${call.name}: outcome unknown`);
+    if (outcome === 'unknown') unknown.push(unknownOutcome(record.s, call));
     calls.push({ id: call.id, kind: call.kind, name: call.name, outcome, idempotencyKey: call.idempotencyKey });
     if (calls.length % 16 === 0) yield;
   }
@@ -131,7 +130,7 @@ function heardAgainOf(order: Order, { session, end }: HeardAgain): ReceiptSessio
   return { ...unheardOf(session, isStopped ? endedElsewhere : endedThere), state: isStopped ? 'stopped' : 'already-ended' };
 }
 
-function unheardOf({ session, path, agent, workflow, user }: RegisteredSession, why: string): ReceiptSession {
+function unheardOf({ session, path, agent, workflow, user }: HeardAgain['session'], why: string): ReceiptSession {
   return {
     session,
     path,
@@ -143,6 +142,11 @@ function unheardOf({ session, path, agent, workflow, user }: RegisteredSession, 
     checkpointTurn: 0,
     calls: [],
   };
+}
+
+/** Residue of a call whose effect nobody can tell of. */
+export function unknownOutcome(session: string, { id, name }: Pick<ReceiptCall, 'id' | 'name'>): string {
+  return `${session} ${id} ${name}: outcome unknown`;
 }
 
 /** A call that nobody runs any more and that has no end: of an effect only a person can tell. */

@@ -2,6 +2,7 @@
 // stop that covers one is not over (S10).
 
 import { hasEnded, type LineageStore, type RegisteredSession, type SettledRecord } from './lineage-store.ts';
+import type { ReceiptSession } from './receipt.ts';
 import { conversationKey, type StopKey, subjectKey } from './stop-key.ts';
 
 /** Sessions that are named; of the others it is only said that there are some. */
@@ -39,9 +40,16 @@ export async function unheardUnder(lineage: LineageStore, key: StopKey): Promise
 }
 
 export interface HeardAgain {
-  readonly session: RegisteredSession;
+  readonly session: Pick<RegisteredSession, 'session' | 'path' | 'agent' | 'workflow' | 'user'>;
   /** As its records say, of which there may be none at all; `undefined` while they do not. */
   end: SettledRecord | 'never-begun' | undefined;
+}
+
+/** Of these, whom nobody knew the end of is to be asked after again: those that knew may be gone by now. */
+export function askAfter(heardAgain: Map<string, HeardAgain>, sessions: readonly ReceiptSession[]): void {
+  for (const session of sessions)
+    if (session.state === 'unconfirmed' && !heardAgain.has(session.session))
+      heardAgain.set(session.session, { session, end: undefined });
 }
 
 /** Learns of these how they have ended. Rejects where the store cannot be asked. */
@@ -72,10 +80,15 @@ function isUnder(
   known: ReadonlyMap<string, RegisteredSession>,
 ): boolean {
   if (tier === 'global') return true;
-  return path.some((id) => {
-    const one = known.get(id);
-    const own = tier === 'feature' ? one?.workflow : tier === 'user' ? one?.user : id;
-    if (own !== undefined && subjectKey(own) === subject) return true;
-    return tier === 'instance' && one?.conversation !== undefined && conversationKey(one.conversation) === subject;
-  });
+  const isOwn = (own: string | undefined): boolean => own !== undefined && subjectKey(own) === subject;
+  const left = known.get(path[0]!)?.left ?? [];
+  const isLeft = left.some((one) => isOwn(tier === 'feature' ? one.workflow : tier === 'user' ? one.user : undefined));
+  return (
+    isLeft ||
+    path.some((id) => {
+      const one = known.get(id);
+      if (isOwn(tier === 'feature' ? one?.workflow : tier === 'user' ? one?.user : id)) return true;
+      return tier === 'instance' && one?.conversation !== undefined && conversationKey(one.conversation) === subject;
+    })
+  );
 }

@@ -1,7 +1,9 @@
 // view.ts: sessions, status and previews as people and the command line see them. Plain data.
 
 import { type Decision, type Position, run, type Stop, type SwitchFlag, type Tier } from '@offswitch/core';
+import { leftAbove } from './detached.ts';
 import type { Graph, Member } from './graph.ts';
+import type { Left } from './journal.ts';
 import type { Node } from './node.ts';
 import { unknownCalls } from './saved.ts';
 import type { World } from './world.ts';
@@ -15,6 +17,8 @@ export interface SessionView {
   readonly workflow: string;
   readonly user?: string;
   readonly conversation?: string;
+  /** Whom the root of its graph was detached from: the switches of their workflows and users reach it. */
+  readonly left?: Left;
   /**
    * `running`; `paused`: rests in place; `parked`: rests with its memory freed; `stopping`: terminated, something of it is still in
    * flight; the rest are ends. `elsewhere`: another process has it.
@@ -41,6 +45,7 @@ export interface SessionView {
 export function viewOf(world: World, graph: Graph, member: Member): SessionView {
   const { record } = member.saved;
   const { live } = member;
+  const left = leftAbove(member.node);
   const waiting = [...(live?.calls ?? [])].filter((call) => call.waitsForPerson !== undefined);
   const unknown = live
     ? waiting.map((call) => ({ id: call.id, name: call.name, idempotencyKey: call.idempotencyKey, why: call.waitsForPerson! }))
@@ -56,6 +61,7 @@ export function viewOf(world: World, graph: Graph, member: Member): SessionView 
     workflow: record.workflow,
     ...(record.user === undefined ? {} : { user: record.user }),
     ...(record.conversation === undefined ? {} : { conversation: record.conversation }),
+    ...(left === undefined ? {} : { left }),
     state: stateOf(graph, member),
     turn: live?.open?.number ?? member.saved.turns.at(-1)?.number ?? member.saved.checkpointTurn,
     checkpointTurn: member.saved.checkpointTurn,
@@ -165,4 +171,6 @@ export interface RuntimeStatus {
   readonly ungoverned: readonly string[];
   /** How long an effect gets to end after a terminate. Milliseconds; a gate has none. */
   readonly effectDeadlineMs?: number;
+  /** When this was said, by the clock of the process. Epoch milliseconds; a gate says none. */
+  readonly at?: number;
 }

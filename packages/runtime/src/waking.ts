@@ -33,10 +33,12 @@ export class Waking {
   /** Something that decides has changed: whoever is held looks again, a few at a time. */
   reconsider(): void {
     if (this.world.isClosed) return;
+    this.world.births.bearAll();
     if (this.isReconsidering) this.mustReconsider = true;
     else this.reconsiderSlice(this.world.held.values(), new Slice(this.world.clock));
     this.world.ifHeld.reconsider();
     this.world.parking.reconsider();
+    this.world.parking.lookWhetherAllParked();
   }
 
   /** At once as far as a slice goes, the rest in later ones; a change in between is looked for from the beginning after them. */

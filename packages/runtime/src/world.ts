@@ -13,7 +13,7 @@ import { Charges } from './charges.ts';
 import type { Clock } from './clock.ts';
 import { runOutside } from './context.ts';
 import { type Ended, Ends } from './ends.ts';
-import type { ChildSpec, Engine } from './engine.ts';
+import type { ChildSpec, DetachSpec, Engine } from './engine.ts';
 import { RuntimeError } from './error.ts';
 import type { RuntimeEvent, RuntimeListener } from './event.ts';
 import { Foreign } from './foreign.ts';
@@ -28,6 +28,7 @@ import { Leases } from './leases.ts';
 import type { Limiter } from './limiter.ts';
 import type { LineageStore } from './lineage-store.ts';
 import { guard, type Node, type TierCell, type Walk } from './node.ts';
+import { OpenReceipts } from './open-receipts.ts';
 import { Pacer } from './pacer.ts';
 import { Parking } from './parking.ts';
 import type { Carrier } from './path/carrier.ts';
@@ -83,6 +84,7 @@ export class World implements Engine {
   readonly parking: Parking;
   readonly takeover: Takeover;
   readonly stopping: Stopping;
+  readonly openReceipts: OpenReceipts;
   readonly listeners: Set<RuntimeListener> = new Set();
   isClosed = false;
   private readonly resolutions = new Map<string, Resolution>();
@@ -124,6 +126,7 @@ export class World implements Engine {
     this.parking = new Parking(this);
     this.takeover = new Takeover(this);
     this.stopping = new Stopping(this);
+    this.openReceipts = new OpenReceipts(this);
     const { stops, switchboard } = options.kernel;
     this.foreign = new Foreign({
       sharedUserId: (id) => switchboard.sharedUserId(id),
@@ -260,6 +263,36 @@ export class World implements Engine {
     return this.births.child(parent, call, spec);
   }
 
+  detached(parent: LiveSession, id: string, spec: DetachSpec): () => void {
+    return this.births.detached(parent, id, spec);
+  }
+
+  async wasBorn(root: string): Promise<boolean> {
+    const graph = this.graphs.get(root);
+    if (graph) {
+      // Whoever asks has the intent of it: it is not lost with an earlier copy of that one.
+      graph.detachedBy = undefined;
+      return true;
+    }
+    // Where every session is registered, one that is not has done nothing, and nobody takes it up.
+    return this.lineage.registersAll ? (await this.lineage.find(root, root)) !== undefined : this.lineage.hasBegun(root, root);
+  }
+
+  isKept(root: string): boolean | Promise<boolean> {
+    const graph = this.graphs.get(root);
+    // It has ended, or is another process's.
+    if (!graph || graph.isElsewhere) return true;
+    const { live } = graph.root;
+    if (!this.births.isBorn(graph.root)) return false;
+    const registered = live && this.register(live);
+    // It may also end, or rest, before the store has taken it in: then that is its own affair.
+    return registered ? Promise.race([registered, live.outcome]).then(isSo, isSo) : true;
+  }
+
+  isBorn(session: LiveSession): boolean {
+    return this.births.isBorn(session);
+  }
+
   /** Starts watching the switches for a node. */
   admit(node: Node): void {
     // An id that is its own subject key is found in `graphOf`.
@@ -277,6 +310,7 @@ export class World implements Engine {
   settled(session: LiveSession): void {
     const { graph, member } = session;
     member.live = undefined;
+    this.births.ended(member.saved);
     this.kernel.switchboard.dismiss(member.node);
     this.ends.tell(member.node.id, session.final as Promise<Ended>);
     this.carrying.note(member.node, member.saved.settled!.status);
@@ -292,7 +326,7 @@ export class World implements Engine {
     this.clock.clearTimeout(graph.parkTimer);
     this.graphs.delete(graph.id);
     this.leases.end(graph);
-    if (this.arrived.delete(graph)) this.foreign.leave(graph.root.saved.record.arrived!.segments);
+    if (this.arrived.delete(graph)) this.foreign.leave(graph.root.saved.record.arrived!);
     if (graph.root.saved.settled?.status === 'terminated') this.terminated.remember(graph);
     void this.forget(graph);
     this.store.forget(graph.id);
@@ -311,6 +345,7 @@ export class World implements Engine {
   /** Abandons what runs, exactly as a crash would: the journals hold what is needed to go on. */
   async close(): Promise<void> {
     this.takeover.close();
+    this.openReceipts.close();
     this.parking.close();
     this.isClosed = true;
     this.waking.close();
@@ -428,4 +463,8 @@ export class World implements Engine {
       },
     };
   }
+}
+
+function isSo(): true {
+  return true;
 }

@@ -121,6 +121,71 @@ describe('a session that another process starts', () => {
     expect(turns).toEqual([1, 2]);
   });
 
+  describe.each([
+    ['feature', 'killswitch.feature.beta', undefined],
+    ['user', 'killswitch.user', 'u-1'],
+  ] as const)('under a detached one is reached by a stop of a %s that it left', (_tier, flag, target) => {
+    /** `beta` of u-1 has `mid` of u-2, which detaches `alpha`, which asks for `helper`: and both above it have ended by then. */
+    const detached = async () => {
+      const both = await twoProcesses();
+      const { one, two } = both;
+      const turns: number[] = [];
+      const next = deferred();
+      const helper = async (session: Session): Promise<void> => {
+        if (session.turnNumber < 1) await session.turn(async (turn) => void turns.push(turn.number));
+        await next.promise;
+        await session.turn(async (turn) => void turns.push(turn.number));
+      };
+      define(two, 'helper', helper);
+      parentOf(both);
+      const alpha = agents.get(one)!.get('alpha')!;
+      const mid = one.runtime.agent('mid', (session) =>
+        session.turn(async (turn) => turn.detach(alpha, undefined, { reason: 'goes on by itself', owner: 'ann' })),
+      );
+      const beta = one.runtime.agent('beta', (session) => session.turn((turn) => turn.spawn(mid, undefined, { userId: 'u-2' })));
+      expect(await Promise.all([beta.run(undefined, { userId: 'u-1' }), settle(one.clock)])).toMatchObject([
+        { status: 'completed' },
+        undefined,
+      ]);
+      expect(turns).toEqual([1]);
+      return { ...both, helper, turns, next };
+    };
+
+    test('and the receipt names it (S2, R15, I1, S10)', async () => {
+      const { one, two, turns, next } = await detached();
+      one.source.engage(flag, target, { reason: 'r', by: 'ann' });
+      await settle(one.clock);
+      next.resolve();
+      await settle(one.clock);
+      expect(turns).toEqual([1]);
+      expect(two.runtime.sessions()).toMatchObject([{ agent: 'helper', decision: { action: 'pause' } }]);
+      const [receipt] = await one.runtime.receipts();
+      expect(receipt!.stages.fenced).toBeDefined();
+      expect(receipt!.sessions.map(({ agent, state }) => [agent, state]).sort()).toEqual([
+        ['alpha', 'paused'],
+        ['helper', 'paused'],
+      ]);
+      one.source.release(flag, target);
+      await settle(one.clock);
+      expect(turns).toEqual([1, 2]);
+    });
+
+    test('also when another process has taken it up (S7, R15)', async () => {
+      const { one, two, helper, turns, next } = await detached();
+      const three = await world({ pathKeys, store: one.store.share(), clock: one.clock, source: one.source as never });
+      define(three, 'helper', helper);
+      two.store.reopen();
+      await settle(one.clock);
+      one.source.engage(flag, target, { reason: 'r', by: 'ann' });
+      await settle(one.clock);
+      next.resolve();
+      await settle(one.clock);
+      const paused = three.runtime.sessions().filter(({ state }) => state === 'paused');
+      expect(paused).toMatchObject([{ agent: 'helper', decision: { action: 'pause' } }]);
+      expect(turns).toEqual([1]);
+    });
+  });
+
   test('is one for one call: asked for again it is the same, and answers what it came to (I9)', async () => {
     const both = await twoProcesses();
     let runs = 0;
@@ -171,6 +236,54 @@ describe('a session that another process starts', () => {
     one.source.release('killswitch.global');
     await settle(one.clock);
     expect(await outcome).toMatchObject({ status: 'completed', result: { result: 'second' } });
+  });
+
+  test('is asked for again after a park, although the body that asked for it had gone on meanwhile and failed (S4, S8)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const next = deferred();
+    const again = deferred();
+    const failed: unknown[] = [];
+    const helper = async (session: Session) => {
+      if (session.turnNumber < 1) await session.turn(async () => {});
+      await next.promise;
+      return session.turn(async () => 'helped');
+    };
+    const alpha = (at: TestWorld) => (session: Session, input: unknown) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          input,
+          async () => {
+            const answer = await ask(at, (await session.carry()).headers, input);
+            if (answer.status !== 'paused') return answer;
+            await again.promise;
+            return session.carry().catch((error: unknown) => {
+              failed.push(error);
+              throw error;
+            });
+          },
+          { delegates: true },
+        ),
+      );
+    define(two, 'helper', helper);
+    define(one, 'alpha', alpha(two));
+    const { id } = agents.get(one)!.get('alpha')!.start('x');
+    await settle(one.clock);
+    const parked = [one.runtime.park(), two.runtime.park()];
+    next.resolve();
+    await settle(one.clock, 1_000);
+    await Promise.all(parked);
+    again.resolve();
+    await settle(one.clock);
+    expect(failed).toMatchObject([{ code: 'session_ended' }]);
+    const four = await two.restart({ pathKeys });
+    define(four, 'helper', helper);
+    const three = await one.restart({ pathKeys });
+    const ended = three.runtime.settled(id);
+    define(three, 'alpha', alpha(four));
+    await settle(one.clock);
+    await expect(ended).resolves.toMatchObject({ status: 'completed', result: { result: 'helped' } });
   });
 
   test('rests again with its parent after both were parked (S8)', async () => {
@@ -244,6 +357,37 @@ describe('a session that another process starts', () => {
     });
     await expect(where.runtime.accept(headers)).rejects.toMatchObject({ code });
     expect(refused).toEqual([code]);
+  });
+
+  test.each([
+    ['the path is good no more', 'path_expired'],
+    ['the root has ended', 'root_settled'],
+    ['the store has lost the root', 'root_unknown'],
+  ] as const)('is refused where it was accepted and %s when it begins, and that is told once (S6)', async (_, code) => {
+    const { one, two } = await twoProcesses();
+    const refused: string[] = [];
+    two.runtime.subscribe((event) => {
+      if (event.type === 'refused') refused.push(event.code);
+    });
+    define(two, 'helper', async () => 'not begun');
+    const ended = deferred();
+    let headers: object = {};
+    define(one, 'alpha', async (session) => {
+      headers = (await session.carry()).headers;
+      await ended.promise;
+    });
+    agents.get(one)!.get('alpha')!.start(undefined);
+    await settle(one.clock);
+    const parent = await two.runtime.accept(headers);
+    if (code === 'path_expired') await one.clock.advance(600_001);
+    if (code === 'root_settled') ended.resolve();
+    if (code === 'root_unknown') two.store.lineage.register = async () => ({ status: 'refused', code });
+    await settle(one.clock);
+    await expect(agents.get(two)!.get('helper')!.run('x', { parent })).rejects.toMatchObject({ code });
+    await settle(one.clock);
+    expect(refused).toEqual([code]);
+    const entries = (await two.store.audit!.chains()).flatMap(({ lines }) => lines.map((line) => JSON.parse(line)));
+    expect(entries.filter(({ type }) => type === 'refused')).toMatchObject([{ code }]);
   });
 
   test('is not kept by the call that carried it there: who has ended is let go of', async () => {

@@ -1,7 +1,7 @@
 import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AuditLog, Auditor, folderStore, memoryStore, verifyAudit } from '@offswitch/runtime';
+import { type AuditLog, Auditor, acceptRequest, folderStore, memoryStore, verifyAudit } from '@offswitch/runtime';
 import type { ManualClock } from '@offswitch/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AuditFiles } from '../src/folder/audit-files.ts';
@@ -147,6 +147,27 @@ describe('paths that are refused', () => {
     expect(await told()).toHaveLength(2);
     await runtime.close();
     expect(await told()).toMatchObject([{}, {}, { count: 50 }]);
+  });
+  test.each([
+    ['path_missing', undefined],
+    ['path_malformed', 'offswitch.path=hello'],
+    ['path_malformed', 'offswitch.path=a,offswitch.path=b'],
+    ['path_too_long', `offswitch.path=${'1'.repeat(4097)}`],
+  ])('at an HTTP door are an event and an entry as everywhere: %s', async (code, baggage) => {
+    const { runtime, store } = await world();
+    const told: string[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'refused') told.push(event.code);
+    });
+    const handle = acceptRequest(
+      (headers) => runtime.accept(headers),
+      async () => new Response(),
+    );
+    const response = await handle(new Request('http://agent.test/', baggage === undefined ? {} : { headers: { baggage } }));
+    expect([response.status, await response.json()]).toMatchObject([401, { code }]);
+    await runtime.close();
+    expect(told).toEqual([code]);
+    expect((await entriesOf(store.audit)).filter(({ type }) => type === 'refused')).toMatchObject([{ code }]);
   });
   test('are told at once again when it was quiet for a minute', async () => {
     const { runtime, store, clock } = await world();

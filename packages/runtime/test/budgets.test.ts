@@ -132,18 +132,36 @@ describe('the cap of a workflow', () => {
 });
 
 describe('the caps of those whom a detached session left', () => {
-  test('are over what it spends too, as their switches are over it (S2)', async () => {
-    const one = await world({ caps: { workflow: { beta: 250 } } });
-    const made: Made = { calls: [], spent: 0 };
-    const alpha = payer(one, 'alpha', made, 9, 100);
-    one.runtime
+  const detach = async ({ runtime, clock }: TestWorld, alpha: Agent<unknown, unknown>): Promise<void> => {
+    runtime
       .agent('beta', (session) =>
         session.turn(async (turn) => turn.detach(alpha, undefined, { reason: 'goes on by itself', owner: 'ann' })),
       )
       .start(undefined);
-    await settle(one.clock, 6_000);
+    await settle(clock, 6_000);
+  };
+
+  test('are over what it spends too, as their switches are over it (S2)', async () => {
+    const one = await world({ caps: { workflow: { beta: 250 } } });
+    const made: Made = { calls: [], spent: 0 };
+    const alpha = payer(one, 'alpha', made, 9, 100);
+    await detach(one, alpha);
     expect(made.calls).toEqual(['alpha', 'alpha']);
     expect(trips(one)).toMatchObject([{ tier: 'feature', subject: { workflow: 'beta' } }]);
+  });
+
+  test('are over what its sub-agents spend in other processes (S2, I8)', async () => {
+    const { one, two, made } = await twoProcesses({ caps: { workflow: { beta: 250 } } });
+    const helper = two.runtime.agent('helper', async (session: Session) => {
+      while (session.turnNumber < 9) await pay(session, made, 100);
+    });
+    const ask = async (headers: object): Promise<Outcome> => helper.run(undefined, { parent: await two.runtime.accept(headers) });
+    const alpha = one.runtime.agent('alpha', (session) =>
+      session.turn((turn) => turn.tool('ask', {}, async () => ask((await session.carry()).headers), { delegates: true })),
+    );
+    await detach(one, alpha);
+    expect(made.calls).toEqual(['alpha', 'alpha']);
+    for (const process of [one, two]) expect(trips(process)).toMatchObject([{ tier: 'feature', subject: { workflow: 'beta' } }]);
   });
 });
 

@@ -11,15 +11,25 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describeBudgetStore, describeGrantStore, describeStateStore, manualClock, type StoreHarness } from '@offswitch/testing';
+import { basename, join } from 'node:path';
+import {
+  describeAuditLog,
+  describeBudgetStore,
+  describeGrantStore,
+  describeStateStore,
+  manualClock,
+  type StoreHarness,
+} from '@offswitch/testing';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../src/clock.ts';
 import { type FolderFs, nodeFs } from '../src/folder/folder-fs.ts';
 import type { FolderStoreOptions } from '../src/folder/folder-options.ts';
 import { folderStore } from '../src/folder/folder-store.ts';
 import { decodeSegment, encodeLine } from '../src/folder/journal-line.ts';
 import type { JournalRecord } from '../src/journal.ts';
+import type { ReceiptPart } from '../src/receipt.ts';
+import { turnOfLoop } from '../src/slices.ts';
 import { formatStopKey, subjectKey } from '../src/stop-key.ts';
 import type { StateStore, StopDetails, StoreChange } from '../src/store.ts';
 
@@ -81,6 +91,9 @@ const harness = async (): Promise<StoreHarness> => {
       shared.push(other);
       return other;
     },
+    retentionPasses: async () => {
+      for (const name of logs(path)) utimesSync(join(path, 'journal', name), 1, 1);
+    },
     close: async () => {
       await last.close();
       for (const other of shared) await other.close();
@@ -90,6 +103,7 @@ const harness = async (): Promise<StoreHarness> => {
 describeStateStore('folder', harness);
 describeGrantStore('folder', harness);
 describeBudgetStore('folder', harness);
+describeAuditLog('folder', harness);
 
 describe('the name of a file in the folder', () => {
   test('is the stop: it stops with no process alive, without contents, and with contents that cannot be read (S4)', async () => {
@@ -606,6 +620,31 @@ describe('a folder while it is used', () => {
     await vi.waitFor(() => expect(heard.at(-1)?.stops?.[0]?.engaged).toEqual(details), { timeout: 20_000 });
   });
 
+  test('leaves no file open where it cannot be written: it is tried again and again', async () => {
+    let isFull = false;
+    const open = new Set<number>();
+    const fs = disk({
+      openSync: (...args: Parameters<typeof nodeFs.openSync>) => {
+        const fd = nodeFs.openSync(...args);
+        open.add(fd);
+        return fd;
+      },
+      writeSync: (...args: Parameters<typeof nodeFs.writeSync>) => {
+        if (isFull) throw failing('ENOSPC');
+        return nodeFs.writeSync(...args);
+      },
+      closeSync: (fd: number) => {
+        nodeFs.closeSync(fd);
+        open.delete(fd);
+      },
+    });
+    const { store } = await opened(fresh(), { fs });
+    isFull = true;
+    const before = open.size;
+    for (let i = 0; i < 3; i++) expect(() => store.claim('s-1', 2)).toThrow(expect.objectContaining({ code: 'store_failed' }));
+    expect(open.size).toBe(before);
+  });
+
   test('has one winner of ten that claim a session at once', async () => {
     const path = fresh();
     const all = await Promise.all(Array.from({ length: 10 }, async () => (await opened(path)).store));
@@ -634,6 +673,76 @@ describe('a folder while it is used', () => {
     expect(await store.readDocument('switches')).toEqual({ value: 'second' });
     const { opening } = await opened(store.location!);
     expect(opening.readings).toMatchObject([{ at: 3 }]);
+  });
+
+  test('reads of receipts those it is asked for and what goes on in them, and of all of them some at a time: they are kept for good (I1, S10)', async () => {
+    const path = fresh();
+    const read: string[] = [];
+    let now = 0;
+    const { store } = await opened(path, {
+      // A millisecond for each file, as on a disk that is slow.
+      clock: { ...systemClock, monotonic: () => now },
+      fs: disk({
+        readFileSync: (file: string, encoding: 'utf8') => {
+          if (/receipts|grants/.test(file)) {
+            read.push(basename(file));
+            now += 1;
+          }
+          return nodeFs.readFileSync(file, encoding);
+        },
+      }),
+    });
+    const stop = {
+      id: 'k',
+      tier: 'user',
+      cause: 'operator',
+      action: 'terminate',
+      reason: 'r',
+      by: 'ann',
+      since: 1,
+      subject: {},
+    } as const;
+    const process = store.processId;
+    const blank: Omit<ReceiptPart, 'id'> = {
+      stop,
+      stages: {},
+      sessions: [],
+      grants: [],
+      residue: [],
+      process,
+      at: 1,
+      others: [],
+      missing: {},
+    };
+    for (let n = 0; n < 20; n++) await store.writeReceipt({ ...blank, id: `other.${n}` });
+    await store.writeReceipt({ ...blank, id: 'Was/So.1' });
+    await store.writeReceipt({ ...blank, id: 'is.2', formerly: ['Was/So.1'] });
+    const found = await store.receiptsToGoOn([
+      { id: 'is.2', isForGood: true },
+      { id: 'other.7', isForGood: true },
+      { id: 'other', isForGood: true },
+    ]);
+    expect(read.sort()).toEqual([`is.2.${process}.json`, `other.7.${process}.json`, expect.stringMatching(/^~/)]);
+    expect([...found].map(([id, one]) => [id, one?.id, one?.formerly])).toEqual([
+      ['is.2', 'is.2', ['Was/So.1']],
+      ['other.7', 'other.7', undefined],
+      ['other', undefined, undefined],
+    ]);
+    read.length = 0;
+    for (let n = 0; n < 20; n++) writeFileSync(join(path, 'grants', `g-${n}.p1.json`), '{}');
+    let inOneTurn = 0;
+    let isReading = true;
+    const turns = (async () => {
+      for (let before = 0; isReading; before = read.length) {
+        inOneTurn = Math.max(inOneTurn, read.length - before);
+        await turnOfLoop();
+      }
+    })();
+    expect(await store.receipts()).toHaveLength(21);
+    isReading = false;
+    await turns;
+    expect(read).toHaveLength(42);
+    expect(inOneTurn).toBeLessThan(5);
   });
 
   test('skips receipts and readings that do not read', async () => {
@@ -702,4 +811,10 @@ describe('the spending of a graph whose root has ended', () => {
     };
     expect([await seen(0), await seen(900), await seen(900)]).toEqual([0, 600, 0]);
   });
+});
+
+test('a file that another process is about to write, and that is gone before it is looked at, holds nobody (I14)', async () => {
+  const readdirSync = ((path: string) => [...nodeFs.readdirSync(path), '.tmp.p1.0']) as typeof nodeFs.readdirSync;
+  const { store } = await opened(fresh(), { fs: disk({ readdirSync }) });
+  expect(store.health).toEqual({ state: 'ok' });
 });

@@ -4,6 +4,7 @@ import {
   type Arrival,
   type Gate,
   type GateOptions,
+  type MemoryStore,
   memoryStore,
   newPathKey,
   openGate,
@@ -26,6 +27,10 @@ const open = (options: Partial<GateOptions<Workflows>> = {}): Promise<Gate<Workf
   });
 const ask = async (gate: Gate<Workflows>, sessionId: string, parent?: Arrival): Promise<string> =>
   (await gate.decide({ workflow: 'alpha', sessionId, ...(parent ? { parent } : {}) })).action;
+const refusedIn = async (store: MemoryStore): Promise<Record<string, unknown>[]> => {
+  const entries = (await store.audit!.chains()).flatMap(({ lines }) => lines.map((line) => JSON.parse(line)));
+  return entries.filter(({ type }) => type === 'refused');
+};
 const code = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: { code?: string }) => error.code);
 
 describe('at a gate', () => {
@@ -70,6 +75,31 @@ describe('at a gate', () => {
     await there.close();
     await here.close();
   });
+
+  test.each([
+    ['the path is good no more', 'path_expired'],
+    ['the root has ended', 'root_settled'],
+    ['the store has lost the root', 'root_unknown'],
+  ] as const)(
+    'a session that was accepted and is refused when %s is an entry of the audit log, however often it asked meanwhile',
+    async (_, refusal) => {
+      const clock = manualClock();
+      const store = memoryStore();
+      const shared = store.share();
+      const [there, here] = [await open({ store, clock }), await open({ store: shared, clock })];
+      await ask(there, 'root');
+      const parent = await here.accept((await there.carry('root')).headers);
+      if (refusal === 'path_expired') await clock.advance(600_001);
+      if (refusal === 'root_settled') there.end('root');
+      if (refusal === 'root_unknown') shared.lineage.register = async () => ({ status: 'refused', code: refusal });
+      const asked = [ask(here, 'loop', parent)];
+      if (refusal !== 'path_expired') asked.push(ask(here, 'loop'));
+      expect(await Promise.all(asked.map(code))).toEqual(asked.map(() => refusal));
+      await here.close();
+      await there.close();
+      expect(await refusedIn(store)).toMatchObject([{ code: refusal }]);
+    },
+  );
 
   test.each([
     ['and does not begin anew, is told of as ended', false, 'completed'],

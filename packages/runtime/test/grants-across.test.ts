@@ -2,8 +2,8 @@
 
 import { type Grant, newPathKey, pathKeysFromEnv } from '@offswitch/runtime';
 import { type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
-import { describe, expect, test } from 'vitest';
-import { deferred, settle, type TestWorld, world } from './world.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { deferred, settle, type TestWorld, tellingStore, world } from './world.ts';
 
 const pathKeys = pathKeysFromEnv({ OFFSWITCH_PATH_KEYS: newPathKey() });
 
@@ -119,4 +119,110 @@ describe('a graph in two processes', () => {
     expect(receipt!.grants.find((grant) => grant.id === theirs)).toMatchObject({ state: 'revoked' });
     expect(receipt!.stages.revoked).toBeDefined();
   });
+});
+
+describe('what a process that dies had lent', () => {
+  test('is not called revoked by those who had not read of it when they were done (I4)', async () => {
+    const { one, two, broker, heard, root } = await twoProcesses();
+    const read = deferred();
+    const { list } = one.store.grants!;
+    vi.spyOn(one.store.grants!, 'list').mockImplementation(async (of?: string) => {
+      await read.promise;
+      return list.call(one.store.grants, of);
+    });
+    await two.store.close();
+    await one.runtime.stop({ session: root, reason: 'r', by: 'ann' });
+    await settle(one.clock, 20_000);
+    const theirs = heard.two[0]!.id;
+    expect(broker.live).toEqual([theirs]);
+    // As the command line looks.
+    const [before] = await one.store.share().receipts();
+    expect(before!.stages).not.toHaveProperty('revoked');
+    expect(before!.residue.join()).toContain(`${theirs} of`);
+    read.resolve();
+    await settle(one.clock, 20_000);
+    expect(broker.live).toEqual([]);
+    expect((await one.runtime.receipts())[0]!.stages.done).toBeDefined();
+  });
+});
+
+describe('a session whose process dies while it holds a credential', () => {
+  test('has it taken back by the one that takes the session up because its caller asks again, whether or not the store tells that anybody is gone (I4)', async () => {
+    const clock = manualClock();
+    const broker = memoryBroker({ now: clock.now });
+    const brokers = { mail: broker };
+    const caller = await world({ pathKeys, clock });
+    const dies = await world({ pathKeys, clock, brokers, store: caller.store.share() });
+    const store = caller.store.share();
+    const { watch } = store;
+    store.watch = (listener) => watch(({ isOrphaned: _, ...change }) => listener(change));
+    const lives = await world({ pathKeys, clock, brokers, store });
+    const define = ({ runtime }: TestWorld, lends: boolean) =>
+      runtime.agent('helper', (session) =>
+        session.turn((turn) =>
+          turn.tool(
+            'send',
+            {},
+            async (_, context) => {
+              if (lends) await context.grant('mail');
+              await new Promise(() => {});
+            },
+            {
+              effect: false,
+            },
+          ),
+        ),
+      );
+    const headers = deferred<Record<string, string>>();
+    caller.runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool(
+            'ask',
+            {},
+            async () => {
+              headers.resolve({ ...(await session.carry()).headers });
+              await new Promise(() => {});
+            },
+            { delegates: true },
+          ),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    const ask = async (there: TestWorld, lends: boolean) =>
+      void define(there, lends).run(undefined, { parent: await there.runtime.accept(await headers.promise) });
+    await ask(dies, true);
+    await settle(clock);
+    expect(broker.live).toHaveLength(1);
+    await dies.store.close();
+    await ask(lives, false);
+    await settle(clock, 20_000);
+    expect(lives.runtime.sessions()).toMatchObject([{ agent: 'helper', state: 'running' }]);
+    expect(broker.live).toEqual([]);
+  });
+});
+
+test('a process that is told many times that others are gone reads what they had lent once, and once more for all who went meanwhile (I4)', async () => {
+  const clock = manualClock();
+  const { store, tell } = tellingStore();
+  await world({ clock, store, brokers: { mail: memoryBroker({ now: clock.now }) } });
+  const gates: (() => void)[] = [];
+  const { list } = store.grants!;
+  const asked = vi.spyOn(store.grants!, 'list').mockImplementation(async (root) => {
+    await new Promise<void>((resolve) => gates.push(resolve));
+    return list.call(store.grants, root);
+  });
+  const areGone = () => {
+    for (let i = 0; i < 100; i++) tell({ isOrphaned: true });
+  };
+  areGone();
+  await settle(clock);
+  expect(asked).toHaveBeenCalledTimes(1);
+  areGone();
+  for (let i = 0; i < 3; i++) {
+    for (const open of gates.splice(0)) open();
+    await settle(clock);
+  }
+  expect(asked).toHaveBeenCalledTimes(2);
 });

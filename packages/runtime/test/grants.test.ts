@@ -1,7 +1,15 @@
-import { currentCall, type Grant, type GrantRequest, type Receipt, type RuntimeEvent, type Turn } from '@offswitch/runtime';
+import {
+  currentCall,
+  type Grant,
+  type GrantRequest,
+  type KeptGrant,
+  type Receipt,
+  type RuntimeEvent,
+  type Turn,
+} from '@offswitch/runtime';
 import { describeCredentialBroker, type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
-import { deferred, settle, type TestWorld, world } from './world.ts';
+import { deferred, settle, type TestWorld, tellingStore, world } from './world.ts';
 
 describeCredentialBroker('memory', async () => {
   const broker = memoryBroker();
@@ -59,7 +67,36 @@ function borrow(
   );
 }
 
+/** The same, and asks once more when it is let. */
+function borrowTwice(turn: Turn, heard: Grant[], again: Promise<unknown>): Promise<unknown> {
+  return turn.tool(
+    'send',
+    {},
+    async (_, context) => {
+      heard.push(await context.grant('mail'));
+      await again;
+      heard.push(await context.grant('mail'));
+      await new Promise(() => {});
+    },
+    { effect: false },
+  );
+}
+
 const last = async ({ runtime }: TestWorld): Promise<Receipt> => (await runtime.receipts())[0]!;
+
+/** A session that has borrowed is stopped, and its backend does not take that back yet. */
+async function stopping(made: Lending): Promise<string> {
+  const { runtime, broker, clock } = made;
+  const { id } = runtime
+    .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+    .start(undefined);
+  await settle(clock);
+  broker.beforeRevoke = async () => ({ state: 'pending', why: '503' });
+  await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+  await settle(clock);
+  expect((await last(made)).grants).toMatchObject([{ state: 'revoking' }]);
+  return id;
+}
 
 describe('a credential that a tool asks for', () => {
   test('is one for its session: the same while it lives, another for a child, which it outlives (I4)', async () => {
@@ -180,6 +217,81 @@ describe('a credential that a tool asks for', () => {
     await settle(clock);
     expect(errors).toMatchObject([{ code: 'grant_failed' }, { code: 'invalid_option' }, { code: 'invalid_option' }]);
     expect(String(errors[0])).toContain('no such scope');
+  });
+
+  test('comes later where the store does not write it down at first: the call has not failed by that (I13)', async () => {
+    const { runtime, store, broker, clock } = await lending();
+    const { put } = store.grants!;
+    store.grants!.put = () => Promise.reject(new Error('disk full'));
+    const heard: Grant[] = [];
+    const { outcome } = runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, heard))).start(undefined);
+    await settle(clock, 2_000);
+    expect([heard, broker.live]).toEqual([[], []]);
+    store.grants!.put = put;
+    await settle(clock, 2_000);
+    expect(heard).toHaveLength(1);
+    await expect(outcome).resolves.toMatchObject({ status: 'completed' });
+  });
+
+  test('is one record however often the store refuses it, tried ever more seldom, and the broker hears of that one alone (I13)', async () => {
+    const made = await lending();
+    const { runtime, store, broker, clock, alarms } = made;
+    const { put } = store.grants!;
+    const tried: string[] = [];
+    // Written all the same: the answer is lost.
+    store.grants!.put = async (record) => {
+      tried.push(`${record.id} ${record.state}`);
+      await put(record);
+      throw new Error('connection lost');
+    };
+    const heard: Grant[] = [];
+    const hold = deferred();
+    runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, hold.promise))).start(undefined);
+    for (let second = 0; second < 120; second++) await settle(clock, 1_000);
+    expect(new Set(tried).size).toBe(1);
+    expect(tried.length).toBeLessThan(60);
+    expect(alarms).toEqual([expect.stringContaining('a credential is not lent before it is written down')]);
+    expect(broker.asked).toEqual([]);
+    store.grants!.put = put;
+    await settle(clock, 5_000);
+    expect(broker.asked.map(({ id }) => `${id} issuing`)).toEqual([tried[0]]);
+    const asked = clock.now() - 5_000;
+    const kept = await store.grants!.list();
+    expect(kept).toMatchObject([{ record: { id: heard[0]!.id, state: 'active' } }]);
+    expect(kept[0]!.record.expiresAt).toBeGreaterThan(asked + 600_000);
+  });
+
+  test('that could not be written down is over when its session is stopped, or its call has ended: nobody is asked for it (S10, I1)', async () => {
+    const made = await lending();
+    const { runtime, store, broker, clock } = made;
+    const { put } = store.grants!;
+    store.grants!.put = () => Promise.reject(new Error('disk full'));
+    const agent = runtime.agent('alpha', (session, waits: boolean) =>
+      session.turn((turn) =>
+        turn.tool(
+          'send',
+          {},
+          async (_, context) => {
+            const grant = context.grant('mail');
+            if (waits) await grant;
+            else void grant.catch(() => {});
+            return null;
+          },
+          { effect: false },
+        ),
+      ),
+    );
+    const { id } = agent.start(true);
+    const { outcome } = agent.start(false);
+    await settle(clock, 1_000);
+    await expect(outcome).resolves.toMatchObject({ status: 'completed' });
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    await settle(clock, 5_000);
+    expect((await last(made)).stages.revoked).toBeDefined();
+    store.grants!.put = put;
+    await settle(clock, 5_000);
+    expect((await store.grants!.list()).map(({ record }) => record.state)).toEqual(['not-issued', 'not-issued']);
+    expect(broker.asked).toEqual([]);
   });
 
   test('is not to be had from a broker whose revocation takes others’ access with it (I7)', async () => {
@@ -351,6 +463,21 @@ describe('a credential that is of no use when it comes', () => {
     await settle(clock, 1_000);
     expect(errors).toMatchObject([{ code: 'grant_failed', message: expect.stringContaining('longer to come than the 10 ms') }]);
     expect([broker.asked.length, broker.revoked.length]).toEqual([1, 1]);
+  });
+
+  test('is asked for anew where a clock was set meanwhile: it did not take that long, and its call has not failed', async () => {
+    const made = await lending();
+    const answer = deferred();
+    made.broker.beforeIssue = () => answer.promise.then(() => undefined);
+    const heard: Grant[] = [];
+    made.runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, heard, new Promise(() => {})))).start(undefined);
+    await settle(made.clock);
+    made.clock.jump(3_600_000);
+    answer.resolve();
+    await settle(made.clock);
+    expect(heard).toHaveLength(1);
+    expect(made.broker.live).toEqual([heard[0]!.id]);
+    expect(made.broker.asked).toHaveLength(2);
   });
 
   test('is asked for once, whatever little is left of its time', async () => {
@@ -886,27 +1013,52 @@ describe('what a process that died had lent', () => {
     expect((await last(without)).residue.join()).toContain('at mail (active) may work until');
     expect(await without.store.grants!.list()).toMatchObject([{ record: { state: 'active' }, isOwnerAlive: false }]);
     expect(broker.live).toHaveLength(1);
-    await without.restart({ brokers: { mail: broker } });
-    await settle(clock);
+    expect((await last(without)).stages).not.toHaveProperty('revoked');
+    const withIt = await without.restart({ brokers: { mail: broker } });
+    await settle(clock, 5_000);
     expect(broker.live).toEqual([]);
+    expect(await last(withIt)).toMatchObject({ stages: { done: expect.any(Number) }, grants: [{ state: 'revoked' }] });
   });
 
   test('goes on being taken back where the dead one had begun, and ends in the receipt of its stop (S10)', async () => {
     const made = await lending();
-    const { runtime, broker, clock } = made;
-    const { id } = runtime
-      .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
-      .start(undefined);
-    await settle(clock);
-    broker.beforeRevoke = async () => ({ state: 'pending', why: '503' });
-    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
-    await settle(clock);
+    const { broker, clock } = made;
+    const id = await stopping(made);
     const next = await made.restart({ brokers: { mail: broker } });
     broker.beforeRevoke = undefined;
     await settle(clock, 10_000);
     expect(broker.live).toEqual([]);
     expect((await last(next)).grants).toMatchObject([{ session: id, state: 'revoked' }]);
     expect((await last(next)).stages.done).toBeDefined();
+  });
+});
+
+describe('a revocation that is not told of, or not done', () => {
+  test('is told of by others, though by their clocks it was done long before they found who had done it dead (S10)', async () => {
+    const made = await lending();
+    const { clock, source, broker } = made;
+    const other = await world({ store: made.store.share(), clock, source, brokers: { mail: broker } });
+    await stopping(made);
+    made.store.writeReceipt = () => new Promise(() => {});
+    made.broker.beforeRevoke = undefined;
+    await settle(made.clock, 5_000);
+    expect(await made.store.grants!.list()).toMatchObject([{ record: { state: 'revoked' } }]);
+    clock.jump(86_400_000);
+    made.store.reopen();
+    await settle(clock, 5_000);
+    expect(await last(other)).toMatchObject({ stages: { done: expect.any(Number) }, grants: [{ state: 'revoked' }] });
+  });
+
+  test('is tried again as soon as ever where a clock was ahead meanwhile, and is put right (I4)', async () => {
+    const made = await lending();
+    const { broker, clock } = made;
+    await stopping(made);
+    clock.jump(3_600_000);
+    await settle(clock, 60_000);
+    clock.jump(-3_600_000);
+    broker.beforeRevoke = undefined;
+    await settle(clock, 60_000);
+    expect(broker.live).toEqual([]);
   });
 });
 
@@ -934,27 +1086,30 @@ describe('a process that others may count as gone', () => {
     expect(broker.live).toEqual([heard[0]!.id]);
   });
 
+  test('is lent another one where others have taken back what it had (I14)', async () => {
+    const { store, tell } = tellingStore();
+    const { runtime, broker, clock } = await lending({}, { store });
+    const heard: Grant[] = [];
+    const again = deferred();
+    runtime.agent('alpha', (session) => session.turn((turn) => borrowTwice(turn, heard, again.promise))).start(undefined);
+    await settle(clock);
+    const other = store.share().grants!;
+    const [{ record }] = (await other.list()) as [KeptGrant];
+    await other.put({ ...record, state: 'revoked', at: clock.now() });
+    tell({ health: { state: 'ok' } });
+    await settle(clock);
+    again.resolve();
+    await settle(clock);
+    expect(heard).toHaveLength(2);
+    expect(heard[1]!.id).not.toBe(heard[0]!.id);
+    expect(broker.live).toEqual([heard[1]!.id]);
+  });
+
   test('waits where its store has failed, also with what it has already', async () => {
     const { runtime, store, broker, clock } = await lending();
     const heard: Grant[] = [];
     const second = deferred();
-    runtime
-      .agent('alpha', (session) =>
-        session.turn((turn) =>
-          turn.tool(
-            'send',
-            {},
-            async (_, context) => {
-              heard.push(await context.grant('mail'));
-              await second.promise;
-              heard.push(await context.grant('mail'));
-              await new Promise(() => {});
-            },
-            { effect: false },
-          ),
-        ),
-      )
-      .start(undefined);
+    runtime.agent('alpha', (session) => session.turn((turn) => borrowTwice(turn, heard, second.promise))).start(undefined);
     await settle(clock);
     const health = { state: 'failed' as 'failed' | 'ok', why: 'the disk' };
     Object.defineProperty(store, 'health', { get: () => health });
@@ -1008,6 +1163,24 @@ describe('a runtime that closes', () => {
     await settle(clock);
     await runtime.close();
     expect([broker.live, clock.pending]).toEqual([[], 0]);
+  });
+
+  test('waits once for a broker that hangs, however many grants it has: the rest is the next process’s (I4)', async () => {
+    const { runtime, store, broker, clock } = await lending();
+    const agent = runtime.agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))));
+    for (let i = 0; i < 40; i++) agent.start(undefined);
+    await settle(clock);
+    expect(broker.live).toHaveLength(40);
+    broker.beforeRevoke = () => new Promise(() => {});
+    let isClosed = false;
+    const closing = runtime.close().then(() => {
+      isClosed = true;
+    });
+    await settle(clock, 12_000);
+    expect(isClosed).toBe(true);
+    await closing;
+    const left = (await store.reopen().grants!.list()).filter(({ record }) => record.state === 'revoking');
+    expect([left.length, clock.pending]).toEqual([40, 0]);
   });
 
   test('takes back what comes while it closes: nobody else will know by what (I4)', async () => {

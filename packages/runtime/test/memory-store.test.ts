@@ -1,4 +1,10 @@
-import { describeBudgetStore, describeGrantStore, describeStateStore, type StoreHarness } from '@offswitch/testing';
+import {
+  describeAuditLog,
+  describeBudgetStore,
+  describeGrantStore,
+  describeStateStore,
+  type StoreHarness,
+} from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import type { JournalRecord } from '../src/journal.ts';
 import { type MemoryStore, memoryStore } from '../src/memory-store.ts';
@@ -18,6 +24,7 @@ const harness = async (): Promise<StoreHarness> => {
 describeStateStore('memory', harness);
 describeGrantStore('memory', harness);
 describeBudgetStore('memory', harness);
+describeAuditLog('memory', harness);
 
 const record: JournalRecord = { t: 'turn', s: 's-1', e: 1, at: 1, turn: 1 };
 

@@ -10,6 +10,7 @@ import {
   type RuntimeErrorCode,
   sealPath,
   signRoot,
+  tokenIn,
 } from '@offswitch/runtime';
 import { type BaggageEntry, type Context, type ContextManager, context, propagation, ROOT_CONTEXT } from '@opentelemetry/api';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -17,6 +18,11 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 const keys = [{ id: 'k1', secret: new Uint8Array(32).fill(7) }];
 const now = 1_800_000_000_000;
 const seal = (expiresAt: number) => sealPath(signRoot(keys, { session: 's-1' }), { expiresAt });
+const accepting = async (headers: Headers) => {
+  const token = tokenIn(headers);
+  if (token === undefined) throw new RuntimeError('path_missing', 'nothing came along');
+  return openToken(keys, token, now);
+};
 const asking = (headers: Record<string, string>) => new Request('http://agent.test/', { headers });
 const carrying = (token: string) => asking({ ...carrierOf(token).headers });
 const refusing = (code: RuntimeErrorCode) =>
@@ -28,7 +34,7 @@ const refusing = (code: RuntimeErrorCode) =>
 describe('a request handler behind acceptRequest', () => {
   test('gets the request and what accepting it gave', async () => {
     const handle = acceptRequest(
-      async (token) => openToken(keys, token, now),
+      accepting,
       async (request, arrival) => new Response(`${request.method} ${arrival.segments.at(-1)!.session}`),
     );
     expect(await (await handle(carrying(seal(now + 1)))).text()).toBe('GET s-1');
@@ -47,7 +53,7 @@ describe('a request handler behind acceptRequest', () => {
     let reached = 0;
     const refused: string[] = [];
     const handle = acceptRequest(
-      async (token) => openToken(keys, token, now),
+      accepting,
       async () => {
         reached++;
         return new Response();
@@ -63,11 +69,7 @@ describe('a request handler behind acceptRequest', () => {
 
   test('tells the two kinds of forgery apart to us and not to who knocks', async () => {
     const causes: string[] = [];
-    const handle = acceptRequest(
-      async (token) => openToken(keys, token, now),
-      async () => new Response(),
-      { onRefused: (error) => causes.push(error.message) },
-    );
+    const handle = acceptRequest(accepting, async () => new Response(), { onRefused: (error) => causes.push(error.message) });
     const [edited, unknown] = [seal(now + 1).replace('s-1', 's-2'), seal(now + 1).replace('.k1.', '.k2.')];
     const bodies = [await (await handle(carrying(edited))).text(), await (await handle(carrying(unknown))).text()];
     expect(bodies[0]).toBe(bodies[1]);
@@ -82,6 +84,9 @@ describe('a request handler behind acceptRequest', () => {
     ['path_expired', 401],
     ['root_unknown', 401],
     ['root_settled', 410],
+    ['session_elsewhere', 409],
+    ['store_failed', 503],
+    ['closed', 503],
     ['path_keys_missing', 503],
   ])('answers %s of the runtime with %d, and nothing of what the error says', async (code, status) => {
     const response = await refusing(code)(carrying(seal(now + 1)));
@@ -93,7 +98,7 @@ describe('a request handler behind acceptRequest', () => {
   });
 
   test('leaves every other fault to who runs it', async () => {
-    await expect(refusing('store_failed')(carrying(seal(now + 1)))).rejects.toMatchObject({ code: 'store_failed' });
+    await expect(refusing('unknown_session')(carrying(seal(now + 1)))).rejects.toMatchObject({ code: 'unknown_session' });
     const broken = acceptRequest(
       async () => 1,
       () => Promise.reject(new RuntimeError('path_forged', 'of another request')),
@@ -102,15 +107,11 @@ describe('a request handler behind acceptRequest', () => {
   });
 
   test('stays shut when who listens to refusals throws', async () => {
-    const handle = acceptRequest(
-      async () => 1,
-      async () => new Response(),
-      {
-        onRefused: () => {
-          throw new Error('log is full');
-        },
+    const handle = acceptRequest(accepting, async () => new Response(), {
+      onRefused: () => {
+        throw new Error('log is full');
       },
-    );
+    });
     expect((await handle(asking({}))).status).toBe(401);
   });
 });

@@ -4,17 +4,20 @@ import {
   conversationKey,
   formatStopKey,
   isReceiptOf,
+  type JournalRecord,
   joinReceipts,
+  memoryStore,
   pendingSeries,
   type ReceiptPart,
+  type ReceiptSession,
   type Session,
   seriesKey,
   subjectKey,
 } from '@offswitch/runtime';
 import { memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
-import { elsewhere, endedThere } from '../src/receipt-join.ts';
-import { deferred, settle, switches, type TestWorld, world } from './world.ts';
+import { elsewhere, endedElsewhere, endedThere, neverBegun } from '../src/receipt-join.ts';
+import { deferred, settle, switches, type TestWorld, tellingStore, world } from './world.ts';
 
 const pending = (tier: 'feature' | 'instance', subject: string): string =>
   formatStopKey({ kind: 'switch', tier, subject: subjectKey(subject), series: pendingSeries('memory:test', 'c1') });
@@ -25,6 +28,15 @@ async function latch(w: TestWorld, key: string, subject: string): Promise<void> 
   await w.runtime.refresh();
   await settle(w.clock);
 }
+
+/** What it knows of its only stop, as it writes it. */
+const partOf = async (w: TestWorld): Promise<ReceiptPart> => ({
+  ...(await w.runtime.receipts())[0]!,
+  process: w.store.processId,
+  at: 5,
+  others: [],
+  missing: {},
+});
 
 const rest = (w: TestWorld, name = 'alpha') =>
   w.runtime.agent(name, (session) => session.turn(() => new Promise<never>(() => {})));
@@ -187,7 +199,7 @@ describe('the receipt of a flip that was latched before any process had read it'
         part('latch.0', 'p-1', 1, 'stopped', { released: 9 }),
         part('reading.4', 'p-1', 2, 'already-ended', { formerly: ['latch.0'], stages: {} }),
       ],
-      () => true,
+      { isAlive: () => true },
     );
     expect(others).toEqual([]);
     expect(receipt).toMatchObject({ id: 'reading.4', sessions: [{ state: 'stopped' }], residue: ['said by reading.4 at 2'] });
@@ -222,13 +234,243 @@ describe('the receipt of a terminate whose process died in the middle of it', ()
     expect(told!.sessions).toMatchObject([{ session: id, state: 'stopped', calls: [{ name: 'look', outcome: 'aborted' }] }]);
     expect(told!.sessions).toHaveLength(1);
   });
+
+  test.each(['had done its part', 'starts later'])(
+    'says of what it had ended and not told of what is in its records, by one that %s (S10)',
+    async (other) => {
+      const one = await world();
+      const join = () => world({ store: one.store.share(), clock: one.clock, source: memorySource(switches as never) as never });
+      const two = await join();
+      const sent = deferred();
+      const { id } = two.runtime
+        .agent('alpha', (session) => session.turn((turn) => turn.tool('pay', {}, () => sent.promise, { effect: true })))
+        .start(undefined);
+      await settle(one.clock);
+      await latch(one, pending('instance', id), id);
+      await settle(one.clock, 2_000);
+      expect((await one.runtime.receipts())[0]!.sessions).toMatchObject([{ session: id, state: 'unconfirmed' }]);
+      two.store.writeReceipt = () => new Promise(() => {});
+      const ended = two.runtime.settled(id);
+      sent.resolve();
+      expect((await ended).status).toBe('terminated');
+      // Nobody is given what has ended.
+      one.store.lineage.adopt = async () => ({ claims: [], journals: [] });
+      if (other === 'starts later') one.store.reopen();
+      two.store.reopen();
+      const three = other === 'starts later' ? await join() : one;
+      await settle(one.clock, 5_000);
+      expect(await three.runtime.receipts()).toMatchObject([
+        { stages: { done: expect.any(Number) }, sessions: [{ session: id, state: 'stopped', why: endedElsewhere }] },
+      ]);
+    },
+  );
+});
+
+describe('a stop whose sessions go to another process while this one is at stopping them', () => {
+  /** It has an effect under way, and is told that another process has it. */
+  async function lostWhileStopped(action: 'pause' | 'terminate'): Promise<TestWorld> {
+    const { store, tell } = tellingStore();
+    const w = await world({ store });
+    w.runtime.subscribe(() => {});
+    const { id } = w.runtime
+      .agent('alpha', (session) => session.turn((turn) => turn.tool('pay', {}, () => new Promise(() => {}))))
+      .start(undefined);
+    await settle(w.clock);
+    await w.runtime.stop({ session: id, reason: 'odd', by: 'ann', action });
+    await settle(w.clock);
+    expect((await w.runtime.receipts())[0]!.stages).not.toHaveProperty('drained');
+    tell({ takenOver: [id] });
+    return w;
+  }
+
+  test.each(['pause', 'terminate'] as const)('is done here without them: %s (S10)', async (action) => {
+    const w = await lostWhileStopped(action);
+    await settle(w.clock, 5_000);
+    expect(await w.runtime.receipts()).toMatchObject([
+      { stages: { done: expect.any(Number) }, sessions: [{ state: 'unconfirmed', why: elsewhere }] },
+    ]);
+  });
+
+  test.each([
+    ['once', 2_000],
+    ['for a minute', 60_000],
+  ])('learns how they ended there although the store did not answer %s after it was done (S10)', async (_, ms) => {
+    const w = await lostWhileStopped('terminate');
+    const { lineage } = w.store;
+    lineage.hasBegun = async () => true;
+    await settle(w.clock, 5_000);
+    expect((await w.runtime.receipts())[0]).toMatchObject({ stages: { done: expect.any(Number) } });
+    lineage.ends = () => Promise.reject(new Error('no answer in time'));
+    await settle(w.clock, ms);
+    lineage.ends = async (_root, [s]) => new Map([[s!, { t: 'settled', s: s!, e: 2, at: 1, status: 'completed' }]]);
+    await settle(w.clock, 120_000);
+    expect((await w.runtime.receipts())[0]!.sessions).toMatchObject([{ state: 'already-ended', why: endedThere }]);
+  });
+
+  test.each([
+    ['has ended them there and is gone', true],
+    ['has claimed them', false],
+  ])('is done without them where they lay parked here, and the other one %s (S10)', async (_, isOver) => {
+    const one = await world();
+    const records: JournalRecord[] = [];
+    const { append } = one.store;
+    one.store.append = (root, record) => {
+      records.push(record);
+      return append(root, record);
+    };
+    const join = () => world({ store: one.store.share(), clock: one.clock, source: one.source as never });
+    const [two, other] = [await join(), await join()];
+    const { id } = rest(one).start(undefined);
+    await settle(one.clock);
+    one.source.engage('killswitch.global');
+    await settle(one.clock);
+    one.store.reopen();
+    await settle(one.clock);
+    for (const { store, runtime } of [two, other]) {
+      // Listened to, so that what they say of it is not printed.
+      runtime.subscribe(() => {});
+      store.claim = () => {
+        throw new Error('EIO');
+      };
+    }
+    await two.runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    await settle(one.clock, 1_000);
+    const told = async () => (await two.runtime.receipts()).find(({ stop }) => stop.tier === 'instance')!;
+    expect((await told()).stages).not.toHaveProperty('drained');
+    const there: JournalRecord[] = [
+      { t: 'claim', s: id, e: 7, at: 1 },
+      { t: 'settled', s: id, e: 7, at: 2, status: 'completed' },
+    ];
+    two.store.lineage.adopt = async () => ({
+      claims: isOver ? [] : [{ session: subjectKey(id), epoch: 7, alive: true }],
+      journals: [{ process: 'p-other', alive: false, records: isOver ? [...records, ...there] : records }],
+    });
+    // Somebody dies, so it is looked what was left.
+    other.store.reopen();
+    await settle(one.clock, 5_000);
+    expect(await told()).toMatchObject({ stages: { done: expect.any(Number) }, sessions: [{ session: id }] });
+  });
+});
+
+describe('the receipt of a switch’s stop', () => {
+  const reading = formatStopKey({
+    kind: 'switch',
+    tier: 'feature',
+    subject: subjectKey('alpha'),
+    series: seriesKey('memory:test'),
+  });
+
+  test('is one at whatever positions the switch is read engaged meanwhile, also for a process that starts then (S10)', async () => {
+    const one = await world();
+    const { id } = rest(one).start(undefined);
+    await settle(one.clock);
+    one.source.engage('killswitch.feature.alpha');
+    await settle(one.clock);
+    const [first] = await one.runtime.receipts();
+    // Its flag was edited.
+    one.source.engage('killswitch.feature.alpha');
+    await settle(one.clock);
+    const again = await one.restart();
+    rest(again);
+    const two = await world({ store: again.store.share(), clock: one.clock, source: memorySource(switches as never) as never });
+    await settle(one.clock, 5_000);
+    for (const { runtime } of [again, two])
+      expect(await runtime.receipts()).toMatchObject([
+        { id: first!.id, stages: { done: expect.any(Number) }, sessions: [{ session: id, state: 'paused' }] },
+      ]);
+    one.source.release('killswitch.feature.alpha');
+    await settle(one.clock);
+    expect(await two.runtime.receipts()).toMatchObject([{ id: first!.id, released: expect.any(Number) }]);
+    one.source.engage('killswitch.feature.alpha');
+    await settle(one.clock);
+    expect((await two.runtime.receipts()).map((receipt) => [receipt.id === first!.id, receipt.released !== undefined])).toEqual([
+      [false, false],
+      [true, true],
+    ]);
+  });
+
+  test('is another one where the switch was released and engaged again before a process had heard of either (S10)', async () => {
+    const store = memoryStore();
+    // It looks when it is told to.
+    store.watch = () => () => undefined;
+    const w = await world({ store });
+    rest(w).start(undefined);
+    await settle(w.clock);
+    const words = { reason: 'bad letters', at: 7, series: 'memory:test', subject: 'alpha' };
+    await store.mark(reading, 'engaged', 2, words);
+    await w.runtime.refresh();
+    await settle(w.clock);
+    await store.mark(reading, 'released', 3, { ...words, at: 8 });
+    await store.mark(reading, 'engaged', 9, { ...words, at: 9 });
+    await w.runtime.refresh();
+    await settle(w.clock);
+    expect((await w.runtime.receipts()).map(({ id, released }) => [id, released !== undefined])).toEqual([
+      [`${reading}.4`, false],
+      [`${reading}.0`, true],
+    ]);
+  });
+
+  test('goes on where a process that is behind records a release which is older than it, and is not told of as released (S10)', async () => {
+    const store = memoryStore();
+    store.watch = () => () => undefined;
+    const w = await world({ store });
+    const { id } = rest(w).start(undefined);
+    await settle(w.clock);
+    const words = { reason: 'bad letters', at: 7, series: 'memory:test', subject: 'alpha' };
+    await store.mark(reading, 'engaged', 2, words);
+    await store.mark(reading, 'released', 3, words);
+    await store.mark(reading, 'engaged', 5, { ...words, at: 9 });
+    await w.runtime.refresh();
+    await settle(w.clock, 1_000);
+    const [before] = await w.runtime.receipts();
+    expect(before).toMatchObject({ id: `${reading}.4`, stages: { fenced: expect.any(Number) } });
+    await store.mark(reading, 'released', 4, words);
+    await w.runtime.refresh();
+    await settle(w.clock, 1_000);
+    const goesOn = async ({ runtime }: TestWorld) => {
+      const receipts = await runtime.receipts();
+      expect(receipts).toMatchObject([
+        { id: `${reading}.5`, formerly: [before!.id], stages: before!.stages, sessions: [{ session: id }] },
+      ]);
+      expect(receipts[0]).not.toHaveProperty('released');
+    };
+    await goesOn(w);
+    const again = await w.restart();
+    rest(again);
+    await settle(again.clock, 1_000);
+    await goesOn(again);
+    await again.store.mark(reading, 'released', 6, words);
+    await again.runtime.refresh();
+    await settle(again.clock);
+    expect(await again.runtime.receipts()).toMatchObject([{ id: `${reading}.5`, released: expect.any(Number) }]);
+  });
+
+  test('goes on in one that an older version has written, which called it by the position where it was engaged (S10)', async () => {
+    const w = await world();
+    const { id } = rest(w).start(undefined);
+    await settle(w.clock);
+    const { writeReceipt } = w.store;
+    w.store.writeReceipt = async () => {};
+    w.source.engage('killswitch.feature.alpha');
+    await settle(w.clock);
+    const [stop] = await w.store.stops();
+    const olderId = `${reading}.${stop!.marks.engaged}`;
+    const stages = { recorded: 3, fenced: 4 };
+    await writeReceipt.call(w.store, { ...(await partOf(w)), id: olderId, stages });
+    const again = await w.restart();
+    rest(again);
+    await settle(again.clock, 5_000);
+    const receipts = await again.runtime.receipts();
+    expect(receipts).toMatchObject([{ formerly: [olderId], stages, sessions: [{ session: id, state: 'paused' }] }]);
+    expect(isReceiptOf(receipts[0]!, olderId)).toBe(true);
+  });
 });
 
 describe('a receipt that its process was done with a thousand terminates ago', () => {
-  test('still names whom it had ended when it goes on for what is taken over late (S10)', async () => {
+  /** Of a conversation with a session in each of two processes, of which the second hears of nothing. */
+  async function longAgo() {
     const one = await world();
     const store = one.store.share();
-    // It hears of nothing.
     store.watch = () => () => undefined;
     const two = await world({ store, clock: one.clock, source: memorySource(switches as never) as never });
     const agent = rest(one);
@@ -246,12 +488,57 @@ describe('a receipt that its process was done with a thousand terminates ago', (
       if (n % 50 === 0) await settle(one.clock);
     }
     await settle(one.clock, 1_000);
+    return { one, two, ids, key, of };
+  }
+
+  test('still names whom it had ended when it goes on for what is taken over late (S10)', async () => {
+    const { one, two, ids, key, of } = await longAgo();
     two.store.reopen();
     await settle(one.clock, 1_000);
     expect((await of()).sessions.map(({ session, state }) => [session, state])).toEqual(ids.map((id) => [id, 'stopped']));
     await one.runtime.close();
     const kept = (await one.store.receipts()).find(({ stop }) => stop.id === key)!;
     expect(kept.sessions.map(({ session }) => session)).toEqual(ids);
+  }, 30_000);
+
+  test('still says then what it had heard of others, asks on after those it had left open, and names outcomes that nobody knows (S10)', async () => {
+    const { one, two, ids, of } = await longAgo();
+    const before = await of();
+    const [own] = before.sessions;
+    await one.store.lineage.register({
+      session: 's-open',
+      path: ['s-open'],
+      agent: 'rest',
+      workflow: 'alpha',
+      isLocalRoot: true,
+    });
+    const heard = (session: string, more: Pick<ReceiptSession, 'state' | 'why'>): ReceiptSession => {
+      const { process: _, ...rest } = { ...own!, session, path: [session], ...more };
+      return rest;
+    };
+    await one.store.writeReceipt({
+      ...before,
+      sessions: [
+        { ...own!, calls: [{ id: 't1-1', kind: 'tool', name: 'pay', outcome: 'unknown' }] },
+        heard('s-there', { state: 'already-ended', why: endedThere }),
+        heard('s-open', { state: 'unconfirmed', why: elsewhere }),
+      ],
+      residue: [`${ids[0]} t1-1 pay: outcome unknown`],
+      process: one.store.processId,
+      at: 1,
+      others: [],
+      missing: {},
+    });
+    two.store.reopen();
+    await settle(one.clock, 10_000);
+    const after = await of();
+    expect(after.sessions.map(({ session, state, why }) => [session, state, why])).toEqual([
+      [ids[0], 'stopped', undefined],
+      ['s-there', 'already-ended', endedThere],
+      [ids[1], 'stopped', undefined],
+      ['s-open', 'stopped', neverBegun],
+    ]);
+    expect(after.residue).toEqual([`${ids[0]} t1-1 pay: outcome unknown`]);
   }, 30_000);
 });
 
@@ -414,7 +701,7 @@ describe('a receipt of what another process ran', () => {
       part('p-2', 7, { state: 'already-ended', why: endedThere }),
       part('p-1', 6, { state: 'stopped', checkpointTurn: 2 }),
     ];
-    const told = (parts: readonly ReceiptPart[]) => joinReceipts(parts, () => true)[0]!.sessions[0]!;
+    const told = (parts: readonly ReceiptPart[]) => joinReceipts(parts, { isAlive: () => true })[0]!.sessions[0]!;
     expect(told(words.slice(0, 2))).toMatchObject({ state: 'unconfirmed', why: 'its turn has not ended', process: 'p-1' });
     expect(told(words.slice(0, 3))).toMatchObject({ state: 'already-ended', why: endedThere });
     expect(told(words.slice(0, 3))).not.toHaveProperty('process');

@@ -1,7 +1,14 @@
 // world.ts: a runtime in memory with a manual clock and a source that tests flip: what most tests here start from.
 
 import { defineKillSwitches, type KillSwitches } from '@offswitch/core';
-import { createRuntime, type MemoryStore, memoryStore, type Runtime, type RuntimeOptions } from '@offswitch/runtime';
+import {
+  createRuntime,
+  type MemoryStore,
+  memoryStore,
+  type Runtime,
+  type RuntimeOptions,
+  type StoreChange,
+} from '@offswitch/runtime';
 import { type ManualClock, type MemorySource, manualClock, memorySource } from '@offswitch/testing';
 
 export const switches = defineKillSwitches({
@@ -36,6 +43,23 @@ export async function world(options: Partial<RuntimeOptions<Workflows>> = {}): P
     clock,
     restart: (more = {}) =>
       world({ ...options, ...more, clock, source: (more.source as MemorySource | undefined) ?? source, store: store.reopen() }),
+  };
+}
+
+/** A store in memory, and a way to tell whoever watches it what another process, or a loss, would. */
+export function tellingStore(): { readonly store: MemoryStore; tell(change: StoreChange): void } {
+  const store = memoryStore();
+  const listeners: ((change: StoreChange) => void)[] = [];
+  const { watch } = store;
+  store.watch = (listener) => {
+    listeners.push(listener);
+    return watch.call(store, listener);
+  };
+  return {
+    store,
+    tell: (change) => {
+      for (const listener of listeners) listener(change);
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+export { describeAuditLog } from './audit-contract.ts';
 export { type BrokerHarness, describeCredentialBroker } from './broker-contract.ts';
 export { describeBudgetStore } from './budget-contract.ts';
 export { type Fault, type FaultKind, faultKinds, faults, faultUsers } from './fault.ts';

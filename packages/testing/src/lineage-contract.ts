@@ -54,13 +54,13 @@ const withinMs = 10_000;
 /** Runs the contract. `make` returns a fresh, empty state each time. */
 export function describeLineageStore(name: string, make: () => Promise<LineageHarness>): void {
   const made: LineageHarness[] = [];
-  const two = async () => {
+  const two = async (options: Parameters<StateStore['open']>[0] = {}) => {
     const harness = await make();
     made.push(harness);
     const a = harness.store;
     const b = await harness.share();
-    await begin(a);
-    await begin(b);
+    await begin(a, options);
+    await begin(b, options);
     return { harness, a, b, inA: lineageOf(a), inB: lineageOf(b) };
   };
 
@@ -79,6 +79,20 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect(await inB.find('r-1', 'r-1')).toEqual({ ...root, process: a.processId, state: 'running' });
         expect(await inB.find('s-2', 'r-1')).toEqual({ ...child, process: a.processId, state: 'running' });
         expect(await inB.find('s-3', 'r-1')).toBe(undefined);
+      });
+
+      test('that was detached is known with whom it left, also to who asks for its graph, or when its process is gone (S2)', async () => {
+        const { harness, inA, inB, a } = await two();
+        const left = [{ workflow: 'jobs', user: 'Ü-1' }, { user: 'u "2"\n' }, { workflow: 'nightly' }];
+        const root = registration(['r-1'], { left });
+        await inA.register(root);
+        await inA.register(registration(['r-1', 's-2']));
+        const [first, below] = (await inB.subtree('r-1', 'r-1')).sessions;
+        expect([first?.left, below?.left]).toEqual([left, undefined]);
+        inA.note('r-1', 'r-1', 'resting');
+        await a.flush();
+        await harness.kill(a);
+        expect(await inB.find('r-1', 'r-1')).toEqual({ ...root, process: a.processId, state: 'resting' });
       });
 
       test('registered twice is one (I10)', async () => {
@@ -314,6 +328,93 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
       });
     });
 
+    describe('a session of which only the id is known', () => {
+      test('is located in a graph that has not ended, wherever it runs in it, also once its process is gone', async () => {
+        const { harness, inA, inB, a, b } = await two();
+        const call = { isLocalRoot: true, call: 'k' };
+        for (const path of [['r-1'], ['r-1', 's-2'], ['r-3'], ['r-3', 's-3']]) await inA.register(registration(path));
+        for (const one of [registration(['r-1', 'away'], call), registration(['r-1', 'away', 'below']), registration(['r-2'])])
+          await inB.register(one);
+        const owners = { 'r-1': a, 's-2': a, 's-3': a, away: b, below: b, 'r-2': b };
+        const located = async (by: LineageStore, session: string) => {
+          const found = await by.locate(session);
+          return [found?.session, found?.path[0], found?.process];
+        };
+        const roots = { 's-3': 'r-3', 'r-2': 'r-2' } as Partial<Record<string, string>>;
+        const meant = (session: keyof typeof owners) => [session, roots[session] ?? 'r-1', owners[session].processId];
+        const ids = Object.keys(owners) as (keyof typeof owners)[];
+        for (const by of [inA, inB]) {
+          for (const session of ids) expect(await located(by, session)).toEqual(meant(session));
+          expect(await by.locate('nobody')).toBe(undefined);
+        }
+        expect(await inB.locate('s-2')).toEqual(await inB.find('s-2', 'r-1'));
+        await harness.kill(a);
+        for (const session of ids) expect(await located(inB, session)).toEqual(meant(session));
+      });
+    });
+
+    describe('a process that is not heard from', () => {
+      test('is named with the local roots it had, until it is heard from again (I11, S10)', async ({ skip }) => {
+        const { harness, a, inA, inB } = await two({ runsSessions: true });
+        const { lease } = harness;
+        if (!lease) return skip('of a process of this store it is always known whether it has ended');
+        await inA.register(registration(['r-1']));
+        await inA.register(registration(['r-1', 's-2']));
+        await inB.register(registration(['r-2']));
+        await inA.register(registration(['r-2', 'away'], { isLocalRoot: true, call: 'k' }));
+        expect(await inB.unheard()).toEqual([]);
+        await lease.cut(a);
+        await lease.runOut(a);
+        const unheard = await inB.unheard();
+        expect(unheard.map(({ process }) => process)).toEqual([a.processId]);
+        expect(unheard[0]!.localRoots.toSorted((one, two) => (one.session < two.session ? -1 : 1))).toEqual([
+          { session: 'away', root: 'r-2' },
+          { session: 'r-1', root: 'r-1' },
+        ]);
+        await lease.mend(a);
+        await until(() => !inA.isCutOff());
+        expect(await inB.unheard()).toEqual([]);
+      });
+
+      test('has nothing left once others have taken over what it ran (I11, S10)', async ({ skip }) => {
+        const { harness, a, inA, inB } = await two({ runsSessions: true });
+        const { lease } = harness;
+        if (!lease) return skip('of a process of this store it is always known whether it has ended');
+        await inA.register(registration(['r-1']));
+        a.append('r-1', record('r-1', ['r-1']));
+        await a.flush();
+        await lease.cut(a);
+        await lease.runOut(a);
+        expect((await inB.unheard()).flatMap(({ localRoots }) => localRoots)).toHaveLength(1);
+        expect((await inB.adopt(['writer'])).journals).toHaveLength(1);
+        expect((await inB.unheard()).flatMap(({ localRoots }) => localRoots)).toEqual([]);
+      });
+
+      test('is none that lives, none that has closed with all it ran at its end, and none that runs no sessions', async () => {
+        const { harness, a, inA, inB } = await two({ runsSessions: true });
+        await inA.register(registration(['r-1']));
+        await inB.register(registration(['r-2']));
+        expect([await inA.unheard(), await inB.unheard()]).toEqual([[], []]);
+        inA.note('r-1', 'r-1', 'completed');
+        await a.flush();
+        await a.close();
+        expect(await inB.unheard()).toEqual([]);
+        const gate = await harness.share();
+        await begin(gate);
+        await lineageOf(gate).register(registration(['loop'], { isLoop: true }));
+        await harness.kill(gate);
+        expect(await inB.unheard()).toEqual([]);
+      });
+
+      test('is none where each sees whether the others live', async ({ skip }) => {
+        const { harness, a, inA, inB } = await two({ runsSessions: true });
+        if (harness.lease) return skip('processes of this store are known by their leases');
+        await inA.register(registration(['r-1']));
+        await harness.kill(a);
+        expect(await inB.unheard()).toEqual([]);
+      });
+    });
+
     describe('a stop', () => {
       test('is confirmed when every other live process has told its listeners (I1)', async () => {
         const { harness, inA, a, b } = await two();
@@ -388,6 +489,27 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         expect([b.claim('r-0', 2), b.claim('r-0', 3), b.claim('r-0-c', 2)]).toEqual([false, true, true]);
         for (const id of ['r-0', 'r-0-c']) expect((await inB.find(id, 'r-0'))?.process).toBe(b.processId);
         expect(await inB.adopt(['writer'])).toEqual({ claims: [], journals: [] });
+      });
+
+      test('is told of again, and taken over, where the one who claimed it dies before it has written a word (I14)', async ({
+        skip,
+      }) => {
+        const { harness, a, b, inB } = await leave();
+        if (inB.registersAll) return skip('a process of this store owns what it is given before it claims');
+        const orphaned = () => new Promise<void>((resolve) => void b.watch((change) => change.isOrphaned && resolve()));
+        const ofA = orphaned();
+        await harness.kill(a);
+        await ofA;
+        await inB.adopt(['writer']);
+        const c = await harness.share();
+        await begin(c);
+        const ofC = orphaned();
+        expect(c.claim('r-0', 3)).toBe(true);
+        await harness.kill(c);
+        await ofC;
+        const { journals, claims } = await inB.adopt(['writer']);
+        expect(journals.flatMap(({ records }) => records.map(({ s }) => s))).toContain('r-0');
+        expect(claims).toContainEqual({ session: subjectKey('r-0'), epoch: 3, alive: false });
       });
 
       test('goes to one process alone when all ask at once (S7)', async ({ skip }) => {
@@ -563,8 +685,8 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
 }
 
 /** Opened, and answering: that is what makes it count as alive. */
-async function begin(store: StateStore): Promise<void> {
-  await store.open();
+async function begin(store: StateStore, options: Parameters<StateStore['open']>[0] = {}): Promise<void> {
+  await store.open(options);
   await store.serve?.(async () => ({}), { keepsAlive: false });
 }
 

@@ -26,6 +26,8 @@ export interface StoreHarness {
   share(): Promise<StateStore>;
   /** Why an append that was not flushed may be lost with its process; such a store keeps its effects back until a flush. */
   readonly needsFlush?: string;
+  /** The time for which a store keeps a settled graph passes, and more; no process does anything meanwhile. Absent: it clears nothing away. */
+  retentionPasses?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -49,6 +51,8 @@ async function leftTo(next: StateStore): Promise<StoreOpening['journals']> {
   const { journals } = await next.open();
   return next.lineage.registersAll ? (await next.lineage.adopt(['a'])).journals : journals;
 }
+
+const settled = (s: string): JournalRecord => ({ t: 'settled', s, e: 1, at: 2, status: 'completed' });
 
 function receipt(id: string, since: number): Receipt {
   const stop = { id, cause: 'operator', tier: 'user', action: 'pause', subject: { userId: 'u-1' }, reason: 'r', since } as const;
@@ -232,6 +236,42 @@ export function describeStateStore(name: string, make: () => Promise<StoreHarnes
       expect('state' in records.at(-1)!).toBe(false);
     });
 
+    test('answers for a graph that is forgotten how it ended, as long as it is kept', async () => {
+      const { harness, store } = await opened();
+      await begin(store, 's-1');
+      store.append('s-1', session('s-1'));
+      store.append('s-1', settled('s-1'));
+      store.lineage.note('s-1', 's-1', 'completed');
+      store.forget('s-1');
+      await store.flush();
+      const next = await harness.reopen();
+      await next.open();
+      expect(await next.lineage.ended('s-1', 's-1')).toEqual(settled('s-1'));
+    });
+
+    test('has cleared a graph away that was forgotten so long ago that it is kept no more, and no other', async ({ skip }) => {
+      const { harness, store } = await opened();
+      if (!harness.retentionPasses) return skip('nothing in this store outlives the processes that share it');
+      const other = await harness.share();
+      await other.open();
+      for (const [one, id] of [
+        [store, 's-1'],
+        [other, 's-2'],
+      ] as const) {
+        await begin(one, id);
+        one.append(id, session(id));
+      }
+      store.forget('s-1');
+      await Promise.all([store.flush(), other.flush()]);
+      const begun = (of: StateStore) => Promise.all(['s-1', 's-2'].map((id) => of.lineage.hasBegun(id, id)));
+      expect(await begun(other)).toEqual([true, true]);
+      await harness.retentionPasses();
+      const next = await harness.reopen();
+      expect((await leftTo(next)).flatMap(({ records }) => records)).toEqual([session('s-2')]);
+      expect(await begun(next)).toEqual([false, true]);
+      await other.close();
+    });
+
     test('lets exactly one process have an epoch of a session, for good (S7)', async () => {
       const { harness, store } = await opened();
       const stores = [store, await harness.share(), await harness.share()];
@@ -298,6 +338,78 @@ export function describeStateStore(name: string, make: () => Promise<StoreHarnes
       await other.writeReceipt({ ...part(one, other), stages: { recorded: 1, drained: 5 } });
       expect((await store.receipts())[0]?.stages).toEqual({ recorded: 1, fenced: 2, drained: 5 });
       await other.close();
+    });
+
+    describe('gives who goes on with stops', () => {
+      const at = { recorded: 1, fenced: 2, drained: 3, revoked: 3, done: 4 };
+      const stopped = { session: 's-1', path: ['s-1'], agent: 'a', workflow: 'w', checkpointTurn: 0, calls: [] } as const;
+      const forGood = (...ids: readonly string[]) => ids.map((id) => ({ id, isForGood: true }));
+      /** Written by one process, asked of one that came later: twice, since the first may have noted something. */
+      const asked = async (receipts: readonly Partial<Receipt>[], stops: Parameters<StateStore['receiptsToGoOn']>[0]) => {
+        const { harness, store } = await opened();
+        for (const one of receipts) await store.writeReceipt({ ...part(receipt(one.id!, 1), store), ...one });
+        const next = await harness.reopen();
+        await next.open();
+        const first = await next.receiptsToGoOn(stops);
+        expect(await next.receiptsToGoOn(stops)).toEqual(first);
+        return first;
+      };
+
+      test('what is written of those it names and of no other, and of one of which nothing is that nothing is (S10)', async () => {
+        const given = await asked(
+          [{ id: 'one' }, { id: 'two', stages: { recorded: 1, fenced: 2 } }, { id: 'other' }],
+          forGood('two', 'none', 'one'),
+        );
+        expect([...given.keys()].sort()).toEqual(['none', 'one', 'two']);
+        expect(given.get('none')).toBe(undefined);
+        expect(given.get('one')).toEqual(receipt('one', 1));
+        expect(given.get('two')?.stages).toEqual({ recorded: 1, fenced: 2 });
+      });
+
+      test('none that is for good and over: they grow without end, and nothing is left to do in them (S10)', async () => {
+        const over = { stages: at, sessions: [{ ...stopped, state: 'stopped' }] } as const;
+        const given = await asked([{ id: 'over', ...over }, { id: 'open' }], forGood('over', 'open'));
+        expect([...given.keys()]).toEqual(['open']);
+      });
+
+      test('again what was over, and somebody went on with since (S10)', async () => {
+        const { harness, store } = await opened();
+        const over: ReceiptPart = {
+          ...part(receipt('over', 1), store),
+          stages: at,
+          sessions: [{ ...stopped, state: 'stopped' }],
+        };
+        await store.writeReceipt(over);
+        expect((await store.receiptsToGoOn(forGood('over'))).size).toBe(0);
+        const other = await harness.share();
+        await other.open();
+        await other.writeReceipt({ ...over, process: other.processId, others: [], stages: {} });
+        await other.serve?.(async () => ({}), { keepsAlive: false });
+        const given = await store.receiptsToGoOn(forGood('over'));
+        expect([...given.keys()]).toEqual(['over']);
+        await other.close();
+      });
+
+      test('one that is done and may still be released, so that it can be (S3, S10)', async () => {
+        const given = await asked([{ id: 'done', stages: at }], [{ id: 'done', isForGood: false }]);
+        expect(given.get('done')?.stages).toEqual(at);
+      });
+
+      test('one that is done while of a session it covers nobody has said what became of it: that can still be learned (S10)', async () => {
+        const unknown = { ...stopped, state: 'unconfirmed', why: 'another process runs it' } as const;
+        const given = await asked([{ id: 'done', stages: at, sessions: [unknown] }], forGood('done'));
+        expect(given.get('done')?.sessions).toMatchObject([{ session: 's-1', why: 'another process runs it' }]);
+      });
+
+      test('with each what was said in the receipt that it goes on from (S10)', async () => {
+        const former = {
+          id: 'former',
+          stages: { recorded: 1, fenced: 2 },
+          sessions: [{ ...stopped, state: 'stopped' }],
+        } as const;
+        const given = await asked([former, { id: 'latter', formerly: ['former'] }], forGood('latter'));
+        expect(given.get('latter')).toMatchObject({ formerly: ['former'], sessions: [{ session: 's-1', state: 'stopped' }] });
+      });
     });
 
     test('keeps the last readings and the document of switches', async () => {

@@ -65,7 +65,13 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
     since: receipt.stop.since,
   });
   const records = journal.filter((record) => record.t === 'call' && named.has(record.s) && record.at > fencedAt);
-  const asked = model.log.filter((request) => request.tree === conversation && request.at > fencedAt);
+  // One that was on its way by then is aborted when it comes; that its call had begun before, the journal says.
+  const wasOnItsWay = ({ session, turn, end }: (typeof model.log)[number]): boolean =>
+    end === 'aborted' &&
+    journal.some(
+      (one) => one.t === 'call' && one.kind === 'model' && one.s === session && one.turn === turn && one.at <= fencedAt,
+    );
+  const asked = model.log.filter((request) => request.tree === conversation && request.at > fencedAt && !wasOnItsWay(request));
   checks.check('no call starts in the subtree after the fence (I1)', records.length + asked.length === 0, { records, asked });
   if (worker) {
     const ids = worker.lost.map(({ id }) => id);

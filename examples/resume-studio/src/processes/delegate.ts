@@ -4,6 +4,7 @@ import { carryingFetch, currentSession, RuntimeError } from 'offswitch';
 import { StudioError } from '../documents-error.ts';
 import type { Role, SubTask } from '../planner-roles.ts';
 import { sleep } from '../tools-time.ts';
+import type { Doors } from './doors.ts';
 
 /** Resolves with the sub-agent's report. Call it inside of the tool that delegates. */
 export type Delegate = (role: Role, task: SubTask, signal: AbortSignal | undefined) => Promise<string>;
@@ -23,10 +24,10 @@ const rounds = 35;
 const atWorkMs = 5_000;
 
 /**
- * `doors`: where sub-agents may be started now; asked before each attempt. `own`: this process's, which is asked last: what a caller
- * that was taken over had started here is here, and nobody else will ever take it in.
+ * `doors`: of other processes. `own`: this process's, which is asked last: what a caller that was taken over had started here is
+ * here, and nobody else will ever take it in.
  */
-export function delegateTo(doors: () => readonly string[], own: readonly string[] = []): Delegate {
+export function delegateTo(doors: Doors, own: readonly string[] = []): Delegate {
   let turn = 0;
   return async (role, task, signal) => {
     const session = currentSession();
@@ -37,13 +38,14 @@ export function delegateTo(doors: () => readonly string[], own: readonly string[
     let why = 'no other process is open';
     for (let round = 0; round < rounds; round++) {
       // At least once, so that a moment without any worker is waited for like any other.
-      for (const door of [...doorsFrom(doors(), at++), ...own]) {
+      for (const door of [...doorsFrom(doors.now, at++), ...own]) {
         const began = performance.now();
+        const until = [...(signal ? [signal] : []), ...(own.includes(door) ? [] : [doors.gone(door)])];
         try {
           const response = await post(new URL(role, door), {
             method: 'POST',
             body: JSON.stringify(task),
-            signal: signal ?? null,
+            signal: AbortSignal.any(until),
           });
           const text = await response.text();
           if (response.ok) return reportOf(role, JSON.parse(text) as DoorAnswer);

@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Agent, type Arrival, acceptRequest, type Runtime, RuntimeError } from 'offswitch';
+import { type Agent, type Arrival, acceptRequest, type Runtime } from 'offswitch';
 import { type SubTask, subTaskSchema } from '../planner-roles.ts';
 import { bodyOf } from '../request-body.ts';
 import type { DoorAnswer } from './delegate.ts';
@@ -22,28 +22,20 @@ export async function openDoor(runtime: Runtime, agents: ReadonlyMap<string, Age
     const agent = agents.get(new URL(request.url).pathname.slice(1));
     const task = subTaskSchema.safeParse(await request.json().catch(() => undefined));
     if (!agent || !task.success) return Response.json({ code: 'invalid_input' }, { status: agent ? 400 : 404 });
-    try {
-      const outcome = await agent.run(task.data, { parent });
-      switch (outcome.status) {
-        case 'completed':
-          return answer({ status: 'completed', text: outcome.result });
-        case 'terminated':
-          return answer({ status: 'terminated', text: outcome.notice });
-        case 'failed':
-          return answer({ status: 'failed', text: String(outcome.error) });
-        case 'paused':
-          // Only when this process parks: elsewhere a pause is waited for.
-          return Response.json({ code: 'closing' }, { status: 503 });
-      }
-    } catch (error) {
-      if (!RuntimeError.is(error)) throw error;
-      if (error.code === 'session_elsewhere') return Response.json({ code: error.code }, { status: 409 });
-      if (error.code === 'root_settled' || error.code === 'root_unknown')
-        return Response.json({ code: error.code }, { status: 410 });
-      return Response.json({ code: error.code }, { status: 503 });
+    const outcome = await agent.run(task.data, { parent });
+    switch (outcome.status) {
+      case 'completed':
+        return answer({ status: 'completed', text: outcome.result });
+      case 'terminated':
+        return answer({ status: 'terminated', text: outcome.notice });
+      case 'failed':
+        return answer({ status: 'failed', text: String(outcome.error) });
+      case 'paused':
+        // Only when this process parks: elsewhere a pause is waited for.
+        return Response.json({ code: 'closing' }, { status: 503 });
     }
   };
-  const handle = acceptRequest((token) => runtime.accept(token), work);
+  const handle = acceptRequest((headers) => runtime.accept(headers), work);
   const server = createServer((incoming, outgoing) => {
     outgoing.on('error', () => undefined);
     serve(handle, incoming, outgoing).catch((error: unknown) => {

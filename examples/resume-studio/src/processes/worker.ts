@@ -12,6 +12,7 @@ import { createTools } from '../tools.ts';
 import { wire } from '../wiring.ts';
 import { delegateTo } from './delegate.ts';
 import { openDoor } from './door.ts';
+import { Doors } from './doors.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
 
 // The journals hold what is needed, as after any crash.
@@ -40,9 +41,9 @@ const tools = createTools({
   speed: options.speed,
   ...(delay ? { delay } : {}),
 });
-let others: readonly string[] = [];
+const others = new Doors();
 const own: string[] = [];
-const crew = crewFor({ model: endpoint.model, tools, delegate: delegateTo(() => others, own) });
+const crew = crewFor({ model: endpoint.model, tools, delegate: delegateTo(others, own) });
 if (isTelling) printLines(runtime, (line) => tell({ type: 'line', line }), command, 'sessions');
 else
   runtime.subscribe((event) => {
@@ -63,8 +64,7 @@ own.push(door.url);
 process.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'doors':
-      others = message.doors.filter((one) => one !== door.url);
-      return;
+      return others.set(message.doors.filter((one) => one !== door.url));
     case 'views':
       return tell({ type: 'views', views: runtime.sessions() });
     case 'park':

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { SessionView } from 'offswitch';
 import { StudioError } from '../documents-error.ts';
+import { Doors } from './doors.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
 
 const program = fileURLToPath(new URL('./worker.js', import.meta.url));
@@ -31,7 +32,7 @@ export interface PlacedView extends SessionView {
 
 export interface Workers {
   /** Where sub-agents may be started now. */
-  doors(): readonly string[];
+  readonly doors: Doors;
   /** For people: `2 (pid 4711), 3 (pid 4712)`. */
   pids(): string;
   /** As they were told last; asks for news at the same time. */
@@ -58,7 +59,11 @@ export async function startWorkers({ count, env, say, ...rest }: WorkersOptions)
   const toAll = (message: ToWorker): void => {
     for (const { child } of workers.values()) if (child.connected) child.send(message, () => undefined);
   };
-  const doors = (): readonly string[] => [...workers.values()].flatMap(({ door }) => door ?? []);
+  const doors = new Doors();
+  const tellDoors = (): void => {
+    doors.set([...workers.values()].flatMap(({ door }) => door ?? []));
+    toAll({ type: 'doors', doors: doors.now });
+  };
 
   const start = (number: number): Promise<void> =>
     new Promise((opened, failed) => {
@@ -72,7 +77,7 @@ export async function startWorkers({ count, env, say, ...rest }: WorkersOptions)
           case 'open':
             worker.door = message.door;
             failures = 0;
-            toAll({ type: 'doors', doors: doors() });
+            tellDoors();
             return opened();
           case 'line':
             return say(`[${number}] ${message.line}`);
@@ -94,7 +99,7 @@ export async function startWorkers({ count, env, say, ...rest }: WorkersOptions)
           return failed(new StudioError('worker_failed', `${how} before it had opened`));
         }
         say(`${how}; the others take up what it ran, and another takes its place`);
-        toAll({ type: 'doors', doors: doors() });
+        tellDoors();
         setTimeout(
           () => {
             if (!isEnding) start(number).then(opened, failed);

@@ -14,15 +14,21 @@ type Entry = Readonly<Record<string, unknown>>;
 export async function audit(command: Command, limit: number): Promise<Done> {
   const chains = await command.place.auditChains();
   let unread = chains.filter(({ damage }) => damage !== undefined).length;
-  const entries: Entry[] = [];
+  const entries: { readonly entry: Entry; readonly at: number }[] = [];
   for (const { lines } of chains) {
+    let latest = 0;
     for (const line of lines) {
       const entry = entryIn(line);
-      if (entry) entries.push(entry);
+      // Never before one that was written before it in its chain, whatever the clock said.
+      latest = Math.max(latest, number(entry?.at) ?? 0);
+      if (entry) entries.push({ entry, at: latest });
       else unread++;
     }
   }
-  const shown = entries.sort((a, b) => (number(a.at) ?? 0) - (number(b.at) ?? 0)).slice(-limit);
+  const shown = entries
+    .sort((a, b) => a.at - b.at)
+    .slice(-limit)
+    .map(({ entry }) => entry);
   if (entries.length === 0) command.say(`nothing is in the audit log of ${clean(command.place.folder)}`);
   else {
     const rows = shown.map((one) => [
@@ -95,7 +101,11 @@ function headsOf(file: string): AuditHead[] {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
     heads = headsIn(isRecord(value) ? value.heads : value);
   } catch (error) {
-    throw new CommandError('bad_heads', `${clean(file)} cannot be read: ${String(error)}`, exit.usage, { cause: error });
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = isMissing
+      ? `there is no file ${clean(file)}`
+      : `${clean(file)} cannot be read: ${clean(error instanceof Error ? error.message : String(error))}`;
+    throw new CommandError('bad_heads', `${why}; it is written by: offswitch audit verify --json`, exit.usage, { cause: error });
   }
   if (heads.length === 0)
     throw new CommandError(

@@ -3,14 +3,15 @@
 import type { Flip, Stop, Tier } from '@offswitch/core';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
+import { sessionsOf } from './conversation.ts';
 import { latchFlip, latchPending, latchUnmoved, unlatchPending } from './express.ts';
 import { exit } from './failure.ts';
-import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, tellFlip } from './flip.ts';
+import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, targetKey, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { covered, reachOf, showReach } from './preview.ts';
-import { clean } from './print.ts';
-import { askAll, previewIn, sessionsIn } from './wire.ts';
+import { reachOf, showReach } from './preview.ts';
+import { clean, paint } from './print.ts';
+import { askAll, previewIn } from './wire.ts';
 
 export async function engage(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
   const { place } = command;
@@ -84,6 +85,18 @@ function question(target: FlipTarget): string {
 }
 
 async function conversationSessions(command: Command, target: FlipTarget): Promise<readonly string[]> {
-  const answers = await askAll(command.place, 'sessions', {}, sessionsIn);
-  return answers.answered.flatMap((one) => covered(one.value, 'instance', target.subject).map((session) => session.id));
+  // The stop of the conversation does not wait for what cannot be told; its release does (S6).
+  const { sessions, unknown } = await sessionsOf(command.place, targetKey(target)).catch((error) => ({
+    sessions: [],
+    unknown: [wordsOf(error)],
+  }));
+  for (const one of unknown)
+    command.say(
+      paint(
+        command.io,
+        'yellow',
+        `  ! ${one}; what sessions it has is not known, and nothing is released before it is: look again`,
+      ),
+    );
+  return sessions;
 }

@@ -1,4 +1,4 @@
-// express.ts: the express lane: a flip goes into the state folder too, so that no process waits for its source to tell.
+// express.ts: the express lane: a flip goes into the state folder or Redis too, so that no process waits for its source to tell.
 //
 // Where control and source share a counter (the flag file) the latch carries the position at which the flip was confirmed. A
 // vendor's is pending: made before the vendor is asked, which may take its time, it stops at once, takes its n from the first live
@@ -9,11 +9,11 @@ import { type Flip, isEngaged } from '@offswitch/core';
 import { awaitedSeries, formatStopKey, parseStopKey, pendingSeries, type StoredStop, seriesKey } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
 import { type FlipPlan, type FlipTarget, targetKey, wordsOf } from './flip.ts';
-import { paint } from './print.ts';
+import { clean, paint } from './print.ts';
 import { askAll, statusIn } from './wire.ts';
 
 /**
- * The confirmed flip of a flag file goes into the state folder: it takes hold in every process without the file being read, and it
+ * The confirmed flip of a flag file goes into the state folder or Redis: it takes hold in every process without the file being read, and it
  * stands when the file is lost before a process has seen it (S4). That of a conversation covers its sessions to come; those that
  * live, `sessions`, are ended each by its own stop too, which no release lifts (S6).
  */
@@ -30,7 +30,9 @@ export async function latchFlip(command: Command, target: FlipTarget, flip: Flip
         series,
       });
   } catch (error) {
-    command.say(paint(command.io, 'yellow', `  ! it is in the flag file, but not in the state folder: ${wordsOf(error)}`));
+    command.say(
+      paint(command.io, 'yellow', `  ! it is in the flag file, but not in ${clean(command.place.folder)}: ${wordsOf(error)}`),
+    );
   }
 }
 
@@ -57,7 +59,7 @@ export async function latchPending(
       latched.push(key);
     }
   } catch (error) {
-    const what = `the state folder cannot be written, so the stop takes hold when it is read at ${plan.wired?.title}`;
+    const what = `${clean(command.place.folder)} cannot be written, so the stop takes hold when it is read at ${plan.wired?.title}`;
     command.say(paint(command.io, 'yellow', `  ! ${what}: ${wordsOf(error)}`));
   }
   return latched;

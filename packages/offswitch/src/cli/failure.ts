@@ -9,7 +9,10 @@ export const exit = {
   usage: 2,
   /** Nothing was done, because nobody said yes. */
   notConfirmed: 3,
-  /** It was done and is recorded, but a running process has not confirmed it in time, or the session to stop is nobody's. */
+  /**
+   * It was done and is recorded, but a running process has not confirmed it in time, or the session to stop is nobody's. Of a release of a
+   * conversation: nothing was released, because a running process does not answer (`sessions_unknown`).
+   */
   unconfirmed: 4,
 } as const;
 export type ExitCode = (typeof exit)[keyof typeof exit];

@@ -143,7 +143,7 @@ export function showFlip(command: Command, verb: string, plan: FlipPlan): void {
     const kind = clean(plan.declared.source.kind);
     const why =
       refusal?.code === 'no_control' ? `the switches are read from ${kind}, which this command cannot flip` : refusal?.message;
-    command.say(`  authorised  ${who}. The state folder enforces nobody: whoever can write it can stop`);
+    command.say(`  authorised  ${who}. What is written to enforces nobody: whoever can write there can stop`);
     command.say(`  written to  ${clean(command.place.folder)} alone, as an operator's stop: ${why}`);
   }
   if (warning !== undefined) command.say(paint(io, 'yellow', `  warning     ${warning}`));
@@ -193,12 +193,12 @@ export async function stopWithoutSource(command: Command, plan: FlipPlan, who: W
   if (wired) {
     const title = wired.title.startsWith('the ') ? `The ${wired.title.slice(4)}` : wired.title;
     warn(`${wired.title} could not be flipped: ${wordsOf(error)}`);
-    warn(`so it is recorded in the state folder alone, as an operator's stop. ${title} does not show it`);
+    warn(`so it is recorded in ${clean(command.place.folder)} alone, as an operator's stop. ${title} does not show it`);
     if (!wired.file) warn(`flip ${flag.key} there too, so that the record says so; a release there does not release this stop`);
   } else {
     const kind = clean(plan.declared.source.kind);
     const why = plan.refusal?.code === 'no_control' ? `${kind} has no control here` : wordsOf(plan.refusal);
-    warn(`${why}: recorded in the state folder alone, as an operator's stop. ${kind} does not show it`);
+    warn(`${why}: recorded in ${clean(command.place.folder)} alone, as an operator's stop. ${kind} does not show it`);
     warn(`flip ${flag.key} there too, so that the record says so; a release there does not release this stop`);
   }
   const wayOut =

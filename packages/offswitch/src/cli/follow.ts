@@ -13,9 +13,8 @@ import {
   stages,
 } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
-import { silentOnes } from './preview.ts';
 import { clean, count, paint } from './print.ts';
-import { type Answered, askAll, isRecord, receiptsIn, type Status, statusIn, stopsIn } from './wire.ts';
+import { type Answered, askAll, isRecord, receiptsIn, type Status, silentOnes, statusIn, stopsIn } from './wire.ts';
 
 /** How long a command waits for confirmation. Milliseconds. 5 s: a file change takes 50 ms to be read; past that somebody should look. */
 const confirmWithinMs = 5000;

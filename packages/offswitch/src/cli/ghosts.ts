@@ -6,9 +6,8 @@ import { exit } from './failure.ts';
 import { folderHold } from './folder-holds.ts';
 import { type Ghost, ghostClasses, ghostsIn, inBoth, type Seen } from './ghosts-found.ts';
 import { mustExist, mustHaveBeenUsed } from './nothing-there.ts';
-import { silentOnes } from './preview.ts';
 import { clean, count, paint, table } from './print.ts';
-import { askAll, isEnded, type SessionLine, sessionsIn, statusIn } from './wire.ts';
+import { askAll, isEnded, type SessionLine, sessionsIn, silentOnes, statusIn } from './wire.ts';
 
 /** Between the two looks. Milliseconds: longer than anything that is on its way out takes, short for a person who waits. */
 const betweenMs = 1_500;
@@ -20,7 +19,7 @@ export async function ghosts(command: Command): Promise<Done> {
   if (isNothing(first.seen)) await mustHaveBeenUsed(place);
   const silent = new Set(first.silent);
   const problems = new Set(first.problems);
-  let found: readonly Ghost[] = [];
+  let twice: readonly Ghost[] = [];
   const before = ghostsIn(first.seen);
   if (before.length > 0) {
     command.say(`${count(before.length, 'candidate')} at the first look; looking again in ${betweenMs / 1000} s`);
@@ -28,10 +27,16 @@ export async function ghosts(command: Command): Promise<Done> {
     const second = await look(command);
     for (const one of second.silent) silent.add(one);
     for (const one of second.problems) problems.add(one);
-    found = inBoth(before, ghostsIn(second.seen));
+    twice = inBoth(before, ghostsIn(second.seen));
   }
+  const found = twice.filter((one) => !one.isUncertain);
+  const uncertain = twice.filter((one) => one.isUncertain);
   for (const one of silent) command.say(paint(io, 'yellow', `! ${one}: what it runs is not known`));
   for (const one of problems) command.say(paint(io, 'red', `! ${clean(one)}: what was left there is not known`));
+  if (first.left > 0)
+    command.say(`the records of ${count(first.left, 'graph')} stopped longer ago were not looked through for late calls`);
+  for (const { session, of = '', process = '', why } of uncertain)
+    command.say(paint(io, 'yellow', clean(`? not certain: ${session} ${of} in ${process}: ${why}`)));
   if (found.length > 0) {
     const rows = found.map((one) => [
       one.class,
@@ -43,10 +48,11 @@ export async function ghosts(command: Command): Promise<Done> {
     command.say(table([['class', 'session', 'call or grant', 'process', 'why'], ...rows], '').trimEnd());
     for (const one of new Set(found.map((ghost) => ghost.class))) command.say(`  ${one}: ${ghostClasses[one]}`);
   } else if (problems.size > 0) command.say('no ghost in what can be read');
+  else if (uncertain.length > 0) command.say('no ghost that is certain');
   else command.say(silent.size > 0 ? 'no ghost among those that answered' : 'no ghosts');
-  const isAll = silent.size === 0 && problems.size === 0;
+  const isAll = silent.size === 0 && problems.size === 0 && uncertain.length === 0;
   return done(
-    { ghosts: found, silent: [...silent], ...(problems.size > 0 ? { problems: [...problems] } : {}) },
+    { ghosts: found, uncertain, silent: [...silent], ...(problems.size > 0 ? { problems: [...problems] } : {}) },
     found.length > 0 ? exit.failed : isAll ? exit.ok : exit.unconfirmed,
   );
 }
@@ -69,6 +75,18 @@ function fencedRoots(
   return [...new Set(held.map(rootOf))];
 }
 
+/** So many graphs of which nothing may be alive any more are looked through, newest stop first: reading one is a few round trips to a Redis. */
+const mostStopped = 200;
+
+/** Graphs that terminates held, as their receipts tell it: what began in them too late may have ended since. */
+function stoppedRoots(receipts: readonly Receipt[]): { readonly roots: readonly string[]; readonly left: number } {
+  const roots = new Set<string>();
+  for (const { stop, stages, sessions, released } of receipts)
+    if (stop.action === 'terminate' && stages.fenced !== undefined && released === undefined)
+      for (const { path } of sessions) if (path[0] !== undefined) roots.add(path[0]);
+  return { roots: [...roots].slice(0, mostStopped), left: Math.max(0, roots.size - mostStopped) };
+}
+
 const rootOf = ({ path, id }: SessionLine): string => path[0] ?? id;
 
 interface Look {
@@ -76,29 +94,40 @@ interface Look {
   readonly silent: readonly string[];
   /** What could not be read. */
   readonly problems: readonly string[];
+  /** Stopped graphs whose records were not looked through. */
+  readonly left: number;
 }
 
 async function look({ io, place }: Command): Promise<Look> {
   // The stops and receipts first: what begins after them is seen as later than they are, and never the other way about.
   const [stops, receipts] = [await place.stops(), await place.receipts()];
+  const at = io.now();
   const statuses = await askAll(place, 'status', {}, statusIn);
+  const withinMs = io.now() - at;
   const answers = await askAll(place, 'sessions', {}, sessionsIn);
   const silent = silentOnes(answers);
   const grants = await place.grants();
   const live = answers.answered.flatMap(({ value }) => value.filter((line) => !isEnded(line)));
-  const held = fencedRoots(stops, receipts, live);
-  const { journals, damage } = await place.journals(held);
+  const { roots: stopped, left } = stoppedRoots(receipts);
+  const { journals, damage } = await place.journals([...new Set([...fencedRoots(stops, receipts, live), ...stopped])]);
   const roots = [...live.map(rootOf), ...grants.map(({ record }) => record.path[0] ?? record.session)];
   const registered = await place.registered([...new Set(roots)]);
-  const deadlines = new Map(statuses.answered.map((one) => [one.process, one.value.effectDeadlineMs]));
+  const said = new Map(statuses.answered.map(({ process, value }) => [process, value]));
   return {
     silent,
+    left,
     problems: damage === undefined ? [] : [damage],
     seen: {
-      at: io.now(),
+      at,
+      withinMs,
       processes: answers.answered.map(({ process, value }) => {
-        const effectDeadlineMs = deadlines.get(process);
-        return { process, sessions: value, ...(effectDeadlineMs === undefined ? {} : { effectDeadlineMs }) };
+        const { effectDeadlineMs, at: its } = said.get(process) ?? {};
+        return {
+          process,
+          sessions: value,
+          ...(effectDeadlineMs === undefined ? {} : { effectDeadlineMs }),
+          ...(its === undefined ? {} : { at: its }),
+        };
       }),
       isPartial: silent.length > 0 || damage !== undefined,
       journals,

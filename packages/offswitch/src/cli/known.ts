@@ -5,8 +5,7 @@
 import { hasEnded, type RegisteredSession } from '@offswitch/runtime';
 import { type LeftBehind, leftBehind } from './left-behind.ts';
 import type { Place } from './place.ts';
-import { silentOnes } from './preview.ts';
-import { type Answers, askAll, mergeSessions, type SessionLine, sessionsIn } from './wire.ts';
+import { type Answers, askAll, mergeSessions, type SessionLine, sessionsIn, silentOnes } from './wire.ts';
 
 export interface Known {
   readonly sessions: readonly SessionLine[];

@@ -1,7 +1,7 @@
 // left-behind.ts: the sessions that processes left in the folder, as their journals tell them, when no process is running.
 
 import { foldJournals, type Saved, unknownCalls } from '@offswitch/runtime';
-import { folderHold } from './folder-holds.ts';
+import { folderHold, stepOf } from './folder-holds.ts';
 import type { Place } from './place.ts';
 import type { SessionLine, Status } from './wire.ts';
 
@@ -24,11 +24,13 @@ export async function leftBehind(place: Place): Promise<LeftBehind> {
   // A root, or what came from another process, whose own root may have left nothing here.
   const isHead = ({ record }: Saved): boolean => record.s === record.root || record.arrived !== undefined;
   const open = new Set(folded.filter((one) => isHead(one) && !one.settled).map((one) => one.record.s));
-  const holdOf = folderHold(stored, new Map(folded.map((one) => [one.record.s, one.record])));
+  const steps = new Map(folded.map((one) => [one.record.s, stepOf(one.record)]));
+  const holdOf = folderHold(stored, steps);
   const sessions = folded
     .filter((one) => one.record.path.some((id) => open.has(id)))
     .map((one): SessionLine => {
       const hold = one.settled ? undefined : holdOf(one.record);
+      const left = one.record.path.map((id) => steps.get(id)?.left).find((by) => by !== undefined);
       return {
         id: one.record.s,
         path: one.record.path,
@@ -36,6 +38,7 @@ export async function leftBehind(place: Place): Promise<LeftBehind> {
         workflow: one.record.workflow,
         ...(one.record.user === undefined ? {} : { user: one.record.user }),
         ...(one.record.conversation === undefined ? {} : { conversation: one.record.conversation }),
+        ...(left === undefined ? {} : { left }),
         state: one.settled?.status ?? 'parked',
         turn: one.turns.at(-1)?.number ?? one.checkpointTurn,
         costMicros: one.costMicros,

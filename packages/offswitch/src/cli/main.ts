@@ -62,6 +62,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     return place(resolvePath(state));
   };
   const program = new Program('offswitch')
+    .configureHelp({ showGlobalOptions: true })
     .description('Stops AI agents, and lets them go on.')
     .option(
       '--state <place>',
@@ -105,7 +106,8 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
   program
     .command('status')
     .description('switches, stops in force, who runs')
-    .action(on((command) => status(command)));
+    .option('--all', 'every stop of a single session, and not the newest alone')
+    .action(on((command, options) => status(command, options.all === true)));
   flipping(program.command('engage').description('stop: global | feature <workflow> | user <id> | instance <session>'))
     .argument('<tier>')
     .argument('[subject]')

@@ -14,9 +14,10 @@ export function mustExist(place: Place): void {
 /** For a command that has found nothing at all: throws `no_folder`, or `no_state` where no switches were ever declared. */
 export async function mustHaveBeenUsed(place: Place): Promise<void> {
   mustExist(place);
-  if ((await place.document().catch(() => 'unreadable')) === undefined)
-    throw new CommandError(
-      'no_state',
-      `no application has written anything into ${clean(place.folder)}; name the application's state with --state`,
-    );
+  if ((await place.document().catch(() => 'unreadable')) === undefined) throw new CommandError('no_state', nothingWritten(place));
+}
+
+/** Three things look alike, and people have to know which it is. */
+export function nothingWritten(place: Place): string {
+  return `no application has written down its switches in ${clean(place.folder)}: it is not the application's state (name that with --state), or is new, or has lost its data`;
 }

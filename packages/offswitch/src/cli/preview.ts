@@ -2,8 +2,10 @@
 
 import type { Tier } from '@offswitch/core';
 import type { Command } from './command.ts';
+import { wordsOf } from './flip.ts';
+import { knownSessions } from './known.ts';
 import { clean, count, paint, tally } from './print.ts';
-import { type Answers, askAll, isEnded, mergeSessions, type Preview, previewIn, type SessionLine, sessionsIn } from './wire.ts';
+import { askAll, isEnded, type Preview, previewIn, type SessionLine, silentOnes } from './wire.ts';
 
 export interface Reach {
   readonly preview: Preview;
@@ -11,26 +13,30 @@ export interface Reach {
   readonly processes: number;
   /** Processes that run and did not answer, as sentences. */
   readonly silent: readonly string[];
+  /** What could not be read; then there may be more. */
+  readonly damage?: string;
 }
 
-/** Asks the running processes. Several that share a folder know of each other's sessions, so then sessions are counted one by one. */
+/** Of running processes, and of what those that are gone have left: that is stopped where it is next taken up (S12). */
 export async function reachOf(command: Command, tier: Tier, subject: string | undefined): Promise<Reach> {
+  const { place } = command;
   const params = { tier, ...(subject === undefined ? {} : { subject }) };
-  const answers = await askAll(command.place, 'preview', params, previewIn);
-  const previews = answers.answered.map((one) => one.value);
-  const base = { processes: previews.length, silent: silentOnes(answers) };
-  if (previews.length <= 1) return { ...base, preview: previews[0] ?? { sessions: 0, byWorkflow: {}, byUser: {}, nearest: [] } };
-  const sessions = mergeSessions((await askAll(command.place, 'sessions', {}, sessionsIn)).answered);
+  // A process that hangs is waited for once. What cannot be counted keeps nobody from stopping it.
+  const [answers, { sessions, damage }] = await Promise.all([
+    askAll(place, 'preview', params, previewIn),
+    knownSessions(place).catch((error) => ({ sessions: [], damage: wordsOf(error) })),
+  ]);
   const counted = countCovered(sessions, tier, subject);
-  const nearest = counted.sessions > 0 ? [] : [...new Set(previews.flatMap((one) => one.nearest))].slice(0, 5);
-  return { ...base, preview: { ...counted, nearest } };
+  const nearest = counted.sessions > 0 ? [] : [...new Set(answers.answered.flatMap((one) => one.value.nearest))].slice(0, 5);
+  return {
+    preview: { ...counted, nearest },
+    processes: answers.answered.length,
+    silent: silentOnes(answers),
+    ...(damage === undefined ? {} : { damage }),
+  };
 }
 
-export function silentOnes(answers: Answers<unknown>): readonly string[] {
-  return answers.silent.map((one) => clean(`process ${one.pid} did not answer (${one.code}): ${one.message}`));
-}
-
-/** The live sessions of a tier and subject, and all beneath them. */
+/** The live sessions of a tier and subject, and all beneath them, also of what was detached from there (S2). */
 export function covered(sessions: readonly SessionLine[], tier: Tier, subject: string | undefined): readonly SessionLine[] {
   const byId = new Map(sessions.map((one) => [one.id, one]));
   const own = (one: SessionLine): boolean =>
@@ -38,7 +44,16 @@ export function covered(sessions: readonly SessionLine[], tier: Tier, subject: s
     (tier === 'feature' && one.workflow === subject) ||
     (tier === 'user' && one.user === subject) ||
     (tier === 'instance' && (one.id === subject || one.conversation === subject));
-  return sessions.filter((one) => !isEnded(one) && one.path.some((id) => own(byId.get(id) ?? one)));
+  const isLeft = ({ left = [] }: SessionLine): boolean =>
+    (tier === 'feature' && left.some(({ workflow }) => workflow === subject)) ||
+    (tier === 'user' && left.some(({ user }) => user === subject));
+  return sessions.filter((one) => !isEnded(one) && (isLeft(one) || one.path.some((id) => own(byId.get(id) ?? one))));
+}
+
+/** Those with nobody above them who is ended too: an order against each ends them all. */
+export function headsOf(sessions: readonly SessionLine[]): readonly SessionLine[] {
+  const ids = new Set(sessions.map((one) => one.id));
+  return sessions.filter((one) => !one.path.slice(0, -1).some((above) => ids.has(above)));
 }
 
 function countCovered(sessions: readonly SessionLine[], tier: Tier, subject: string | undefined): Omit<Preview, 'nearest'> {
@@ -56,16 +71,18 @@ function countCovered(sessions: readonly SessionLine[], tier: Tier, subject: str
 export function showReach(command: Command, reach: Reach, verb: string, tier: Tier, subject: string | undefined): void {
   const { io } = command;
   for (const one of reach.silent) command.say(paint(io, 'yellow', `  warning     ${one}`));
-  if (reach.processes === 0) {
-    command.say(
-      reach.silent.length > 0
-        ? '  right now   what it stops cannot be counted: no running process answered'
-        : `  right now   no process is running on ${clean(command.place.folder)}`,
-    );
+  if (reach.damage !== undefined)
+    command.say(paint(io, 'yellow', `  warning     ${clean(reach.damage)}; what was left there is not counted`));
+  const { preview } = reach;
+  const isNobody = reach.processes === 0;
+  const nobody =
+    reach.silent.length > 0 ? 'no running process answered' : `no process is running on ${clean(command.place.folder)}`;
+  if (isNobody && preview.sessions === 0) {
+    command.say(`  right now   ${reach.silent.length > 0 ? `what it stops cannot be counted: ${nobody}` : nobody}`);
     return;
   }
-  const { preview } = reach;
-  command.say(`  right now   ${verb} ${paint(io, 'bold', count(preview.sessions, 'session'))}`);
+  const left = isNobody ? `, where they are next taken up: ${nobody}` : '';
+  command.say(`  right now   ${verb} ${paint(io, 'bold', count(preview.sessions, 'session'))}${left}`);
   if (preview.sessions > 0) {
     command.say(`  workflows   ${tally(preview.byWorkflow)}`);
     command.say(`  users       ${tally(preview.byUser)}`);

@@ -2,7 +2,7 @@
 //
 // Reasons, names and ids were written by strangers: each goes through `shown`, which is the only way into the page.
 
-import { type Receipt, type ReceiptSession, stageNames, stages } from '@offswitch/runtime';
+import { endless, type Receipt, type ReceiptSession, stageNames, stages } from '@offswitch/runtime';
 import { clean, count, moment, plain } from './print.ts';
 import { inTreeOrder } from './tree.ts';
 import { subjectName } from './wire.ts';
@@ -84,9 +84,16 @@ ${rows.join('\n')}
 
 function grantsTable({ grants }: Receipt): string {
   return `<h2>${shown(count(grants.length, 'grant'))}</h2>
-<table><thead><tr><th scope="col">Grant</th><th scope="col">Session</th><th scope="col">Broker</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">May work for</th></tr></thead><tbody>
-${grants.map((one) => `<tr><th scope="row">${shown(one.id)}</th><td>${shown(one.session)}</td><td>${shown(one.broker)}</td><td>${shown(one.state)}${one.evidence === undefined ? '' : ` (${shown(one.evidence)})`}</td><td>${shown(moment(one.at))}</td><td>${one.residualMs ? `${shown(String(one.residualMs))} ms` : 'no longer'}</td></tr>`).join('\n')}
+<table><thead><tr><th scope="col">Grant</th><th scope="col">Session</th><th scope="col">Broker</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">May work</th></tr></thead><tbody>
+${grants.map((one) => `<tr><th scope="row">${shown(one.id)}</th><td>${shown(one.session)}</td><td>${shown(one.broker)}</td><td>${shown(one.state)}${one.evidence === undefined ? '' : ` (${shown(one.evidence)})`}</td><td>${shown(moment(one.at))}</td><td>${shown(mayWork(one))}</td></tr>`).join('\n')}
 </tbody></table>`;
+}
+
+/** Until when, at the most: a moment, since a page is read later than it is made. */
+export function mayWork({ at, residualMs = 0 }: Receipt['grants'][number]): string {
+  if (residualMs === 0) return 'no longer';
+  const until = at + residualMs;
+  return until >= endless ? 'until it is removed by hand' : `until ${moment(until)}`;
 }
 
 /** Text of strangers: without control and direction characters, escaped, and with a direction of its own. */

@@ -3,8 +3,8 @@
 import { isReceiptOf, type Receipt, stageNames, stages } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
-import { age, clean, count, paint, table } from './print.ts';
-import { receiptPage } from './receipt-page.ts';
+import { age, clean, count, moment, paint, table } from './print.ts';
+import { mayWork, receiptPage } from './receipt-page.ts';
 import { inTreeOrder } from './tree.ts';
 import { askAll, isReceipt, receiptsIn, subjectName } from './wire.ts';
 
@@ -95,7 +95,9 @@ function full(command: Command, one: Receipt): void {
   ]);
   if (rows.length > 0) command.say(table(rows).trimEnd());
   for (const grant of one.grants)
-    command.say(`  grant     ${clean(grant.id)} of ${clean(grant.session)} at ${clean(grant.broker)}: ${grant.state}`);
+    command.say(
+      `  grant     ${clean(grant.id)} of ${clean(grant.session)} at ${clean(grant.broker)}: ${grant.state} since ${moment(grant.at)}, may work ${mayWork(grant)}${grant.evidence === undefined ? '' : ` (${clean(grant.evidence)})`}`,
+    );
   if (one.residue.length === 0) command.say('  residue   none known');
   for (const left of one.residue) command.say(paint(io, 'yellow', `  residue   ${clean(left)}`));
 }

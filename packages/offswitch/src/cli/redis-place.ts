@@ -22,7 +22,7 @@ interface RedisAddress {
 
 /** What is used of `@offswitch/redis`, which the application has installed. */
 interface RedisModule {
-  redisStore(options: RedisAddress & { readonly anchor: false }): StateStore;
+  redisStore(options: RedisAddress & { readonly anchor: false; readonly founds: false }): StateStore;
   requestRedisControl(
     place: RedisAddress,
     method: string,
@@ -70,7 +70,7 @@ export function redisPlace(state: string, folder: Place = folderPlace('.offswitc
   // One for the whole command, opened when it is first needed: opening reads every stop there is. It confirms stops as any process does.
   let opening: Promise<StateStore> | undefined;
   const open = async (): Promise<StateStore> => {
-    const store = (await redis()).redisStore({ ...address, anchor: false });
+    const store = (await redis()).redisStore({ ...address, anchor: false, founds: false });
     try {
       await store.open();
       mustBeWell(store);

@@ -1,19 +1,20 @@
 // release.ts: lets go again: of a switch through its control, of a stop by act, of a tripped breaker.
 
 import { type Breaker, type Inspection, isEngaged, type Stop, unknownWorkflow } from '@offswitch/core';
-import { isConversationKey, parseStopKey } from '@offswitch/runtime';
+import { isConversationKey, parseStopKey, type StoredStop } from '@offswitch/runtime';
 import { type Command, type Done, done, stopOf, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { controlOf } from './control-of.ts';
+import { endSessions } from './conversation.ts';
 import { readDeclared } from './declared.ts';
 import { pendingOf, releasePending, unlatchConversation } from './express.ts';
 import { CommandError, exit } from './failure.ts';
-import { type FlipTarget, isStopOf, planFlip, showFlip, tellFlip, wordsOf } from './flip.ts';
+import { type FlipTarget, isStopOf, planFlip, showFlip, targetKey, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
 import { followRelease } from './follow.ts';
-import { reachOf, showReach, silentOnes } from './preview.ts';
+import { reachOf, showReach } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
-import { askAll, statusIn, stopsIn, subjectName } from './wire.ts';
+import { askAll, silentOnes, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
   const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target.tier, target.subject)]);
@@ -45,6 +46,11 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
     );
   await confirm(command.io, target.tier === 'instance' ? `Permit new runs of ${subject}?` : `Let ${named} go on?`, isYes);
 
+  if (target.isConversation)
+    await endSessions(
+      command,
+      (await command.place.stops()).filter((one) => isLatchOf(one, target)),
+    );
   const before = await pendingOf(command, plan);
   const flip = await flipThrough(command, plan, plan.wired, 'release', who);
   tellFlip(command, plan.wired, flip);
@@ -74,6 +80,12 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
     },
     isConfirmed ? exit.ok : exit.unconfirmed,
   );
+}
+
+/** What the release of a conversation's switch may let go of, here or in a process that reads it. Operators' stops are released by act. */
+function isLatchOf({ key: name, marks }: StoredStop, target: FlipTarget): boolean {
+  const key = parseStopKey(name);
+  return key?.kind === 'switch' && key.tier === 'instance' && key.subject === targetKey(target) && isEngaged(marks);
 }
 
 /** A name with a typo in it releases nobody, and would say that it had. */
@@ -155,6 +167,7 @@ export async function releaseStop(
   showStop(command, stop);
   if (breaker !== undefined) command.say(`  allows      ${moreWords(allowance)}`);
   await confirm(command.io, `Release this stop of ${stop.tier} ${clean(subjectName(stop.subject))}?`, isYes);
+  if (stop.action === 'terminate') await endSessions(command, [stored ?? { key: id, marks: { engaged: 0, released: -1 } }]);
   if (statuses.answered.length > 0)
     return tellReleased(
       command,

@@ -1,6 +1,6 @@
 // status.ts: every switch and whether it is wired to anything, what is in force, who runs. Works with no process alive.
 
-import { type Flip, type Inspection, isEngaged, type Stop, type SwitchFlag } from '@offswitch/core';
+import { type Flip, type Inspection, isEngaged, type Stop, type SwitchFlag, tiers } from '@offswitch/core';
 import { awaitedSeries, parseStopKey, type StoredStop } from '@offswitch/runtime';
 import { type Command, type Done, done, stopOf } from './command.ts';
 import { controlOf, type Wired } from './control-of.ts';
@@ -9,12 +9,14 @@ import { CommandError, exit, failureOf } from './failure.ts';
 import { wordsOf } from './flip.ts';
 import { inTime } from './in-time.ts';
 import { type LeftBehind, notTakenUp } from './left-behind.ts';
-import { silentOnes } from './preview.ts';
+import { nothingWritten } from './nothing-there.ts';
 import { age, clean, paint, table } from './print.ts';
-import { type Answered, askAll, type Status, statusIn, subjectName } from './wire.ts';
+import { type Answered, askAll, type Status, silentOnes, statusIn, subjectName } from './wire.ts';
 
 /** How long the source's management may take to answer, before the rest is shown without it. Milliseconds. */
 const lookWithinMs = 4_000;
+/** Of stops of single sessions, which stay for good: these many are shown, the newest. */
+const instancesShown = 10;
 
 interface SwitchLine {
   readonly key: string;
@@ -29,7 +31,8 @@ interface SwitchLine {
   readonly neverDrilled: boolean;
 }
 
-export async function status(command: Command): Promise<Done> {
+/** `isAll`: every stop of a single session. */
+export async function status(command: Command, isAll: boolean): Promise<Done> {
   const { place, io } = command;
   const answers = await askAll(place, 'status', {}, statusIn);
   const running = answers.answered;
@@ -46,10 +49,9 @@ export async function status(command: Command): Promise<Done> {
   };
   const declared = await attempt(() => readDeclared(place), undefined);
   const stored = await attempt(() => place.stops(), undefined);
-  // Of a place with a typo in it "none" would be the worst of answers.
-  const isUnused = declared === undefined && running.length === 0 && !stored?.length;
-  if (isUnused && problems.length === 0)
-    problems.push(`no application has written anything into ${clean(place.folder)}; name the application's state with --state`);
+  // Of a place with a typo in it, or one that has lost its data, "none" would be the worst of answers.
+  const isUnused = declared === undefined && running.length === 0;
+  if (isUnused && problems.length === 0) problems.push(nothingWritten(place));
   let blind: string | undefined;
   const wired =
     declared &&
@@ -70,6 +72,8 @@ export async function status(command: Command): Promise<Done> {
     if (stop) stops.set(stop.id, stop);
   }
   for (const { value } of running) for (const one of value.stops) stops.set(one.id, one);
+  // What stops the most first, and of that the newest.
+  const inForce = [...stops.values()].sort((a, b) => tiers.indexOf(a.tier) - tiers.indexOf(b.tier) || b.since - a.since);
   const sessions: Record<string, number> = {};
   for (const { value } of running)
     for (const [state, n] of Object.entries(value.sessions)) sessions[state] = (sessions[state] ?? 0) + n;
@@ -93,7 +97,8 @@ export async function status(command: Command): Promise<Done> {
     blind,
     running,
     switches,
-    stops: [...stops.values()],
+    stops: inForce,
+    isAll,
     areStopsKnown: stored !== undefined,
     sessions,
     areSessionsKnown: left !== untold,
@@ -104,7 +109,7 @@ export async function status(command: Command): Promise<Done> {
     processes: running.map((one) => ({ process: one.process, pid: one.pid, source: one.value.source, store: one.value.store })),
     source: declared?.source,
     switches,
-    stops: [...stops.values()],
+    stops: inForce,
     sessions,
     ungoverned: [...new Set(running.flatMap((one) => one.value.ungoverned))],
     problems,
@@ -164,6 +169,7 @@ interface Shown {
   readonly running: readonly Answered<Status>[];
   readonly switches: readonly SwitchLine[];
   readonly stops: readonly Stop[];
+  readonly isAll: boolean;
   readonly areStopsKnown: boolean;
   readonly sessions: Readonly<Record<string, number>>;
   readonly areSessionsKnown: boolean;
@@ -210,7 +216,10 @@ function show(command: Command, shown: Shown): void {
     `\nstops in force${shown.areStopsKnown ? (stops.length === 0 ? ': none' : '') : ': not known, for the reason above'}`,
   );
   if (stops.length > 0) {
-    const rows = stops.map((one) => [
+    const wide = stops.filter((one) => one.tier !== 'instance');
+    const single = stops.slice(wide.length);
+    const left = shown.isAll ? 0 : Math.max(0, single.length - instancesShown);
+    const rows = [...wide, ...single.slice(0, single.length - left)].map((one) => [
       one.tier,
       subjectName(one.subject),
       one.action,
@@ -221,7 +230,8 @@ function show(command: Command, shown: Shown): void {
       one.id,
     ]);
     command.say(table([['tier', 'subject', 'action', 'cause', 'reason', 'by', 'since', 'id'], ...rows]).trimEnd());
-    for (const { id, tier } of stops.filter((one) => isPending(one.id) && one.tier !== 'instance')) {
+    if (left > 0) command.say(`  and ${left} older of single sessions: offswitch status --all`);
+    for (const { id, tier } of wide.filter((one) => isPending(one.id))) {
       const wayOut = `released with its switch by offswitch release ${tier}, or by offswitch release --stop`;
       command.say(
         paint(

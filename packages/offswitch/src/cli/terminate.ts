@@ -12,7 +12,7 @@ import { CommandError, exit } from './failure.ts';
 import { followStop, tellFollowed } from './follow.ts';
 import { knownSessions } from './known.ts';
 import { mustHaveBeenUsed } from './nothing-there.ts';
-import { covered } from './preview.ts';
+import { covered, headsOf } from './preview.ts';
 import { clean, count, paint, tally } from './print.ts';
 import { isEnded, type SessionLine } from './wire.ts';
 
@@ -127,12 +127,6 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
     },
     followed.isFenced && silent.length === 0 && damage === undefined ? exit.ok : exit.unconfirmed,
   );
-}
-
-/** Those with nobody above them who is ended too: an order against each ends them all. */
-function headsOf(sessions: readonly SessionLine[]): readonly SessionLine[] {
-  const ids = new Set(sessions.map((one) => one.id));
-  return sessions.filter((one) => !one.path.slice(0, -1).some((above) => ids.has(above)));
 }
 
 function countBy(sessions: readonly SessionLine[], of: (one: SessionLine) => string): Readonly<Record<string, number>> {

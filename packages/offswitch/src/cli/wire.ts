@@ -1,8 +1,9 @@
 // wire.ts: what running processes answer, read with care: one may be of another version, or hang, or lie.
 
 import { type Stop, type Subject, tiers } from '@offswitch/core';
-import type { Receipt } from '@offswitch/runtime';
+import type { Left, Receipt } from '@offswitch/runtime';
 import type { Place } from './place.ts';
+import { clean } from './print.ts';
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -46,6 +47,11 @@ export async function askAll<T>(
   return { answered, silent };
 }
 
+/** Processes that run and did not answer, as sentences. */
+export function silentOnes(answers: Answers<unknown>): readonly string[] {
+  return answers.silent.map((one) => clean(`process ${one.pid} did not answer (${one.code}): ${one.message}`));
+}
+
 export interface Preview {
   readonly sessions: number;
   readonly byWorkflow: Readonly<Record<string, number>>;
@@ -72,6 +78,8 @@ export interface SessionLine {
   readonly workflow: string;
   readonly user?: string;
   readonly conversation?: string;
+  /** Whom the root of its graph was detached from. */
+  readonly left?: Left;
   readonly state: string;
   readonly turn: number;
   readonly costMicros: number;
@@ -100,6 +108,7 @@ export function sessionsIn(value: unknown): readonly SessionLine[] {
         workflow: text(one.workflow) ?? '?',
         ...optional('user', text(one.user)),
         ...optional('conversation', text(one.conversation)),
+        ...(one.left === undefined ? {} : { left: leftIn(one.left) }),
         state: text(one.state) ?? 'unknown',
         turn: number(one.turn) ?? 0,
         costMicros: number(one.costMicros) ?? 0,
@@ -120,6 +129,13 @@ export function sessionsIn(value: unknown): readonly SessionLine[] {
       },
     ];
   });
+}
+
+function leftIn(value: unknown): Left {
+  return list(value).map((one) => ({
+    ...optional('workflow', text(record(one).workflow)),
+    ...optional('user', text(record(one).user)),
+  }));
 }
 
 /** Each session once: told by the process that has it, where several know of it. */
@@ -161,6 +177,8 @@ export interface Status {
   readonly ungoverned: readonly string[];
   /** How long an effect gets to end after a terminate. Milliseconds. */
   readonly effectDeadlineMs?: number;
+  /** When it was said, by the clock of the process. Epoch milliseconds. */
+  readonly at?: number;
 }
 
 export function statusIn(value: unknown): Status {
@@ -194,6 +212,7 @@ export function statusIn(value: unknown): Status {
     sessions: previewIn({ byUser: one.sessions }).byUser,
     ungoverned: list(one.ungoverned).filter((item): item is string => typeof item === 'string'),
     ...optional('effectDeadlineMs', number(one.effectDeadlineMs)),
+    ...optional('at', number(one.at)),
   };
 }
 

@@ -98,13 +98,20 @@ function urlAt(url: string, { host, port }: Address): string {
 const elsewhere = /^(MOVED|ASK|READONLY|MASTERDOWN|CLUSTERDOWN) /;
 
 interface Waiting {
+  readonly timeoutMs: number;
   readonly dueAt: number;
   readonly reject: (error: Error) => void;
 }
 
 async function open(client: OpenClient, { keepsAlive, onGone, connectTimeoutMs }: LinkOptions): Promise<Link> {
   const waiting = new Set<Waiting>();
+  // Answers come in order, so the first that waits is the one whose silence says that nothing comes any more.
+  let first: Waiting | undefined;
+  // One walk over all of them: each new look for the first would pass all those again that have their answer.
+  let inOrder = waiting.values();
+  let heardAt = 0;
   let timer: NodeJS.Timeout | undefined;
+  let wakesAt = Number.POSITIVE_INFINITY;
   let goneWhy: Error | undefined;
 
   const end = (why: Error, isTold: boolean): void => {
@@ -116,17 +123,24 @@ async function open(client: OpenClient, { keepsAlive, onGone, connectTimeoutMs }
     waiting.clear();
     if (isTold) onGone?.(why);
   };
+  const next = (): void => {
+    first = inOrder.next().value;
+    if (!first) inOrder = waiting.values();
+  };
+  /** Those before it may have taken all of its time, and been answered: then nothing was silent. */
+  const dueAt = (one: Waiting): number => Math.max(one.dueAt, heardAt + one.timeoutMs);
+  /** Wakes when the first is due, or before: then it looks again. */
   const watch = (): void => {
-    timer = undefined;
-    // Answers come in order, so the first that waits is the one whose silence says that nothing comes any more.
-    const [first] = waiting;
-    if (!first || goneWhy) return;
-    const leftMs = first.dueAt - performance.now();
-    if (leftMs <= 0) end(new Error('no answer in time'), true);
-    else {
-      timer = setTimeout(watch, leftMs);
-      timer.unref();
-    }
+    if (!first || goneWhy || dueAt(first) >= wakesAt) return;
+    clearTimeout(timer);
+    wakesAt = dueAt(first);
+    timer = setTimeout(look, wakesAt - performance.now());
+    timer.unref();
+  };
+  const look = (): void => {
+    wakesAt = Number.POSITIVE_INFINITY;
+    if (first && dueAt(first) <= performance.now()) end(new Error('no answer in time'), true);
+    else watch();
   };
   client.on('error', (error) => end(error instanceof Error ? error : new Error(String(error)), true));
   client.on('end', () => end(new Error('the connection ended'), true));
@@ -143,12 +157,16 @@ async function open(client: OpenClient, { keepsAlive, onGone, connectTimeoutMs }
     call: (argv, timeoutMs) =>
       new Promise((resolve, reject) => {
         if (goneWhy) return reject(goneWhy);
-        const one: Waiting = { dueAt: performance.now() + timeoutMs, reject };
+        const one: Waiting = { timeoutMs, dueAt: performance.now() + timeoutMs, reject };
         if (waiting.size === 0 && keepsAlive) client.ref();
         waiting.add(one);
-        if (!timer) watch();
+        if (!first) next();
+        watch();
         const settled = (): void => {
+          heardAt = performance.now();
           waiting.delete(one);
+          if (one === first) next();
+          watch();
           if (waiting.size === 0 && keepsAlive && !goneWhy) client.unref();
         };
         client.sendCommand(argv).then(

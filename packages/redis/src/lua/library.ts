@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { budgets } from './budgets.ts';
 import { processes } from './processes.ts';
+import { receipts } from './receipts.ts';
 import { registry } from './registry.ts';
 import { shared } from './shared.ts';
 import { stops } from './stops.ts';
@@ -27,10 +28,23 @@ const always = [
   'orphans',
   'reconcile',
 ] as const;
-const withRoom = ['resolve', 'adopt', 'register', 'find', 'subtree', 'journal', 'claim', 'lend', 'borrow'] as const;
+const withRoom = [
+  'resolve',
+  'keep',
+  'adopt',
+  'register',
+  'find',
+  'subtree',
+  'journal',
+  'claim',
+  'lend',
+  'borrow',
+  'receipt',
+  'over',
+] as const;
 export type FunctionName = (typeof always)[number] | (typeof withRoom)[number];
 
-const body = [shared, stops, processes, registry, budgets].join('\n');
+const body = [shared, stops, processes, registry, receipts, budgets].join('\n');
 const version = createHash('sha256').update(body).digest('hex').slice(0, 10);
 
 /** The full name of a function. */

@@ -10,15 +10,18 @@ local function admit(p, process, info, leaseMs)
   return gen
 end
 
--- Joins, unless this is another store than the one that was known: then it only shows what there is.
+-- Joins, unless this is another store than the one that was known: then it only shows what there is. What a process reads now it has taken in
+-- before it may go on; one that holds its lease may be going on already. Whoever brings no id for a new store makes none: one that is empty may be
+-- one that has lost its data, and is told from another system's by having none.
 local function join(keys, a)
   local p, process, info, leaseMs, known, newId = a[1], a[2], a[3], tonumber(a[4]), a[5], a[6]
-  if known == '' then redis.call('HSETNX', ctl(p, 'meta'), 'id', newId) end
+  if known == '' and newId ~= '' then redis.call('HSETNX', ctl(p, 'meta'), 'id', newId) end
   local out = head(p)
   out[5] = ''
   if known == '' or known == out[1] then
+    local mayGoOn = isAlive(p, process, nowMs(p))
     out[5] = admit(p, process, info, leaseMs)
-    redis.call('HSET', ctl(p, 'seen'), process, out[2])
+    if not mayGoOn then redis.call('HSET', ctl(p, 'seen'), process, out[2]) end
   end
   return out
 end

@@ -2,7 +2,7 @@
 //
 // A session costs few bytes because its graph gives it a short number: the ordered set holds '<number of root>/.../<own number> <id>',
 // so a subtree is one range of it, parents before children; the hash holds '<number> <kind> <state> <parent> [<call>]' by lines, where a kind
-// stands for local root, agent, workflow, user and conversation.
+// stands for local root, agent, workflow, user and conversation, and of a detached root for whom it left.
 
 export const registry = `
 local digits = '0123456789abcdefghijklmnopqrstuvwxyz'
@@ -173,7 +173,8 @@ local function subtree(keys, a)
       end
     end
   end
-  return { (way(p, root, sessions[1])), members, values, kinds }
+  -- As two texts: an answer of two thousand strings takes longer to write and to read than the page takes to find.
+  return { (way(p, root, sessions[1])), cjson.encode(members), cjson.encode(values), kinds }
 end
 
 local function isOfAnother(p, root, localRoot, process)
@@ -258,7 +259,8 @@ end)
 
 -- Credentials: one part for each grant and process that writes of it.
 local function lend(keys, a)
-  local p, root, field, value = a[1], a[2], a[3], a[4]
+  local p, id, root, field, value = a[1], a[2], a[3], a[4], a[5]
+  if isForeign(p, id) then return other end
   redis.call('HSET', graph(p, root, 'g'), field, value)
   redis.call('SADD', ctl(p, 'lent'), root)
   return 1

@@ -27,6 +27,9 @@ local function nowMs(p)
     redis.call('HSET', meta, 'life.' .. version, lives[p], 'now', whole(now))
     local held = redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '(' .. whole(last), '+inf', 'WITHSCORES')
     for i = 1, #held, 2 do redis.call('ZADD', ctl(p, 'lease'), whole(tonumber(held[i + 1]) + now - last), held[i]) end
+    -- A hash is in another order now, and a page that was begun there would pass some over.
+    local loops = redis.call('HGETALL', ctl(p, 'loops'))
+    for i = 1, #loops, 2 do redis.call('HSET', ctl(p, 'loops'), loops[i], (string.gsub(loops[i + 1], '%d+$', '0'))) end
   elseif not m[1] or now - last >= 100 or now < last then
     redis.call('HSET', meta, 'now', whole(now))
   end
@@ -129,8 +132,10 @@ local function seeToLoops(p)
   else redis.call('HSET', ctl(p, 'loops'), process, what .. ' ' .. page[1]) end
 end
 
+-- One that ran sessions may have left credentials that are to be taken back, also where it has left no session: all are told.
 local function removeProcess(p, process)
   leaveLoops(p, process)
+  if string.find(redis.call('HGET', ctl(p, 'proc'), process) or '', '"runsSessions":true', 1, true) then tell(p, 't', 'gone', 'k', process) end
   redis.call('ZREM', ctl(p, 'lease'), process)
   redis.call('HDEL', ctl(p, 'gen'), process)
   redis.call('HDEL', ctl(p, 'proc'), process)

@@ -188,7 +188,7 @@ export class FolderLineage implements LineageStore {
     const isAsked = (one: { readonly session: string; readonly path: readonly string[] }): boolean =>
       one.path.includes(session) && (after === undefined || one.session > after);
     const written = [...folded.values()].map(({ saved }): RegisteredSession => {
-      const { s, path, agent, workflow, user, conversation } = saved.record;
+      const { s, path, agent, workflow, user, conversation, detached } = saved.record;
       const known = this.read(s);
       return {
         session: s,
@@ -198,6 +198,7 @@ export class FolderLineage implements LineageStore {
         ...(user === undefined ? {} : { user }),
         ...(conversation === undefined ? {} : { conversation }),
         ...(known?.call === undefined ? {} : { call: known.call }),
+        ...(detached?.left === undefined ? {} : { left: detached.left }),
         isLocalRoot: known?.isLocalRoot ?? path.length === 1,
         process: writer.get(s) ?? '',
         state: saved.settled?.status ?? known?.state ?? 'running',
@@ -297,6 +298,6 @@ function callName(parent: string, call: string): string {
 
 function isRegistered(value: unknown): value is RegisteredSession {
   if (typeof value !== 'object' || value === null) return false;
-  const { session, path, process, state } = value as Partial<Record<keyof RegisteredSession, unknown>>;
-  return [session, process, state].every((one) => typeof one === 'string') && Array.isArray(path);
+  const { session, path, process, state, left = [] } = value as Partial<Record<keyof RegisteredSession, unknown>>;
+  return [session, process, state].every((one) => typeof one === 'string') && [path, left].every(Array.isArray);
 }

@@ -22,11 +22,12 @@ import type { ForensicsStore } from '../forensics/forensics-store.ts';
 import type { GrantStore } from '../grants/grant-record.ts';
 import { mintId } from '../id.ts';
 import type { JournalRecord, Resolution } from '../journal.ts';
-import { leftBehind } from '../left-behind.ts';
+import { leftBehind, type OwnedClaim, withoutOwner } from '../left-behind.ts';
 import type { ChildNews, LineageStore } from '../lineage-store.ts';
 import { memoryStore } from '../memory-store.ts';
 import type { Receipt, ReceiptPart } from '../receipt.ts';
 import { amongAll } from '../receipts-to-go-on.ts';
+import { Slice } from '../slices.ts';
 import type {
   ControlHandler,
   KeptReading,
@@ -34,6 +35,7 @@ import type {
   StopDetails,
   StopToGoOn,
   StoreChange,
+  StoreClaim,
   StoredStop,
   StoreHealth,
   StoreOpening,
@@ -52,7 +54,7 @@ import { journalProcesses, readJournals } from './journals.ts';
 import { LostStops } from './lost-stops.ts';
 import { isProcessAlive } from './processes.ts';
 import { type Look, SeenStops } from './seen-stops.ts';
-import { resolutionName, SmallFiles } from './small-files.ts';
+import { claimName, resolutionName, SmallFiles } from './small-files.ts';
 import { checkMark, StopFiles } from './stop-files.ts';
 import { Touched } from './touched.ts';
 
@@ -92,6 +94,10 @@ class FolderStore implements StateStore {
   private readonly touched: Touched;
   private readonly claimsTouched: Touched;
   private readonly seenClaims = new Set<string>();
+  /** Who has claimed anything: such a one may die before it has written a word. */
+  private readonly claimants = new Set<string>();
+  /** Claims that were seen and whose owners are not among them yet. */
+  private unowned: readonly StoreClaim[] = [];
   private readonly folderLineage: FolderLineage;
   private readonly folderBudgets: FolderBudgets;
   /** Processes whose journals this one was given as a dead one's. */
@@ -126,6 +132,7 @@ class FolderStore implements StateStore {
     this.auditFiles = new AuditFiles(disk, this.location, this.processId);
     this.grantFiles = new GrantFiles({
       disk,
+      clock,
       folder: this.location,
       atomic: this.small.atomic,
       processId: this.processId,
@@ -153,9 +160,8 @@ class FolderStore implements StateStore {
       look: () => this.look(),
       isWritten: (key, engaged) => this.seenStops.isThere(key, engaged),
       adopt: async () => {
-        const claims = this.ownedClaims();
-        const journals = leftBehind(await this.readJournals(), this.taken, claims);
-        return { claims: await this.whoLives(claims), journals };
+        const { claims, journals } = await this.readLeft();
+        return { claims: claims.map(withoutOwner), journals: leftBehind(journals, this.taken, claims) };
       },
       tell: (children) => this.tell({ children }),
       failed: (why) => process.emitWarning(why),
@@ -201,9 +207,10 @@ class FolderStore implements StateStore {
     const readings = this.small.readings();
     // Sessions in a folder where nothing can be claimed are not ours to resume.
     if (this.memory) return { stops, resolutions, readings, claims: [], journals: [] };
-    const journals = await this.readJournals();
-    leftBehind(journals, this.taken);
-    const claims = await this.whoLives(this.ownedClaims());
+    this.reading('claims', [], () => this.small.newClaims(this.seenClaims));
+    const { claims, journals } = await this.readLeft();
+    leftBehind(journals, this.taken, claims);
+    for (const { owner } of claims) this.claimants.add(owner);
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());
       this.small.tidy(this.clock.now());
@@ -215,7 +222,7 @@ class FolderStore implements StateStore {
         code: 'OFFSWITCH_STRANGER',
       });
     }
-    return { stops, resolutions, readings, claims, journals };
+    return { stops, resolutions, readings, claims: claims.map(withoutOwner), journals };
   }
 
   async mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void> {
@@ -282,13 +289,24 @@ class FolderStore implements StateStore {
   }
 
   async receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>> {
-    return amongAll(await this.receipts(), stops);
+    if (this.memory) return this.memory.receiptsToGoOn(stops);
+    return amongAll(await this.readReceipts(stops.map(({ id }) => id)), stops);
   }
 
   async receipts(): Promise<readonly Receipt[]> {
-    if (this.memory) return this.memory.receipts();
+    return this.memory ? this.memory.receipts() : this.readReceipts();
+  }
+
+  private async readReceipts(ids?: readonly string[]): Promise<readonly Receipt[]> {
+    const grants = (await this.grants.list()).map(({ record }) => record);
     try {
-      return await this.small.receipts((process) => isProcessAlive(this.location, process));
+      const marks = this.stopFiles.list();
+      const stopOf = (key: string): StoredStop | undefined => {
+        const its = marks.get(key);
+        return its && this.stopFiles.read(key, its);
+      };
+      const isAlive = (process: string): Promise<boolean> => isProcessAlive(this.location, process);
+      return await this.small.receipts(isAlive, { grants, stopOf }, new Slice(this.clock), ids);
     } catch (error) {
       throw storeFailed(`${join(this.location, 'receipts')} cannot be listed`, error);
     }
@@ -373,22 +391,32 @@ class FolderStore implements StateStore {
   private lookForClaims(): void {
     if (this.memory || !this.claimsTouched.look()) return;
     const claimed = this.reading('claims', [], () => this.small.newClaims(this.seenClaims));
+    this.unowned = [...this.unowned, ...claimed];
     if (claimed.length > 0) this.tell({ claimed });
   }
 
-  /** A process that has written and is not there any more has left what it ran. */
+  /** A process that has written or claimed and is not there any more has left what it ran. */
   private async lookForDead(): Promise<void> {
     const now = this.clock.monotonic();
     if (this.memory || now - this.lookedForDeadAt < lookForDeadMs) return;
     this.lookedForDeadAt = now;
-    // First: who has written anything was alive before. It may have come and died between two looks, so that nobody saw it alive.
-    const wrote = this.whoWrote();
+    await this.learnClaimants();
+    // First: who has written or claimed anything was alive before. It may have come and died between two looks, so that nobody saw it alive.
+    const wrote = new Set([...this.whoWrote(), ...this.claimants]);
     const living = new Set((await this.lineage.processes()).map(({ id }) => id));
-    const fresh = wrote.filter(
+    const fresh = [...wrote].filter(
       (one) => one !== this.processId && !living.has(one) && !this.taken.has(one) && !this.gone.has(one),
     );
     for (const one of fresh) this.gone.add(one);
     if (fresh.length > 0 && this.phase === 'open') this.tell({ isOrphaned: true });
+  }
+
+  private async learnClaimants(): Promise<void> {
+    const claims = this.unowned;
+    this.unowned = [];
+    const owned = await this.owned(claims);
+    for (const { owner } of owned) if (owner !== '') this.claimants.add(owner);
+    this.unowned = [...claims.slice(owned.length), ...this.unowned];
   }
 
   private whoWrote(): readonly string[] {
@@ -400,15 +428,42 @@ class FolderStore implements StateStore {
     }
   }
 
-  private ownedClaims(): ReturnType<SmallFiles['claims']> {
-    return this.reading('claims', [], () => this.small.claims());
+  /**
+   * Of whom is dead here nothing is missing: all was written before the journals were listed. Who has died since counts as living, and is
+   * told of as gone later.
+   */
+  private async readLeft(): Promise<{ readonly claims: readonly OwnedClaim[]; readonly journals: StoreOpening['journals'] }> {
+    const highest = (known?: ReadonlyMap<string, string>) =>
+      this.owned(
+        this.reading('claims', [], () => this.small.claims()),
+        known,
+      );
+    const before = new Map((await highest()).map((one) => [claimName(one), one.owner]));
+    const alive = new Map<string, boolean>();
+    await Promise.all(
+      [...new Set(before.values())].map(async (owner) => alive.set(owner, await isProcessAlive(this.location, owner))),
+    );
+    const journals = await this.readJournals();
+    for (const { process, alive: isAlive } of journals) alive.set(process, isAlive);
+    // Listed again: one whose journal is given now, and then never again, may have claimed since.
+    const claims = await highest(before);
+    return { claims: claims.map((one) => ({ ...one, alive: one.owner !== '' && (alive.get(one.owner) ?? true) })), journals };
   }
 
-  private async whoLives(found: ReturnType<SmallFiles['claims']>): Promise<StoreOpening['claims']> {
-    const living = new Map<string, boolean>();
-    for (const { owner } of found)
-      if (!living.has(owner)) living.set(owner, owner !== '' && (await isProcessAlive(this.location, owner)));
-    return found.map(({ session, epoch, owner }) => ({ session, epoch, alive: living.get(owner)! }));
+  /** In slices: there is a file of each. Up to the first that cannot be read; the owner is empty where it was cleared away meanwhile. */
+  private async owned(
+    claims: Iterable<StoreClaim>,
+    known?: ReadonlyMap<string, string>,
+  ): Promise<readonly Omit<OwnedClaim, 'alive'>[]> {
+    const found: Omit<OwnedClaim, 'alive'>[] = [];
+    const slice = new Slice(this.clock);
+    for (const one of claims) {
+      const owner = known?.get(claimName(one)) ?? this.reading('claims', undefined, () => this.small.ownerOf(one));
+      if (owner === undefined) break;
+      found.push({ ...one, owner });
+      if (slice.isOver) await slice.next();
+    }
+    return found;
   }
 
   private async readJournals(): Promise<StoreOpening['journals']> {
@@ -453,7 +508,7 @@ class FolderStore implements StateStore {
       return answer;
     } catch (error) {
       if (!this.memory || (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR'))
-        this.healths.fail(what, cannotList(join(this.location, what), error));
+        this.healths.fail(what, cannotList(what === 'folder' ? this.location : join(this.location, what), error));
       return otherwise;
     }
   }

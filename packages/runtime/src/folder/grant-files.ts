@@ -3,7 +3,9 @@
 //   grants/<grant>.<process>.json
 
 import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
 import { endless, type GrantRecord, type GrantStore, isGrantRecord, joinParts } from '../grants/grant-record.ts';
+import { Slice } from '../slices.ts';
 import type { AtomicFiles } from './atomic-file.ts';
 import { codeOf, type FolderFs, removeIfThere, storeFailed } from './folder-fs.ts';
 
@@ -11,6 +13,7 @@ const fileName = /^(g-[a-z0-9]+)\.([a-z0-9]+)\.json$/;
 
 export interface GrantFilesOptions {
   readonly disk: FolderFs;
+  readonly clock: Clock;
   /** The state folder. */
   readonly folder: string;
   readonly atomic: AtomicFiles;
@@ -38,7 +41,10 @@ export class GrantFiles implements GrantStore {
     const parts: GrantRecord[] = [];
     const known = new Set<string>();
     const damaged = new Map<string, GrantRecord>();
+    const slice = new Slice(this.options.clock);
+    // In slices: there may be thousands.
     for (const name of this.names()) {
+      if (slice.isOver) await slice.next();
       const text = this.read(name);
       // Gone meanwhile: it was over.
       if (text === undefined) continue;

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import type { ForensicsStore } from '../forensics/forensics-store.ts';
 import type { Resolution } from '../journal.ts';
 import type { Receipt, ReceiptPart } from '../receipt.ts';
-import { joinReceipts } from '../receipt-join.ts';
+import { joinInSlices, type Standing } from '../receipt-join.ts';
 import { receiptPieces } from '../receipt-text.ts';
+import type { Slice } from '../slices.ts';
 import { subjectKey } from '../stop-key.ts';
-import type { KeptReading } from '../store.ts';
+import type { KeptReading, StoreClaim } from '../store.ts';
 import { AtomicFiles, temporaryName } from './atomic-file.ts';
 import { codeOf, type FolderFs, fileMode, removeIfThere, storeFailed } from './folder-fs.ts';
 
@@ -31,13 +32,17 @@ export class SmallFiles implements ForensicsStore {
   /** The claim appears with its owner in it or not at all: whoever finds it must be able to ask whether the owner lives. */
   claim(session: string, epoch: number): boolean {
     const folder = join(this.folder, 'claims');
-    const path = join(folder, `${subjectKey(session)}.${epoch}`);
+    const path = join(folder, claimName({ session: subjectKey(session), epoch }));
     const ticket = join(folder, `ticket.${this.owner}`);
     try {
       removeIfThere(this.disk, ticket);
       const fd = this.disk.openSync(ticket, 'wx', fileMode);
-      this.disk.writeSync(fd, this.owner);
-      this.disk.closeSync(fd);
+      try {
+        this.disk.writeSync(fd, this.owner);
+      } finally {
+        // Also where the disk is full: a claim is tried again and again.
+        this.disk.closeSync(fd);
+      }
       try {
         this.disk.linkSync(ticket, path);
       } finally {
@@ -50,9 +55,9 @@ export class SmallFiles implements ForensicsStore {
     }
   }
 
-  /** Claims that are not in `seen`, which they are added to. */
-  newClaims(seen: Set<string>): { readonly session: string; readonly epoch: number }[] {
-    const fresh: { session: string; epoch: number }[] = [];
+  /** Names of claims that are not in `seen`, which they are added to. */
+  newClaims(seen: Set<string>): StoreClaim[] {
+    const fresh: StoreClaim[] = [];
     for (const name of this.disk.readdirSync(join(this.folder, 'claims'))) {
       if (seen.has(name)) continue;
       seen.add(name);
@@ -63,8 +68,18 @@ export class SmallFiles implements ForensicsStore {
     return fresh;
   }
 
-  /** The highest claim of each session, by whom. Tickets of processes that died on the way to a claim are none. */
-  claims(): { readonly session: string; readonly epoch: number; readonly owner: string }[] {
+  /** Empty where it was cleared away meanwhile. */
+  ownerOf(claim: StoreClaim): string {
+    try {
+      return this.disk.readFileSync(join(this.folder, 'claims', claimName(claim)), 'utf8');
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return '';
+      throw error;
+    }
+  }
+
+  /** The highest claim of each session. Tickets of processes that died on the way to a claim are none. */
+  claims(): StoreClaim[] {
     const highest = new Map<string, number>();
     const folder = join(this.folder, 'claims');
     for (const name of this.disk.readdirSync(folder)) {
@@ -73,11 +88,7 @@ export class SmallFiles implements ForensicsStore {
       const session = name.slice(0, dot);
       if (Number.isSafeInteger(epoch) && epoch > (highest.get(session) ?? 0)) highest.set(session, epoch);
     }
-    return [...highest].map(([session, epoch]) => ({
-      session,
-      epoch,
-      owner: this.disk.readFileSync(join(folder, `${session}.${epoch}`), 'utf8'),
-    }));
+    return [...highest].map(([session, epoch]) => ({ session, epoch }));
   }
 
   resolve(resolution: Resolution): Promise<boolean> {
@@ -122,18 +133,40 @@ export class SmallFiles implements ForensicsStore {
     return this.atomic.writePieces(join(this.folder, 'receipts', name), receiptPieces(receipt));
   }
 
-  async receipts(isAlive: (process: string) => Promise<boolean>): Promise<Receipt[]> {
-    const folder = join(this.folder, 'receipts');
-    const parts: ReceiptPart[] = [];
-    const alive = new Map<string, boolean>();
-    for (const name of this.disk.readdirSync(folder).filter(isDocument)) {
-      const part = this.atomic.read(join(folder, name));
-      if (!isPart(part)) continue;
-      parts.push(part);
-      for (const process of [part.process, ...part.others]) alive.set(process, false);
+  /** All, or those of `ids` together with what goes on in them, and no other file is read. In slices: there is a file of each stop and process, for good. */
+  async receipts(
+    isAlive: (process: string) => Promise<boolean>,
+    standing: Omit<Standing, 'isAlive'>,
+    slice: Slice,
+    ids?: readonly string[],
+  ): Promise<Receipt[]> {
+    const names = this.disk.readdirSync(join(this.folder, 'receipts')).filter(isDocument);
+    const parts = await this.receiptParts(names, slice, ids);
+    if (ids) {
+      const former = new Set(parts.flatMap(({ formerly = [] }) => formerly));
+      for (const id of ids) former.delete(id);
+      parts.push(...(await this.receiptParts(names, slice, [...former])));
     }
-    await Promise.all([...alive.keys()].map(async (process) => alive.set(process, await isAlive(process))));
-    return joinReceipts(parts, (process) => alive.get(process) === true);
+    const asked: (readonly [string, Promise<boolean>])[] = [];
+    for (const process of new Set(parts.flatMap(({ process, others }) => [process, ...others]))) {
+      asked.push([process, isAlive(process)]);
+      if (slice.isOver) await slice.next();
+    }
+    const alive = new Map<string, boolean>();
+    await Promise.all(asked.map(async ([process, answer]) => alive.set(process, await answer)));
+    return joinInSlices(parts, { ...standing, isAlive: (process) => alive.get(process) === true }, slice);
+  }
+
+  private async receiptParts(names: readonly string[], slice: Slice, ids: readonly string[] | undefined): Promise<ReceiptPart[]> {
+    const wanted = ids && new Set(ids.map(safeName));
+    const parts: ReceiptPart[] = [];
+    for (const name of names) {
+      if (wanted && !wanted.has(receiptIn(name))) continue;
+      const part = this.atomic.read(join(this.folder, 'receipts', name));
+      if (isPart(part)) parts.push(part);
+      if (slice.isOver) await slice.next();
+    }
+    return parts;
   }
 
   keepReadings(readings: readonly KeptReading[]): Promise<void> {
@@ -168,11 +201,19 @@ export class SmallFiles implements ForensicsStore {
     for (const place of ['', 'receipts', 'resolutions', 'forensics', 'graphs', 'budgets', 'grants', 'processes']) {
       const folder = join(this.folder, place);
       for (const name of this.disk.readdirSync(folder)) {
+        if (!temporaryName.test(name)) continue;
         const path = join(folder, name);
-        if (temporaryName.test(name) && this.disk.statSync(path).mtimeMs < now - litterAfterMs) removeIfThere(this.disk, path);
+        // Of another process that is writing it is gone in a moment.
+        const found = this.disk.statSync(path, { throwIfNoEntry: false });
+        if (found && found.mtimeMs < now - litterAfterMs) removeIfThere(this.disk, path);
       }
     }
   }
+}
+
+/** The session as stop-key.ts names subjects. */
+export function claimName({ session, epoch }: StoreClaim): string {
+  return `${session}.${epoch}`;
 }
 
 export function resolutionName({ session, call }: { readonly session: string; readonly call: string }): string {
@@ -182,6 +223,12 @@ export function resolutionName({ session, call }: { readonly session: string; re
 /** A receipt's id where it can be a file's name, else its hash: people look into this folder. */
 function safeName(id: string): string {
   return /^[a-z0-9_~-][a-z0-9._~-]{0,199}$/.test(id) ? id : `~${createHash('sha256').update(id).digest('hex').slice(0, 40)}`;
+}
+
+/** The safe name of the receipt that a file holds a part of: in a process's id there is no dot. */
+function receiptIn(name: string): string {
+  const part = name.slice(0, -'.json'.length);
+  return part.slice(0, part.lastIndexOf('.'));
 }
 
 function isDocument(name: string): boolean {

@@ -19,7 +19,7 @@ import { checkBroker, wantedOf } from './grant-request.ts';
 import { Ledger } from './ledger.ts';
 import { findLeftBehind, type LeftBehind } from './left-behind.ts';
 import { clockSkewMs, type Grant, type GrantRequest, grantOf, type Lent, leftMs } from './lent.ts';
-import { doubtful, mint, type Wanted } from './mint.ts';
+import { doubtful, mint, newGrant, notAsked, type ToAsk, type Wanted, written } from './mint.ts';
 import { parentGrant } from './parent-grant.ts';
 import { Revoker } from './revoker.ts';
 
@@ -29,6 +29,9 @@ const renewalShare = 0.2;
 const renewalMs = 60_000;
 /** Node's timers hold 32 bits. Milliseconds. */
 const longestWaitMs = 3_600_000;
+/** Where the store did not write a grant down although it is well, it is asked again: so soon, then twice as late each time, up to the latter. Milliseconds. */
+const mintAgainMs = 250;
+const mintAgainAtMostMs = 4_000;
 /** Reading what others left in the store is tried again. Milliseconds. */
 const readAgainMs = 5_000;
 
@@ -44,18 +47,27 @@ export interface GrantsHost {
   grantChanged(record: GrantRecord): void;
 }
 
+/** One credential on its way, and the calls that wait for it. */
+interface Minting {
+  readonly calls: Set<Call>;
+  readonly done: Promise<Lent | 'nothing'>;
+}
+
 export class Grants {
   private readonly host: GrantsHost;
   private readonly brokers: ReadonlyMap<string, CredentialBroker>;
   private readonly ledger: Ledger;
   private readonly revoker: Revoker;
-  private readonly minting = new Map<string, Promise<Lent | 'stopped'>>();
+  private readonly minting = new Map<string, Minting>();
+  /** What could not be written down, so that no broker is asked for it yet. */
+  private readonly unwritten = new Set<Minting['calls']>();
   private readonly waiting = new Set<() => void>();
   private timer: unknown;
   private timerAt = Number.POSITIVE_INFINITY;
-  /** The store could not be read: what others left is looked for again then. Epoch milliseconds. */
+  /** The store could not be read: what others left is looked for again then. By the clock that is never set, in milliseconds. */
   private readAt = Number.POSITIVE_INFINITY;
   private reading: Promise<void> = Promise.resolve();
+  private nextReading: Promise<void> | undefined;
 
   constructor(host: GrantsHost, brokers: Readonly<Record<string, CredentialBroker>>, random: () => number = Math.random) {
     this.host = host;
@@ -100,14 +112,13 @@ export class Grants {
       const lent = this.usable(session.id, wanted) ?? (fresh?.record.state === 'active' ? fresh : undefined);
       if (lent) return grantOf(lent);
       // What it could not have now it may have later: the checks above say.
-      fresh = await this.minted(session, wanted);
+      fresh = await this.minted(call, wanted);
     }
   }
 
   /** Decisions changed: terminated sessions lose their grants now, and who waits looks again. */
   reconsider(): void {
-    for (const wake of this.waiting) wake();
-    this.waiting.clear();
+    this.wake();
     if (this.ledger.size === 0) return;
     const terminated = new Map<string | undefined, Lent[]>();
     for (const session of this.ledger.sessions) {
@@ -135,9 +146,18 @@ export class Grants {
 
   /** Takes back what processes that are gone had lent: nobody else does, and nobody has the secrets. */
   takeOver(): Promise<void> {
-    // One after the other: a process may die while the store is being read for an earlier one.
-    this.reading = this.reading.then(() => this.read());
-    return this.reading;
+    // One after the other: a process may die while the store is being read for an earlier one. What has not begun serves all who ask until it does.
+    this.nextReading ??= this.reading.then(() => {
+      this.nextReading = undefined;
+      this.reading = this.read();
+      return this.reading;
+    });
+    return this.nextReading;
+  }
+
+  /** The store may have lost what it took last. */
+  writeAgain(): void {
+    this.ledger.writeAgain();
   }
 
   /** What is lent to one session, by reference. */
@@ -163,10 +183,10 @@ export class Grants {
   /** Takes back what is lent, as far as the brokers answer in time; the rest is for the next process. */
   async close(): Promise<void> {
     this.host.clock.clearTimeout(this.timer);
-    this.waiting.clear();
+    this.wake();
     this.revoker.take(this.ledger.all());
     // What comes now is taken back as well: of some only this process will ever know by what.
-    await Promise.allSettled(this.minting.values());
+    await Promise.allSettled([...this.minting.values()].map(({ done }) => done));
     await this.revoker.close();
     await this.ledger.settle();
     this.host.clock.clearTimeout(this.timer);
@@ -183,6 +203,11 @@ export class Grants {
     return new Promise((resolve) => this.waiting.add(resolve));
   }
 
+  private wake(): void {
+    for (const wake of this.waiting) wake();
+    this.waiting.clear();
+  }
+
   private usable(session: string, { key }: Wanted): Lent | undefined {
     const now = this.host.clock.now();
     for (const lent of this.ledger.of(session)) {
@@ -193,34 +218,77 @@ export class Grants {
   }
 
   /** One at a time for a session and what it asks for. */
-  private async minted(session: LiveSession, wanted: Wanted): Promise<Lent | undefined> {
+  private async minted(call: Call, wanted: Wanted): Promise<Lent | undefined> {
+    const { session } = call;
     const key = `${session.id}\n${wanted.key}`;
     let one = this.minting.get(key);
     if (!one) {
-      one = this.mintFor(session, wanted).finally(() => this.minting.delete(key));
+      const calls = new Set<Call>();
+      one = { calls, done: this.mintFor(session, wanted, calls).finally(() => this.minting.delete(key)) };
       this.minting.set(key, one);
     }
+    one.calls.add(call);
     try {
-      const lent = await one;
-      return lent === 'stopped' ? undefined : lent;
+      const lent = await one.done;
+      return lent === 'nothing' ? undefined : lent;
     } catch (error) {
       if (session.mayGoOn() && !this.mustWait) throw error;
       return undefined;
     }
   }
 
-  private async mintFor(session: LiveSession, wanted: Wanted): Promise<Lent | 'stopped'> {
+  /** One record, tried until the store has it, or nobody waits for it; only then is the broker asked. */
+  private async mintFor(session: LiveSession, wanted: Wanted, calls: Set<Call>): Promise<Lent | 'nothing'> {
     this.ledger.tidy();
     const { clock, store } = this.host;
+    const options = { clock, ledger: this.ledger, revoker: this.revoker, process: store.processId };
+    const isWanted = (): boolean =>
+      !this.host.isClosed && session.mayGoOn() && [...calls].some(({ outcome }) => outcome === undefined);
     const asker = {
       id: session.id,
       path: session.path,
       mayGoOn: () => !this.host.isClosed && !this.mustWait && session.mayGoOn(),
     };
-    const isElsewhere = session.path.some((id) => this.host.graphOf.get(id) === undefined);
-    const others = isElsewhere ? ((await store.grants?.list(session.rootId)) ?? []) : [];
-    const parent = parentGrant(session.path, wanted.name, this.ledger, others, clock.now());
-    return mint({ clock, ledger: this.ledger, revoker: this.revoker, process: store.processId }, asker, wanted, parent);
+    let lent: Lent | undefined;
+    let toAsk: ToAsk | undefined;
+    for (let pauseMs = mintAgainMs; !toAsk; pauseMs = Math.min(2 * pauseMs, mintAgainAtMostMs)) {
+      try {
+        const isElsewhere = session.path.some((id) => this.host.graphOf.get(id) === undefined);
+        const others = isElsewhere ? ((await store.grants?.list(session.rootId)) ?? []) : [];
+        const parent = parentGrant(session.path, wanted.name, this.ledger, others, clock.now());
+        lent ??= newGrant(options, asker, wanted);
+        toAsk = await written(options, wanted, lent, parent);
+      } catch (error) {
+        this.refused(calls, error);
+        const at = clock.monotonic() + pauseMs;
+        while (isWanted() && clock.monotonic() < at) {
+          this.dueAt(at);
+          await this.woken();
+        }
+        if (isWanted()) continue;
+        this.taken(calls);
+        if (lent) notAsked(options, lent, 'its record could not be written, so the broker was not asked');
+        return 'nothing';
+      }
+    }
+    this.taken(calls);
+    return mint(options, asker, wanted, toAsk);
+  }
+
+  /** The store has not taken in what is to be lent. */
+  private refused(calls: Minting['calls'], error: unknown): void {
+    if (this.unwritten.size === 0)
+      this.host.alarm(
+        `a credential is not lent before it is written down, which fails; it is tried again: ${String(error)}`,
+        true,
+      );
+    this.unwritten.add(calls);
+  }
+
+  /** It has, or nobody wants it any more. */
+  private taken(calls: Minting['calls']): void {
+    if (this.unwritten.delete(calls) && this.unwritten.size === 0)
+      this.host.alarm('what is to be lent is written down again, or not wanted any more', false);
   }
 
   private async read(): Promise<void> {
@@ -229,11 +297,11 @@ export class Grants {
     this.readAt = Number.POSITIVE_INFINITY;
     let found: LeftBehind;
     try {
-      found = await findLeftBehind(store.grants, this.ledger, this.brokers, () => clock.now());
+      found = await findLeftBehind(store.grants, this.ledger, this.brokers);
     } catch (error) {
       if (this.host.isClosed) return;
       this.host.alarm(`the grants in the store could not be read, so those of dead processes live on: ${String(error)}`, true);
-      this.readAt = clock.now() + readAgainMs;
+      this.readAt = clock.monotonic() + readAgainMs;
       this.dueAt(this.readAt);
       return;
     }
@@ -249,19 +317,20 @@ export class Grants {
     this.tick();
   }
 
-  /** When something has to be done about it. Epoch milliseconds. */
+  /** When something has to be done about it, by the clock that is never set. Milliseconds. */
   private nextOf(lent: Lent): number {
+    const { clock } = this.host;
     const { record, broker, isFinal, dueAt } = lent;
     if (isOver(record)) return Number.POSITIVE_INFINITY;
-    if (!broker || isFinal) return this.host.clock.now() + leftMs(lent, this.host.clock);
-    return record.state === 'active' ? takenAt(lent) : (dueAt ?? Number.POSITIVE_INFINITY);
+    if (!broker || isFinal) return clock.monotonic() + leftMs(lent, clock);
+    return record.state === 'active' ? clock.monotonic() + takenAt(lent) - clock.now() : (dueAt ?? Number.POSITIVE_INFINITY);
   }
 
   private dueAt(at: number): void {
     if (at >= this.timerAt || this.host.isClosed) return;
     this.host.clock.clearTimeout(this.timer);
     this.timerAt = at;
-    const waitMs = Math.min(longestWaitMs, Math.max(0, at - this.host.clock.now()));
+    const waitMs = Math.min(longestWaitMs, Math.max(0, at - this.host.clock.monotonic()));
     this.timer = this.host.clock.setTimeout(() => this.tick(), waitMs);
   }
 
@@ -270,7 +339,8 @@ export class Grants {
     this.host.clock.clearTimeout(this.timer);
     this.timerAt = Number.POSITIVE_INFINITY;
     if (this.host.isClosed) return;
-    const now = this.host.clock.now();
+    const now = this.host.clock.monotonic();
+    this.wake();
     if (this.readAt <= now) void this.takeOver();
     this.ledger.saveAgain();
     this.ledger.tidy();
@@ -281,7 +351,7 @@ export class Grants {
       if (!broker || isFinal) {
         if (leftMs(lent, this.host.clock) <= 0) this.revoker.ranOut(lent);
       } else if (record.state === 'active') {
-        if (takenAt(lent) <= now) this.revoker.take([lent]);
+        if (takenAt(lent) <= this.host.clock.now()) this.revoker.take([lent]);
       } else if (lent.dueAt !== undefined && lent.dueAt <= now) this.revoker.again(lent);
       next = Math.min(next, this.nextOf(lent));
     }

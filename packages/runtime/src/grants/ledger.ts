@@ -4,8 +4,8 @@ import type { Clock } from '../clock.ts';
 import { type GrantRecord, type GrantStore, isOver } from './grant-record.ts';
 import type { Lent } from './lent.ts';
 
-/** Grants that are over stay this long for the receipts that tell of them. Milliseconds. */
-export const keptMs = 600_000;
+/** Grants that are known to be over stay this long for the receipts that tell of them: by the clock that is never set. Milliseconds. */
+const keptMs = 600_000;
 /** What the store refused is written again. Milliseconds. */
 const saveAgainMs = 1_000;
 
@@ -14,7 +14,7 @@ export interface LedgerOptions {
   readonly store: GrantStore | undefined;
   readonly onChange: (lent: Lent) => void;
   readonly onAlarm: (message: string, isActive: boolean) => void;
-  /** Something is to be done at that time (epoch milliseconds). */
+  /** Something is to be done at that time (milliseconds of the clock that is never set). */
   readonly onDue: (at: number) => void;
 }
 
@@ -24,6 +24,7 @@ export class Ledger {
   private readonly ids = new Set<string>();
   private readonly unsaved = new Set<Lent>();
   private readonly writing = new Set<Promise<void>>();
+  private againAt = 0;
 
   constructor(options: LedgerOptions) {
     this.options = options;
@@ -41,6 +42,11 @@ export class Ledger {
     return this.ids.has(id);
   }
 
+  get(session: string, id: string): Lent | undefined {
+    for (const one of this.of(session)) if (one.record.id === id) return one;
+    return undefined;
+  }
+
   of(session: string): Iterable<Lent> {
     return this.bySession.get(session) ?? [];
   }
@@ -53,6 +59,7 @@ export class Ledger {
     const { session, id } = lent.record;
     const { clock } = this.options;
     lent.knownSince = { now: clock.now(), monotonic: clock.monotonic() };
+    if (isOver(lent.record)) lent.overSince = clock.monotonic();
     this.ids.add(id);
     const lents = this.bySession.get(session);
     if (lents) lents.add(lent);
@@ -72,15 +79,29 @@ export class Ledger {
   change(lent: Lent, change: Partial<GrantRecord>): void {
     const at = change.state === undefined || change.state === lent.record.state ? lent.record.at : this.options.clock.now();
     lent.record = { ...lent.record, at, ...change };
+    if (isOver(lent.record)) lent.overSince ??= this.options.clock.monotonic();
+    this.write(lent);
+    this.options.onChange(lent);
+  }
+
+  /** The store may have lost what it took last. Those that are over too: else it would tell of them as they were. */
+  writeAgain(): void {
+    for (const lent of this.all()) this.write(lent);
+  }
+
+  private write(lent: Lent): void {
     const work = this.save(lent).catch((error) => {
-      if (this.unsaved.size === 0)
+      // Dropped meanwhile: the broker was not asked.
+      if (!this.has(lent.record.id)) return;
+      if (this.unsaved.size === 0) {
+        this.againAt = this.options.clock.monotonic() + saveAgainMs;
         this.options.onAlarm(`what became of a grant could not be written down; it is tried again: ${String(error)}`, true);
+      }
       this.unsaved.add(lent);
       this.options.onDue(this.dueAt);
     });
     this.writing.add(work);
     void work.then(() => this.writing.delete(work));
-    this.options.onChange(lent);
   }
 
   /** Writes it down as it is now. Rejects when the store cannot. */
@@ -90,12 +111,15 @@ export class Ledger {
       this.options.onAlarm('what became of the grants is written down again', false);
   }
 
-  /** When something has to be written again. Epoch milliseconds. */
+  /** When something has to be written again. Milliseconds of the clock that is never set. */
   get dueAt(): number {
-    return this.unsaved.size === 0 ? Number.POSITIVE_INFINITY : this.options.clock.now() + saveAgainMs;
+    return this.unsaved.size === 0 ? Number.POSITIVE_INFINITY : this.againAt;
   }
 
   saveAgain(): void {
+    const now = this.options.clock.monotonic();
+    if (now < this.dueAt) return;
+    this.againAt = now + saveAgainMs;
     for (const lent of this.unsaved) void this.save(lent).catch(() => {});
   }
 
@@ -106,9 +130,10 @@ export class Ledger {
 
   /** Forgets what is over since long. */
   tidy(): void {
-    const before = this.options.clock.now() - keptMs;
+    const { clock } = this.options;
     const gone = [...this.all()].filter(
-      ({ record }) => isOver(record) && Math.max(record.at, record.residualUntil ?? 0) < before,
+      ({ record, overSince }) =>
+        overSince !== undefined && clock.monotonic() - overSince > keptMs && (record.residualUntil ?? 0) < clock.now() - keptMs,
     );
     if (gone.length === 0) return;
     for (const lent of gone) this.drop(lent);

@@ -1,9 +1,9 @@
 // left-behind.ts: what processes that are gone had lent. Nobody has the secrets any more, so all of it is taken back.
 
 import type { CredentialBroker } from './broker.ts';
-import { type GrantStore, isOver } from './grant-record.ts';
+import { type GrantStore, isOver, laterOf } from './grant-record.ts';
 import { brokerTimeoutMs } from './in-time.ts';
-import { keptMs, type Ledger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { type Lent, newLent } from './lent.ts';
 
 export interface LeftBehind {
@@ -13,30 +13,25 @@ export interface LeftBehind {
   readonly unknown: ReadonlySet<string>;
 }
 
-/** Reads them into the ledger, and clears away what is over since long. Rejects when the store cannot be read. */
+/** Reads them into the ledger. Rejects when the store cannot be read. */
 export async function findLeftBehind(
   store: GrantStore,
   ledger: Ledger,
   brokers: ReadonlyMap<string, CredentialBroker>,
-  now: () => number,
 ): Promise<LeftBehind> {
-  const kept = await store.list();
-  const isLongOver = ({ record }: (typeof kept)[number]): boolean =>
-    isOver(record) && Math.max(record.at, record.residualUntil ?? 0) < now() - keptMs;
-  // What is not removed now is found again by the next one.
-  void store.remove(kept.filter(isLongOver).map(({ record }) => record)).catch(() => {});
   const left: Lent[] = [];
   const unknown = new Set<string>();
-  for (const one of kept) {
-    const { record, isOwnerAlive } = one;
-    if (isOwnerAlive || ledger.has(record.id) || isLongOver(one)) continue;
+  for (const { record, isOwnerAlive } of await store.list()) {
+    const own = ledger.get(record.session, record.id);
+    // Others have taken this process for dead meanwhile, and taken back what it had lent.
+    if (own?.record.state === 'active' && laterOf(record, own.record) > 0) left.push(own);
+    if (isOwnerAlive || own) continue;
     const lent = newLent(record, brokers.get(record.broker), '');
-    // What is over already is kept for the receipts that have told of it.
+    // What is over already, however long, is kept for the receipts that have told of it as it was before.
     ledger.add(lent);
     if (isOver(record)) continue;
     if (!lent.broker) {
       // Here it can only be told of.
-      lent.isFinal = true;
       unknown.add(record.broker);
       continue;
     }

@@ -45,10 +45,12 @@ export interface Lent {
   unansweredUntil: number;
   /** Both clocks when it came to be known here. Milliseconds. */
   knownSince: { readonly now: number; readonly monotonic: number } | undefined;
+  /** When it was known here to be over, by the clock that only grows. Milliseconds. */
+  overSince: number | undefined;
   /** How often it was tried to take it back, and since when. Milliseconds of the clock that only grows. */
   tries: number;
   triedSince: number | undefined;
-  /** When it is tried next. Epoch milliseconds. */
+  /** When it is tried next. Milliseconds of the clock that is never set. */
   dueAt: number | undefined;
 }
 
@@ -62,6 +64,7 @@ export function newLent(record: GrantRecord, broker: CredentialBroker | undefine
     isTrying: false,
     unansweredUntil: 0,
     knownSince: undefined,
+    overSince: undefined,
     tries: 0,
     triedSince: undefined,
     dueAt: undefined,

@@ -8,10 +8,10 @@ import { RuntimeError } from '../error.ts';
 import { messageOf } from '../error-text.ts';
 import { mintId } from '../id.ts';
 import type { CredentialBroker, GrantHandle, Issued } from './broker.ts';
-import { endless } from './grant-record.ts';
+import { endless, type GrantRecord } from './grant-record.ts';
 import { brokerTimeoutMs, inTime } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
-import { type Lent, newLent } from './lent.ts';
+import { clockSkewMs, type Lent, newLent } from './lent.ts';
 import type { Revoker } from './revoker.ts';
 
 /** A request with everything filled in. */
@@ -39,50 +39,73 @@ export interface MintOptions {
   readonly process: string;
 }
 
-/** `stopped`: it may not go on, and nothing lives. Rejects with `grant_failed`, or with what the store threw (nothing was asked for then). */
+/** What is about to be asked for, in the ledger. Its record is tried again, and none made anew, until the store has taken it in. */
+export function newGrant({ ledger, process }: MintOptions, asker: Asker, { broker, name, audience, scope, key }: Wanted): Lent {
+  const record: GrantRecord = {
+    id: mintId('g-'),
+    session: asker.id,
+    path: asker.path,
+    broker: name,
+    audience,
+    scope,
+    process,
+    state: 'issuing',
+    at: 0,
+    expiresAt: endless,
+  };
+  const lent = newLent(record, broker, key);
+  // Nobody takes back what is being asked for: that is done here, when there is an answer.
+  lent.isTrying = true;
+  ledger.add(lent);
+  return lent;
+}
+
+/** The broker was not asked. Its record may be in the store all the same, though that did not say so: who waits for it must hear that it is over. */
+export function notAsked({ ledger }: MintOptions, lent: Lent, evidence: string): void {
+  lent.isTrying = false;
+  ledger.change(lent, { state: 'not-issued', evidence });
+}
+
+/** What the broker is to be asked for, as its record says it. */
+export interface ToAsk {
+  readonly lent: Lent;
+  readonly parent: { readonly handle: GrantHandle; readonly lentUntil: number } | undefined;
+  readonly ttlMs: number;
+  /** Epoch milliseconds. */
+  readonly untilMs: number;
+  /** By the clock that only grows. Milliseconds. */
+  readonly since: number;
+}
+
+/** Resolves once the record is durable. Rejects with what the store threw: it may be called again with the same `lent`. */
+export async function written(
+  { clock, ledger }: MintOptions,
+  wanted: Wanted,
+  lent: Lent,
+  parent: ToAsk['parent'],
+): Promise<ToAsk> {
+  const longestMs = wanted.broker.caps.maxLifetimeMs;
+  const now = clock.now();
+  const ttlMs = parent ? Math.min(wanted.ttlMs, parent.lentUntil - now) : wanted.ttlMs;
+  // A backend may give it longer than was asked for. Issued at the last moment at which we wait for it, it lives this long.
+  lent.lentUntil = longestMs === undefined ? endless : now + brokerTimeoutMs + longestMs;
+  lent.record = { ...lent.record, at: now, expiresAt: lent.lentUntil };
+  await ledger.save(lent);
+  return { lent, parent, ttlMs, untilMs: now + ttlMs, since: clock.monotonic() };
+}
+
+/** `nothing` lives: it may not go on, or a clock was set meanwhile, and it is to be asked for anew. Rejects with `grant_failed`. */
 export async function mint(
   options: MintOptions,
   asker: Asker,
   wanted: Wanted,
-  parent: { readonly handle: GrantHandle; readonly lentUntil: number } | undefined,
-): Promise<Lent | 'stopped'> {
+  { lent, parent, ttlMs, untilMs, since }: ToAsk,
+): Promise<Lent | 'nothing'> {
   const { clock, ledger, revoker } = options;
   const { broker, name, audience, scope } = wanted;
-  const longestMs = broker.caps.maxLifetimeMs;
-  const now = clock.now();
-  const ttlMs = parent ? Math.min(wanted.ttlMs, parent.lentUntil - now) : wanted.ttlMs;
-  const lent = newLent(
-    {
-      id: mintId('g-'),
-      session: asker.id,
-      path: asker.path,
-      broker: name,
-      audience,
-      scope,
-      process: options.process,
-      state: 'issuing',
-      at: now,
-      // A backend may give it longer than was asked for. Issued at the last moment at which we wait for it, it lives this long.
-      expiresAt: longestMs === undefined ? endless : now + brokerTimeoutMs + longestMs,
-    },
-    broker,
-    wanted.key,
-  );
-  // Nobody takes back what is being asked for: that is done here, when there is an answer.
-  lent.isTrying = true;
-  ledger.add(lent);
-  try {
-    await ledger.save(lent);
-  } catch (error) {
-    // It may have been written all the same, and who waits for it must hear that it is over.
-    lent.isTrying = false;
-    ledger.change(lent, { state: 'not-issued', evidence: 'its record could not be written, so the broker was not asked' });
-    throw error;
-  }
   if (!asker.mayGoOn()) {
-    lent.isTrying = false;
-    ledger.change(lent, { state: 'not-issued', evidence: 'the session was stopped before the broker was asked' });
-    return 'stopped';
+    notAsked(options, lent, 'the session was stopped before the broker was asked');
+    return 'nothing';
   }
   let asked: Promise<Issued> | undefined;
   let issued: Issued;
@@ -101,29 +124,30 @@ export async function mint(
       () => cameLate(options, lent, undefined),
     );
     doubtful(options, lent, messageOf(error));
-    if (!asker.mayGoOn()) return 'stopped';
+    if (!asker.mayGoOn()) return 'nothing';
     throw new RuntimeError('grant_failed', `${name} did not lend a credential: ${messageOf(error)}`, { cause: error });
   }
   lent.isTrying = false;
   if (issued.status === 'refused') {
     ledger.change(lent, { state: 'not-issued', evidence: issued.why });
-    if (!asker.mayGoOn()) return 'stopped';
+    if (!asker.mayGoOn()) return 'nothing';
     throw new RuntimeError('grant_failed', `${name} refused to lend a credential: ${issued.why}`);
   }
-  const written = take(lent, issued, now + ttlMs, clock);
+  const said = take(lent, issued, untilMs, clock);
   const isUsable = lent.lentUntil > clock.now();
   ledger.change(lent, {
-    ...written,
+    ...said,
     ...(isUsable ? { state: 'active', ...(lent.lentUntil < issued.expiresAt ? { lentUntil: lent.lentUntil } : {}) } : {}),
   });
   const mayGoOn = asker.mayGoOn();
   if (mayGoOn && isUsable) return lent;
   revoker.take([lent]);
-  if (!mayGoOn) return 'stopped';
-  const why =
-    now + ttlMs <= clock.now()
-      ? `it took longer to come than the ${ttlMs} ms that were asked for`
-      : `its end is no moment to come (${String(issued.expiresAt)}); is the backend's clock behind?`;
+  const isLate = untilMs <= clock.now();
+  const wasSet = clock.now() - untilMs + ttlMs - (clock.monotonic() - since) > clockSkewMs;
+  if (!mayGoOn || (isLate && wasSet)) return 'nothing';
+  const why = isLate
+    ? `it took longer to come than the ${ttlMs} ms that were asked for`
+    : `its end is no moment to come (${String(issued.expiresAt)}); is the backend's clock behind?`;
   throw new RuntimeError('grant_failed', `${name} lent a credential that was of no use, and it is taken back: ${why}`);
 }
 

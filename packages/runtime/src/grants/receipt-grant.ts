@@ -16,7 +16,7 @@ export interface ReceiptGrant {
   readonly evidence?: string;
 }
 
-export function toldGrant({ record }: Lent): ReceiptGrant {
+export function toldGrant({ record }: Pick<Lent, 'record'>): ReceiptGrant {
   const { id, session, broker, state, at, expiresAt, residualUntil, evidence } = record;
   const until = isOver(record) ? residualUntil : expiresAt;
   return {

@@ -17,6 +17,8 @@ const longestPauseMs = 30_000;
 const irrevocableAfterMs = 60_000;
 /** Brokers asked at a time: a stop of thousands must not be a storm at the token server. */
 const atATime = 16;
+/** So long revocations are still begun when the process ends: one that hangs takes ten seconds, and who ends a process waits for thirty. Milliseconds. */
+const beginsAtCloseMs = 5_000;
 
 export interface RevokerOptions {
   readonly clock: Clock;
@@ -24,7 +26,7 @@ export interface RevokerOptions {
   readonly onAlarm: (message: string, isActive: boolean) => void;
   /** Between 0 and 1. */
   readonly random: () => number;
-  /** Something is due at that time (epoch milliseconds). */
+  /** Something is due at that time (milliseconds of the clock that is never set). */
   readonly onDue: (at: number) => void;
 }
 
@@ -33,6 +35,8 @@ export class Revoker {
   private readonly queue: (() => Promise<void>)[] = [];
   private readonly running = new Set<Promise<void>>();
   private isClosed = false;
+  /** By the monotonic clock. */
+  private endsAt = Number.POSITIVE_INFINITY;
 
   constructor(options: RevokerOptions) {
     this.options = options;
@@ -90,8 +94,9 @@ export class Revoker {
     if (wasSaid) this.options.onAlarm(`${nameOf(lent)} was not issued after all`, false);
   }
 
-  /** Begins nothing more; resolves when what was begun has an answer. */
+  /** Begins nothing more after a while; resolves when what was begun has an answer. The rest is the next process's, as its records say. */
   async close(): Promise<void> {
+    this.endsAt = this.options.clock.monotonic() + beginsAtCloseMs;
     while (this.running.size > 0) await Promise.all(this.running);
     this.isClosed = true;
   }
@@ -103,7 +108,7 @@ export class Revoker {
   }
 
   private pump(): void {
-    while (this.running.size < atATime) {
+    while (this.running.size < atATime && this.options.clock.monotonic() < this.endsAt) {
       const work = this.queue.shift();
       if (!work) return;
       const run: Promise<void> = work().finally(() => {
@@ -208,9 +213,9 @@ export class Revoker {
         // Half of it is left to chance, so that ten processes do not come back together.
         const { retryAfterMs = 0 } = answer;
         const askedMs = retryAfterMs > 0 ? Math.min(retryAfterMs, irrevocableAfterMs) : 0;
-        lent.dueAt = now + Math.max(askedMs, pauseMs * (0.5 + random() / 2));
+        lent.dueAt = clock.monotonic() + Math.max(askedMs, pauseMs * (0.5 + random() / 2));
         // The first moment at which a revocation is the last one.
-        if (isEarly) lent.dueAt = Math.min(lent.dueAt, lent.unansweredUntil);
+        if (isEarly) lent.dueAt = Math.min(lent.dueAt, clock.monotonic() + lent.unansweredUntil - now);
         if (isLong && lent.record.state !== 'irrevocable') this.irrevocable(lent, answer.why);
         else if (lent.record.evidence !== answer.why) ledger.change(lent, { evidence: answer.why });
         this.options.onDue(lent.dueAt);

@@ -1,0 +1,40 @@
+// words.ts: people's words on calls of unknown outcome: the first one about a call counts, and each is told once.
+
+import type { Resolution } from '@offswitch/runtime';
+import { parsed, type Unreadable } from './unreadable.ts';
+import type { Whole } from './whole.ts';
+
+export class Words {
+  private readonly known = new Map<string, Resolution>();
+
+  /** What is one in Redis. */
+  static key({ session, call }: Pick<Resolution, 'session' | 'call'>): string {
+    return JSON.stringify([session, call]);
+  }
+
+  /** This process said it. */
+  said(word: Resolution): void {
+    this.known.set(Words.key(word), word);
+  }
+
+  /** Those of a hash that are new here. What cannot be read is named in the store's health. */
+  newIn(words: Whole['words'], key: string, unreadable: Unreadable): Resolution[] {
+    return this.newOf(unreadable.readable<Resolution>(key, words, isResolution));
+  }
+
+  /** The one that an event tells of, if it is new here. */
+  newOne(text: string): Resolution[] {
+    const word = parsed<Resolution>(text, isResolution);
+    return word ? this.newOf([word]) : [];
+  }
+
+  private newOf(words: readonly Resolution[]): Resolution[] {
+    const found = words.filter((word) => !this.known.has(Words.key(word)));
+    for (const word of found) this.said(word);
+    return found;
+  }
+}
+
+function isResolution({ session, call, verdict }: Readonly<Record<string, unknown>>): boolean {
+  return typeof session === 'string' && typeof call === 'string' && (verdict === 'happened' || verdict === 'did-not');
+}
