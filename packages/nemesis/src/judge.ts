@@ -160,7 +160,7 @@ function wrongEnds({ fenced, doomed, fleet }: Scene): string[] {
         );
       if (status === 'terminated' && !path.some((id) => doomed.has(id)))
         faults.push(`I7: ${session} was terminated at ${worker}, and nobody asked for that`);
-      if (status === 'failed') faults.push(`${session} failed at ${worker}: ${fleet.failures.get(session) ?? 'a sub-agent'}`);
+      if (status === 'failed') faults.push(`${session} failed at ${worker}: ${fleet.failures.get(session) ?? 'nobody said why'}`);
     }
   return faults;
 }

@@ -50,6 +50,7 @@ async function lane(): Promise<void> {
     for (const step of verdict.steps) console.log(`    ${step}`);
     for (const fault of verdict.faults.slice(0, 20)) console.log(`  ! ${fault}`);
     for (const alarm of verdict.alarms) console.log(`  ~ ${alarm}`);
+    console.log(`    what it left is in ${verdict.folder}`);
     console.log(
       `    again: npm run nemesis -- --seed ${seed} --store ${store}${act === undefined ? '' : ` --act '${act}'`}${values.broken === undefined ? '' : ` --broken ${values.broken}`}`,
     );

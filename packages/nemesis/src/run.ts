@@ -1,6 +1,6 @@
 // run.ts: one random run: a fleet, a nemesis, and a judge that believes only the oracle.
 
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { flagFileControl } from '@offswitch/flag-file';
@@ -26,6 +26,8 @@ export interface Verdict {
   readonly alarms: readonly string[];
   readonly arrivals: number;
   readonly jobs: number;
+  /** Where what a red run left is. */
+  readonly folder: string;
 }
 
 /** For a run that is red. */
@@ -126,9 +128,12 @@ export async function run(seed: number, store: 'folder' | 'redis', { only, broke
     faults.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
     await fleet.close();
+    if (faults.length > 0 && redis)
+      await keepData(redis, folder).catch((error) => console.error(`what Redis had is lost: ${String(error)}`));
     await redis?.server.close();
     await oracle.close();
-    await rm(folder, { recursive: true, force: true });
+    // Of a red run it is kept, for whoever looks into it.
+    if (faults.length === 0) await rm(folder, { recursive: true, force: true });
   }
   return {
     seed,
@@ -138,6 +143,7 @@ export async function run(seed: number, store: 'folder' | 'redis', { only, broke
     alarms: fleet.alarms.slice(-shownAlarms),
     arrivals: oracle.arrivals.length,
     jobs: fleet.jobs.size,
+    folder,
   };
 }
 
@@ -152,6 +158,12 @@ function countOf(seed: number, store: 'folder' | 'redis'): number {
 
 async function openRedis(): Promise<Redis> {
   return { server: await startLocalRedis({ config: [['appendfsync', 'always']] }), emptiedAt: undefined };
+}
+
+/** Its append-only files, so that whoever looks into a red run can start a server on them. */
+async function keepData({ server }: Redis, folder: string): Promise<void> {
+  const [, dir = ''] = (await server.command('CONFIG', 'GET', 'dir')).split('\n');
+  await cp(dir, join(folder, 'redis'), { recursive: true });
 }
 
 /** Waits until nobody runs or rests anywhere; who still does. */

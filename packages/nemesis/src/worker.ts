@@ -62,6 +62,10 @@ runtime.subscribe((event) => {
   if (event.type === 'session') {
     const seen = runtime.session(event.session);
     if (seen && ends.has(seen.state)) tell({ type: 'ended', session: seen.id, path: seen.path, status: seen.state });
+    if (seen?.state === 'failed')
+      void runtime.settled(seen.id).then((outcome) => {
+        if (outcome.status === 'failed') tell({ type: 'failed', session: seen.id, why: inspect(outcome.error) });
+      });
   }
   if (event.type !== 'stage' || event.stage === 'recorded' || event.stage === 'done') return;
   const stop = runtime.stops().find(({ id }) => id === event.stop);
@@ -198,9 +202,6 @@ await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 function begin(): void {
   const { id } = job.start({ depth: 2 }, { userId: `u-${setup.name}` });
   tell({ type: 'began', session: id });
-  void runtime.settled(id).then((outcome) => {
-    if (outcome.status === 'failed') tell({ type: 'failed', session: id, why: inspect(outcome.error) });
-  });
 }
 
 async function stop({ id, session, dieAt }: Extract<Order, { type: 'stop' }>): Promise<void> {

@@ -28,8 +28,8 @@ import type { LiveSession } from './session.ts';
 import { endedBefore } from './session-end.ts';
 import type { World } from './world.ts';
 
-/** How long after the store has not taken a session in it is asked again. Milliseconds. */
-const registerAgainMs = 250;
+/** How long after the store has not taken in what it was given it is asked again. Milliseconds. */
+const againMs = 250;
 
 export class Carrying {
   private readonly world: World;
@@ -109,7 +109,7 @@ export class Carrying {
       if (session.isOver) return never();
       this.world.alarm(`session ${session.id} waits: the store has not taken it in (${why})`);
       // Not by the gate's wait: to go on from there is to claim an epoch of a session that the store does not know yet.
-      await session.sleep(registerAgainMs);
+      await session.sleep(againMs);
     }
   }
 
@@ -197,6 +197,11 @@ export class Carrying {
   private endHere(session: string): Promise<Outcome> {
     // Taken over before anybody waited for it: nobody would be told.
     if (!this.isHere(session)) return Promise.reject(takenUp(session));
+    return this.whileHere(session, this.world.ends.of(session));
+  }
+
+  /** Its end, once that outlives this process; rejects where another process has it by then. */
+  private whileHere(session: string, end: Promise<Outcome>): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const waiting = this.waitingHere.get(session) ?? new Set();
       this.waitingHere.set(session, waiting.add(reject));
@@ -204,8 +209,28 @@ export class Carrying {
         waiting.delete(reject);
         if (waiting.size === 0 && this.waitingHere.get(session) === waiting) this.waitingHere.delete(session);
       };
-      this.world.ends.of(session).then(resolve, reject).finally(isOver);
+      end
+        .then((outcome) => this.durable(outcome))
+        .then(resolve, reject)
+        .finally(isOver);
     });
+  }
+
+  /**
+   * Whoever asked from another process goes on with it. Told of an end that dies with this process, it would have ended itself, when another
+   * one takes up the session and goes on with it under a root that is no more (S6).
+   */
+  private async durable(outcome: Outcome): Promise<Outcome> {
+    const { store, clock } = this.world;
+    for (;;) {
+      try {
+        await store.flush();
+        return outcome;
+      } catch (error) {
+        if (this.world.isClosed) throw error;
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, againMs));
+      }
+    }
   }
 
   private async registered(record: SessionRecord): Promise<Exclude<Registered, { status: 'refused' }>> {
@@ -225,9 +250,9 @@ export class Carrying {
     const { world } = this;
     const outcome = await world.births.arrive(prepared, input).outcome;
     // A pause is for whoever waits here to bear; only the end of this process is not.
-    return outcome.status === 'paused' && !world.isClosed && !world.parking.isParkingAll
-      ? this.endHere(outcome.session)
-      : outcome;
+    const { session, status } = outcome;
+    if (status !== 'paused') return this.whileHere(session, Promise.resolve(outcome));
+    return world.isClosed || world.parking.isParkingAll ? outcome : this.endHere(session);
   }
 
   /** Who registered it died before it had written a word of it: then it did nothing, and whoever claims it may begin it. */

@@ -153,6 +153,8 @@ export class Takeover {
   lose(heads: readonly string[]): void {
     this.world.audit.takeover('lost', heads);
     for (const head of heads) {
+      // Of one that has ended here and is not written, too.
+      this.world.carrying.wentElsewhere(head);
       const graph = this.world.graphs.get(head);
       if (!graph || graph.isElsewhere) continue;
       this.abandon(graph, 'this process was cut off, and another one took it over');

@@ -87,6 +87,27 @@ describe('a session that another process starts', () => {
     ]);
   });
 
+  test('ends for who asked once its end outlives its process: a store that does not write it is asked again (S6, S10)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    define(two, 'helper', (session) => session.turn(async () => 'helped'));
+    parentOf(both);
+    let isAway = false;
+    const { flush } = two.store;
+    two.store.flush = async () => {
+      if (isAway) throw new Error('nobody there');
+      return flush.call(two.store);
+    };
+    const run = agents.get(one)!.get('alpha')!.start('x');
+    isAway = true;
+    await settle(one.clock);
+    expect(two.runtime.sessions()).toEqual([]);
+    expect(one.runtime.session(run.id)?.calls.map(({ name }) => name)).toEqual(['ask']);
+    isAway = false;
+    await settle(one.clock, 250);
+    expect(await run.outcome).toMatchObject({ status: 'completed' });
+  });
+
   test('is reached by the switches of everybody above it, also where it works for somebody else (S2)', async () => {
     const { one, two } = await twoProcesses();
     const turns: number[] = [];

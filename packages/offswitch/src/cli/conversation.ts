@@ -21,10 +21,10 @@ export interface OfConversation {
   readonly unknown: readonly string[];
 }
 
-/** `subject`: the conversation as it stands in the name of a stop. */
-export async function sessionsOf(place: Place, subject: string): Promise<OfConversation> {
+/** `subject`: the conversation as it stands in the name of a stop. `leftWithinMs`: as in `knownSessions`. */
+export async function sessionsOf(place: Place, subject: string, leftWithinMs?: number): Promise<OfConversation> {
   const [{ sessions, answers, silent, damage }, pings] = await Promise.all([
-    knownSessions(place),
+    knownSessions(place, leftWithinMs),
     askAll(place, 'ping', {}, (value) => isRecord(value) && value.kind === 'gate'),
   ]);
   // A gate alone has no ends: it calls ended what it refuses for as long as it does.

@@ -9,7 +9,7 @@ import { exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, targetKey, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { reachOf, showReach } from './preview.ts';
+import { countWithinMs, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, previewIn } from './wire.ts';
 
@@ -86,7 +86,7 @@ function question(target: FlipTarget): string {
 
 async function conversationSessions(command: Command, target: FlipTarget): Promise<readonly string[]> {
   // The stop of the conversation does not wait for what cannot be told; its release does (S6).
-  const { sessions, unknown } = await sessionsOf(command.place, targetKey(target)).catch((error) => ({
+  const { sessions, unknown } = await sessionsOf(command.place, targetKey(target), countWithinMs).catch((error) => ({
     sessions: [],
     unknown: [wordsOf(error)],
   }));

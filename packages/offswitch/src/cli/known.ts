@@ -3,6 +3,7 @@
 // A process that lost a session to another keeps a copy, which says where it was and not how it is. What the store says of it stands above that.
 
 import { hasEnded, type RegisteredSession } from '@offswitch/runtime';
+import { inTime } from './in-time.ts';
 import { type LeftBehind, leftBehind } from './left-behind.ts';
 import type { Place } from './place.ts';
 import { type Answers, askAll, mergeSessions, type SessionLine, sessionsIn, silentOnes } from './wire.ts';
@@ -19,11 +20,12 @@ export interface Known {
 /** What nobody runs while others run: nothing goes on in it before a process takes it up that defines its agent. */
 const orphaned = { state: 'orphaned', why: 'its process is gone; it waits for one that defines its agent' };
 
-export async function knownSessions(place: Place): Promise<Known> {
+/** `leftWithinMs`: how long reading what was left may take, in milliseconds; what is not read by then is `damage`. Without: as long as it takes. */
+export async function knownSessions(place: Place, leftWithinMs?: number): Promise<Known> {
   const answers = await askAll(place, 'sessions', {}, sessionsIn);
   const told = mergeSessions(answers.answered);
   const isNobody = answers.answered.length === 0;
-  const left = place.exists() ? await leftIn(place, isNobody) : nothing;
+  const left = place.exists() ? await leftIn(place, isNobody, leftWithinMs) : nothing;
   const live = new Map(told.filter(isHad).map((one) => [one.id, one]));
   // Where none runs, everything lies where it was left, and what has ended in it is shown with it.
   const orphans = (isNobody ? left.sessions : left.orphans).filter(({ id }) => !live.has(id));
@@ -49,9 +51,12 @@ const isHad = ({ state }: SessionLine): boolean => state !== 'elsewhere';
 const nothing: LeftBehind = { sessions: [], orphans: [], ended: new Map() };
 
 /** While somebody runs, what cannot be read hides nothing of what they tell. */
-async function leftIn(place: Place, isNobody: boolean): Promise<LeftBehind> {
+async function leftIn(place: Place, isNobody: boolean, withinMs: number | undefined): Promise<LeftBehind> {
   try {
-    return await leftBehind(place);
+    const read = leftBehind(place);
+    return await (withinMs === undefined
+      ? read
+      : inTime(withinMs, read, `what processes that are gone have left takes more than ${withinMs / 1000} s to read`));
   } catch (error) {
     if (isNobody) throw error;
     return { ...nothing, damage: error instanceof Error ? error.message : String(error) };

@@ -9,6 +9,8 @@ import { askAll, isEnded, type Preview, previewIn, type SessionLine, silentOnes 
 
 export interface Reach {
   readonly preview: Preview;
+  /** Every session that is known of. */
+  readonly sessions: readonly SessionLine[];
   /** Processes that answered. */
   readonly processes: number;
   /** Processes that run and did not answer, as sentences. */
@@ -17,6 +19,9 @@ export interface Reach {
   readonly damage?: string;
 }
 
+/** How long reading what was left may hold up a stop. Milliseconds. As long as a process may take to answer (place.ts): 5,000 sessions took 2.5 s. */
+export const countWithinMs = 3000;
+
 /** Of running processes, and of what those that are gone have left: that is stopped where it is next taken up (S12). */
 export async function reachOf(command: Command, tier: Tier, subject: string | undefined): Promise<Reach> {
   const { place } = command;
@@ -24,12 +29,13 @@ export async function reachOf(command: Command, tier: Tier, subject: string | un
   // A process that hangs is waited for once. What cannot be counted keeps nobody from stopping it.
   const [answers, { sessions, damage }] = await Promise.all([
     askAll(place, 'preview', params, previewIn),
-    knownSessions(place).catch((error) => ({ sessions: [], damage: wordsOf(error) })),
+    knownSessions(place, countWithinMs).catch((error) => ({ sessions: [], damage: wordsOf(error) })),
   ]);
   const counted = countCovered(sessions, tier, subject);
   const nearest = counted.sessions > 0 ? [] : [...new Set(answers.answered.flatMap((one) => one.value.nearest))].slice(0, 5);
   return {
     preview: { ...counted, nearest },
+    sessions,
     processes: answers.answered.length,
     silent: silentOnes(answers),
     ...(damage === undefined ? {} : { damage }),

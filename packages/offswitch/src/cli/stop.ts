@@ -8,8 +8,9 @@ import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { CommandError, exit } from './failure.ts';
 import { followStop, tellFollowed } from './follow.ts';
+import { inTime } from './in-time.ts';
 import { leftBehind } from './left-behind.ts';
-import { reachOf, showReach } from './preview.ts';
+import { countWithinMs, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, isReceipt, sessionsIn, statusIn } from './wire.ts';
 
@@ -31,7 +32,7 @@ export async function stop(command: Command, session: string, action: StopAction
   command.say('  authorised  whoever can write the state. No flag source is needed, and none is asked');
   const reach = await reachOf(command, 'instance', session);
   showReach(command, reach, 'stops', 'instance', session);
-  const isKnown = await knows(command, session);
+  const isKnown = reach.sessions.some(({ id }) => id === session) || (await wasKnown(command, session));
   // Of a process that does not answer nobody knows what it has; that is warned of above.
   const isNobody = !isKnown && reach.silent.length === 0;
   if (isNobody)
@@ -70,10 +71,8 @@ export async function stop(command: Command, session: string, action: StopAction
 }
 
 /** A running process knows it, or one that is gone has left it. What cannot be read is not known. */
-async function knows({ place }: Command, session: string): Promise<boolean> {
-  const { answered } = await askAll(place, 'sessions', {}, sessionsIn);
-  if (answered.some((one) => one.value.some((line) => line.id === session))) return true;
-  const left = await leftBehind(place).catch(() => undefined);
+async function wasKnown({ place }: Command, session: string): Promise<boolean> {
+  const left = await inTime(countWithinMs, leftBehind(place)).catch(() => undefined);
   return left?.sessions.some((line) => line.id === session) === true;
 }
 
