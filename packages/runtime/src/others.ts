@@ -130,16 +130,18 @@ export class Others {
   }
 
   /**
-   * Nothing was ever written down of it, nor is it to be: the process that registered it was gone before its first word. Asked once everybody
-   * refuses to begin it, and not before what had just begun then can be written down. Of one that is not registered any more, or has ended,
-   * the records may have been cleared away.
+   * Nothing was ever written down of it, nor is it to be: the process that began it was gone before its first word, or lost it before the store
+   * had taken it in. Asked once everybody refuses to begin it, and not before what had just begun then can be written down. Of one that has
+   * ended, or whose graph is not known any more, the records may have been cleared away.
    */
   private async neverBegins({ stop, stages }: Order, againMs: number, session: string, root: string): Promise<boolean> {
     if (stop.action !== 'terminate' || stages.fenced === undefined || againMs <= confirmAgainMs) return false;
     const { lineage } = this.world.store;
     if (await lineage.hasBegun(session, root)) return false;
     const registered = await lineage.find(session, root);
-    return registered !== undefined && !hasEnded(registered.state);
+    if (registered) return !hasEnded(registered.state);
+    // What is known of a graph is cleared away with its root.
+    return lineage.registersAll && (await lineage.find(root, root)) !== undefined;
   }
 
   /** By root: those that another process had, of which nobody has said here that they have ended. */

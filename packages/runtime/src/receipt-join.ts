@@ -219,7 +219,7 @@ export const endedElsewhere = 'another process ended it under this stop; what be
 export const endedThere = 'another process had it, and its records say that it has ended';
 
 /** The same of one that nobody can begin any more. */
-export const neverBegun = 'it was registered and had not begun: nothing of it was written down';
+export const neverBegun = 'it had not begun: nothing of it was written down';
 
 /** Nobody who has said anything of it knows what became of it. */
 function isUnknown({ why }: Pick<ReceiptSession, 'why'>): boolean {

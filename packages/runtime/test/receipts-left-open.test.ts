@@ -65,6 +65,20 @@ describe('a terminate that was called done, of which nobody lives who knew what 
     ]);
   });
 
+  test('says so of one that a store which keeps every session never took in, while it knows its graph, and not when that is cleared away (S10)', async () => {
+    const w = await world();
+    const cleared = { ...open('s-cleared', elsewhere), path: ['s-root-cleared', 's-cleared'] };
+    await left(w, [open('s-never', elsewhere), cleared]);
+    const store = w.store.reopen();
+    Object.assign(store.lineage, { registersAll: true });
+    const again = await world({ store, clock: w.clock, source: w.source as never });
+    await settle(again.clock, 20_000);
+    expect(await told(again)).toMatchObject([
+      { session: 's-never', state: 'stopped', why: neverBegun },
+      { session: 's-cleared', state: 'unconfirmed', why: elsewhere },
+    ]);
+  });
+
   test('says how it ended where its records do (S10)', async () => {
     const w = await world();
     await left(w, [open('s-1', elsewhere), open('s-2', elsewhere)]);
