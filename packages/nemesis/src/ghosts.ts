@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Scene } from './scene.ts';
+import { leftAfter, type Scene } from './scene.ts';
 
 const bin = fileURLToPath(new URL('../bin/offswitch.js', import.meta.resolve('offswitch')));
 /** It looks twice, and asks every process. Milliseconds. */
@@ -23,7 +23,15 @@ interface Said {
   readonly problems?: readonly string[];
 }
 
-export async function judgeGhosts({ redis, folder, jumped }: Scene): Promise<string[]> {
+/** Within so long what a process that was killed left half-done is done by another. Milliseconds. */
+const doneWithinMs = 20_000;
+
+/** What is left half-done is a ghost until another process has done it (I4); and nothing is one for good. */
+export function judgeGhosts(scene: Scene): Promise<readonly string[]> {
+  return leftAfter(doneWithinMs, () => found(scene));
+}
+
+async function found({ redis, folder, jumped }: Scene): Promise<string[]> {
   const said = await ask(redis?.server.url ?? folder);
   if (typeof said === 'string') return [`I12: offswitch ghosts did not answer: ${said}`];
   const { ghosts, uncertain, silent, problems = [] } = said;

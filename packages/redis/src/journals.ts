@@ -1,6 +1,13 @@
 // journals.ts: reads back what was written of graphs: by whom, in which order, and which of it belongs to which local root.
 
-import { type JournalRecord, RuntimeError, type SettledRecord, type StoreOpening, subjectKey } from '@offswitch/runtime';
+import {
+  type JournalRecord,
+  type LineageStore,
+  RuntimeError,
+  type SettledRecord,
+  type StoreOpening,
+  subjectKey,
+} from '@offswitch/runtime';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 
@@ -49,7 +56,8 @@ export async function readLeft(
       const nearest = new Map<string, string>();
       for (const { record } of entries)
         if (record.t === 'session') nearest.set(record.s, record.path.findLast((id) => owners.has(id)) ?? record.root);
-      const isWanted = (session: string): boolean => isOurs(nearest.get(session) ?? root, root);
+      // One that came from another process may have been claimed, and nothing of it be written.
+      const isWanted = (session: string): boolean => isOurs(nearest.get(session) ?? (owners.has(session) ? session : root), root);
       for (const { process, record } of entries) {
         if (!isWanted(record.s)) continue;
         localRoots.set(record.s, nearest.get(record.s) ?? root);
@@ -105,6 +113,12 @@ function recordIn(text: string, key: string, id: string): JournalRecord {
 function claimIn(value: string): { readonly epoch: number; readonly process: string } {
   const [epoch, process = ''] = value.split(' ');
   return { epoch: Number(epoch), process };
+}
+
+/** Who has claimed this session last. */
+export async function readClaim(wire: Wire, prefix: string, session: string, root: string): ReturnType<LineageStore['claimed']> {
+  const value = await wire.call(['HGET', `${prefix}:{${root}}:e`, session]);
+  return typeof value === 'string' ? claimIn(value) : undefined;
 }
 
 /** How these sessions of one graph ended, read once from the end of its journal. */

@@ -21,7 +21,7 @@ import { type AllHave, Confirming, processesIn } from './confirm.ts';
 import { type Reply, ServerRefusal } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import type { Hearing } from './hearing.ts';
-import { hasRecord, type Left, readEnds, readLeft } from './journals.ts';
+import { hasRecord, type Left, readClaim, readEnds, readLeft } from './journals.ts';
 import type { Membership } from './membership.ts';
 import { invalid, type Settings } from './options.ts';
 import { mayForgetMs, type Outbox, type Write } from './outbox.ts';
@@ -277,6 +277,11 @@ export class RedisLineage implements LineageStore {
     // Of one that the registry does not know any more, the journal may.
     const asked = sessions.filter((_, i) => hasEnded(states[i] ?? 'completed'));
     return readEnds(reading, settings.prefix, root, asked).catch(refused);
+  }
+
+  async claimed(session: string, root: string): ReturnType<LineageStore['claimed']> {
+    const { reading, settings } = this.options;
+    return readClaim(reading, settings.prefix, session, root).catch(refused);
   }
 
   hasBegun(session: string, root: string): Promise<boolean> {

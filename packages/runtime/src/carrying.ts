@@ -171,8 +171,9 @@ export class Carrying {
       if (ended) return endedBefore(session, ended);
       await world.takeover.adoptOrphans();
     }
-    if (!this.isHere(session) && (await this.neverBegan(registered.session))) {
-      const again = births.prepareArrival(definition, input, options, arrival, above, { id: session, epoch: 2 });
+    const epoch = this.isHere(session) ? undefined : await this.claimUnbegun(registered.session);
+    if (epoch !== undefined) {
+      const again = births.prepareArrival(definition, input, options, arrival, above, { id: session, epoch });
       await this.registered(again.record);
       return this.begin(again, input);
     }
@@ -255,13 +256,25 @@ export class Carrying {
     return world.isClosed || world.parking.isParkingAll ? outcome : this.endHere(session);
   }
 
-  /** Who registered it died before it had written a word of it: then it did nothing, and whoever claims it may begin it. */
-  private async neverBegan({ session, process, path }: RegisteredSession): Promise<boolean> {
-    const { lineage, processId } = this.world.store;
-    if (this.beginning.has(session)) return false;
-    const owner = process === processId ? undefined : (await lineage.processes()).find(({ id }) => id === process);
-    if (owner?.isAlive || (await lineage.hasBegun(session, path[0]!))) return false;
-    return this.world.store.claim(session, 2);
+  /**
+   * Whoever had it died before a word of it was written: then it did nothing, and whoever claims it may begin it, in that epoch. One that had
+   * claimed it so before may have died too.
+   */
+  private async claimUnbegun({ session, process, path }: RegisteredSession): Promise<number | undefined> {
+    const { store } = this.world;
+    const { lineage, processId } = store;
+    if (this.beginning.has(session)) return undefined;
+    // In this order: who has claimed it since it was asked is found to be alive, or to have written.
+    const claimed = await lineage.claimed(session, path[0]!);
+    const living = (await lineage.processes()).filter(({ id, isAlive }) => isAlive && id !== processId);
+    if (living.some(({ id }) => id === process || id === claimed?.process)) return undefined;
+    if (await lineage.hasBegun(session, path[0]!)) return undefined;
+    if (this.isHere(session) || this.beginning.has(session)) return undefined;
+    const epoch = (claimed?.epoch ?? 1) + 1;
+    if (!store.claim(session, epoch)) return undefined;
+    // Until it is registered: nobody else who asks here is to claim it meanwhile.
+    this.beginning.add(session);
+    return epoch;
   }
 
   /** News of sessions in other processes that calls of ours wait for. */

@@ -114,6 +114,8 @@ export interface LineageStore {
   ended(session: string, root: string): Promise<SettledRecord | undefined>;
   /** The same for many of one graph, in one reading: by session, for those that have ended. */
   ends(root: string, sessions: readonly string[]): Promise<ReadonlyMap<string, SettledRecord>>;
+  /** The highest epoch that a process has claimed of it, and which did: it may have died before it wrote a word. `undefined` where none has. */
+  claimed(session: string, root: string): Promise<{ readonly epoch: number; readonly process: string } | undefined>;
   /** Was anything ever written down of it? A process may register a session and die before the first word: then it did nothing. */
   hasBegun(session: string, root: string): Promise<boolean>;
   /** A session and what is under it, in every process, in pages of at most `limit` (default 1,000); `next` begins the next page. */

@@ -1,6 +1,7 @@
 // memory-lineage.ts: who is known and who runs it, for processes (in tests) that share one memory.
 
 import type { JournalRecord } from './journal.ts';
+import type { OwnedClaim } from './left-behind.ts';
 import {
   type Adoption,
   endsIn,
@@ -9,6 +10,7 @@ import {
   type RegisteredSession,
   type Registration,
 } from './lineage-store.ts';
+import { subjectKey } from './stop-key.ts';
 import type { StoreChange } from './store.ts';
 
 /** What the processes of one memory share. */
@@ -33,6 +35,7 @@ export interface RegistryOptions {
   /** Later, as from another process. */
   tell(process: string, change: StoreChange): void;
   adopt(): Adoption;
+  claims(): readonly OwnedClaim[];
 }
 
 const defaultLimit = 1_000;
@@ -78,6 +81,11 @@ export function registry(shared: SharedRegistry, options: RegistryOptions): Line
     find: async (session) => sessions.get(session),
     ended: async (session) => written([session]).get(session),
     ends: async (_root, asked) => written(asked),
+    async claimed(session) {
+      const own = options.claims().filter((claim) => claim.session === subjectKey(session));
+      const last = own.sort((a, b) => b.epoch - a.epoch)[0];
+      return last && { epoch: last.epoch, process: last.owner };
+    },
     hasBegun: async (session) => options.journals.some(({ records }) => records.some((record) => record.s === session)),
     async subtree(session, _root, { after, limit = defaultLimit } = {}) {
       const ids = [...sessions.values()]

@@ -103,6 +103,7 @@ function open(memory: Memory, name: string): MemoryStore {
       claims: claims().map(withoutOwner),
       journals: given(leftBehind(memory.journals, taken, claims())),
     }),
+    claims,
   });
 
   const grants = memoryGrants(memory.grants, { id: journal.process, living, isAlive });

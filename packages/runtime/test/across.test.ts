@@ -508,6 +508,46 @@ describe('a process that dies', () => {
     expect(done).toEqual(['one', 'two']);
   });
 
+  test('leaves what it had registered, or claimed then, and of which nothing is written, to the next that is asked (S7, I14)', async () => {
+    const both = await twoProcesses();
+    const { one, two } = both;
+    const more = { pathKeys, clock: one.clock, source: one.source as never };
+    const three = await world({ ...more, store: one.store.share() });
+    const four = await world({ ...more, store: one.store.share() });
+    for (const where of [two, three, four]) define(where, 'helper', (session) => session.turn(async () => 'helped'));
+    const { register } = three.store.lineage;
+    three.store.lineage.register = async (of) => {
+      await register(of);
+      three.store.reopen();
+      return new Promise(() => {});
+    };
+    const { claim } = four.store;
+    four.store.claim = (session, epoch) => {
+      claim.call(four.store, session, epoch);
+      four.store.reopen();
+      return false;
+    };
+    define(one, 'alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async () => {
+            const { headers } = await session.carry();
+            void ask(three, headers, undefined);
+            await settle(one.clock);
+            await expect(ask(four, headers, undefined)).rejects.toMatchObject({ code: 'session_elsewhere' });
+            return ask(two, headers, undefined);
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const outcome = agents.get(one)!.get('alpha')!.run(undefined);
+    await settle(one.clock, 500);
+    expect(await outcome).toMatchObject({ status: 'completed', result: { status: 'completed', result: 'helped' } });
+  });
+
   test('leaves it to a living one also where the store could not say at first what it left (I13, I14)', async () => {
     const { one, two } = await twoProcesses();
     const done: string[] = [];

@@ -17,7 +17,13 @@ test('what runs there under a detached session is under the switches of those th
   const processes = ['p-1', 'p-2'].map((process) => ({ process, alive: true, runsSessions: true, records: [] }));
   const shared = sharedRegistry();
   const [inOne, inTwo] = processes.map(({ process }) =>
-    registry(shared, { process, journals: processes, tell: () => {}, adopt: () => ({ claims: [], journals: [] }) }),
+    registry(shared, {
+      process,
+      journals: processes,
+      tell: () => {},
+      adopt: () => ({ claims: [], journals: [] }),
+      claims: () => [],
+    }),
   );
   const registration = (path: readonly string[], more: Partial<Registration> = {}): Registration => ({
     session: path.at(-1)!,

@@ -213,6 +213,22 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
         await b.flush();
         expect([await inA.hasBegun('s-2', 'r-1'), await inA.hasBegun('s-20', 'r-1')]).toEqual([true, false]);
       });
+
+      test('that was only registered may be claimed again, and who had claimed it before is known when that has died before a word (S7, I14)', async () => {
+        const { harness, inA, inB, a, b } = await two({ runsSessions: true });
+        await inA.register(registration(['r-1']));
+        await inB.register(registration(['r-1', 's-2'], { isLocalRoot: true, call: 'k' }));
+        expect(await inA.claimed('s-2', 'r-1')).toBe(undefined);
+        expect(b.claim('s-2', 2)).toBe(true);
+        await b.flush();
+        expect(await inA.claimed('s-2', 'r-1')).toEqual({ epoch: 2, process: b.processId });
+        await harness.kill(b);
+        await inA.adopt(['writer']);
+        expect([a.claim('s-2', 2), a.claim('s-2', 3)]).toEqual([false, true]);
+        await a.flush();
+        expect(await inA.claimed('s-2', 'r-1')).toEqual({ epoch: 3, process: a.processId });
+        expect(await inA.claimed('s-20', 'r-1')).toBe(undefined);
+      });
     });
 
     describe('a call of a parent in another process', () => {

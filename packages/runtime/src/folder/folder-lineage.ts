@@ -48,6 +48,8 @@ export interface FolderLineageOptions {
   look(): void;
   /** Is this stop engaged at that mark, or above it, by a file in the folder? From memory. */
   isWritten(key: string, engaged: number): boolean;
+  /** The highest claim of this session. */
+  claimed(session: string): Awaited<ReturnType<LineageStore['claimed']>>;
   /** Journals and claims of processes that died since they were last asked for. */
   adopt(): Promise<Adoption>;
   /** To this process's own listeners. */
@@ -154,6 +156,10 @@ export class FolderLineage implements LineageStore {
 
   async ends(_root: string, sessions: readonly string[]): Promise<ReadonlyMap<string, SettledRecord>> {
     return endsIn(await this.journaled(), sessions);
+  }
+
+  async claimed(session: string): ReturnType<LineageStore['claimed']> {
+    return this.options.claimed(session);
   }
 
   async hasBegun(session: string): Promise<boolean> {

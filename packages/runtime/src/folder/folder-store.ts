@@ -159,6 +159,7 @@ class FolderStore implements StateStore {
       names: (folder) => disk.readdirSync(folder),
       look: () => this.look(),
       isWritten: (key, engaged) => this.seenStops.isThere(key, engaged),
+      claimed: (session) => this.small.claimed(session),
       adopt: async () => {
         const { claims, journals } = await this.readLeft();
         return { claims: claims.map(withoutOwner), journals: leftBehind(journals, this.taken, claims) };

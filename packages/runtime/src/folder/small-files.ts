@@ -91,6 +91,12 @@ export class SmallFiles implements ForensicsStore {
     return [...highest].map(([session, epoch]) => ({ session, epoch }));
   }
 
+  /** The highest claim of this session, and whose it is. */
+  claimed(session: string): { readonly epoch: number; readonly process: string } | undefined {
+    const claim = this.claims().find((one) => one.session === subjectKey(session));
+    return claim && { epoch: claim.epoch, process: this.ownerOf(claim) };
+  }
+
   resolve(resolution: Resolution): Promise<boolean> {
     return this.atomic.create(join(this.folder, 'resolutions', resolutionName(resolution)), resolution);
   }
