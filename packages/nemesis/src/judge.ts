@@ -59,7 +59,9 @@ function repeated(fleet: Fleet, arrivals: readonly Arrival[]): string[] {
   return [...seen].flatMap(([key, all]) => {
     // Held up with the call on its way, taken for dead, and let go: what it sends then nobody can take back (docs/nemesis.md).
     const counted = all.filter((one) => !wasHeldUp(fleet, one));
-    const from = counted.map((one) => `${one.worker} (${(one.at - one.startedAt).toFixed(0)} ms on the way)`);
+    const from = counted.map(
+      (one) => `${one.worker} (${one.at.toFixed(0)} by the machine, ${(one.at - one.startedAt).toFixed(0)} ms on the way)`,
+    );
     return counted.length > 1 ? [`I9: the effect ${key} arrived ${counted.length} times, from ${from.join(', ')}`] : [];
   });
 }
@@ -191,8 +193,8 @@ export function judgeReceipts({ fleet, fenced }: Scene): Promise<readonly string
   });
 }
 
-/** By the nemesis, or by a machine that had so much else to do that the lease may have run out meanwhile: a process renews it every third. */
-function wasHeldUp(fleet: Fleet, { worker, startedAt, at }: Arrival): boolean {
+/** In the middle of the call: by the nemesis, or by a machine that had so much else to do that the lease may have run out meanwhile: a process renews it every third. */
+function wasHeldUp(fleet: Fleet, { worker, startedAt, enteredAt = startedAt, at }: Arrival): boolean {
   const freezes = fleet.workers.find((one) => one.name === worker)?.freezes ?? [];
-  return at - startedAt > leaseLeftMs || freezes.some((froze) => startedAt <= froze && froze <= at);
+  return at - startedAt > leaseLeftMs || freezes.some((froze) => enteredAt <= froze && froze <= at);
 }

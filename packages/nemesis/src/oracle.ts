@@ -10,8 +10,10 @@ export interface Arrival {
   readonly key: string;
   readonly path: readonly string[];
   readonly user: string;
-  /** When the call's body was entered, by the machine's monotonic clock. Milliseconds. */
+  /** When it was sent, by the machine's monotonic clock. Milliseconds. */
   readonly startedAt: number;
+  /** When its body was entered, where that was before: it had to get a credential first. */
+  readonly enteredAt?: number;
   /** When the turn was begun that the call is in. */
   readonly turnAt: number;
   readonly worker: string;

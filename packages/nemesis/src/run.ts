@@ -1,6 +1,6 @@
 // run.ts: one random run: a fleet, a nemesis, and a judge that believes only the oracle.
 
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { flagFileControl } from '@offswitch/flag-file';
@@ -128,8 +128,10 @@ export async function run(seed: number, store: 'folder' | 'redis', { only, broke
     faults.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
     await fleet.close();
-    if (faults.length > 0 && redis)
-      await keepData(redis, folder).catch((error) => console.error(`what Redis had is lost: ${String(error)}`));
+    if (faults.length > 0)
+      await keep(scene, folder, { wallLessMachineMs: Date.now() - machineMs(), steps, arrivals: oracle.arrivals }).catch(
+        (error) => console.error(`not everything is kept of what it left: ${String(error)}`),
+      );
     await redis?.server.close();
     await oracle.close();
     // Of a red run it is kept, for whoever looks into it.
@@ -160,9 +162,12 @@ async function openRedis(): Promise<Redis> {
   return { server: await startLocalRedis({ config: [['appendfsync', 'always']] }), emptiedAt: undefined };
 }
 
-/** Its append-only files, so that whoever looks into a red run can start a server on them. */
-async function keepData({ server }: Redis, folder: string): Promise<void> {
-  const [, dir = ''] = (await server.command('CONFIG', 'GET', 'dir')).split('\n');
+/** What arrived and what processes told, and Redis's append-only files, on which a server can be started. */
+async function keep({ redis, fleet }: Scene, folder: string, what: object): Promise<void> {
+  const { stages, alarms } = fleet;
+  await writeFile(join(folder, 'run.json'), JSON.stringify({ ...what, stages, ends: [...fleet.ends], alarms }, undefined, 1));
+  if (!redis) return;
+  const [, dir = ''] = (await redis.server.command('CONFIG', 'GET', 'dir')).split('\n');
   await cp(dir, join(folder, 'redis'), { recursive: true });
 }
 

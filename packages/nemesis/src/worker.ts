@@ -81,7 +81,7 @@ runtime.subscribe((event) => {
   });
 });
 
-type Said = Pick<Arrival, 'kind' | 'key' | 'turnAt' | 'costMicros'>;
+type Said = Pick<Arrival, 'kind' | 'key' | 'turnAt' | 'enteredAt' | 'costMicros'>;
 async function arrive(session: Session, signal: AbortSignal, said: Said): Promise<void> {
   const arrival: Omit<Arrival, 'at'> = {
     ...said,
@@ -119,8 +119,9 @@ async function act(turn: Turn, session: Session, turnAt: number, depth: number):
       effect: false,
     });
   const effect = async (context: ToolContext): Promise<void> => {
+    const enteredAt = machineMs();
     await context.grant('world');
-    await arrive(session, context.signal, { kind: 'effect', key: context.idempotencyKey, turnAt });
+    await arrive(session, context.signal, { kind: 'effect', key: context.idempotencyKey, turnAt, enteredAt });
   };
   await turn.tool('effect', {}, (_, context) => effect(context), {
     probe: async (key) => {
