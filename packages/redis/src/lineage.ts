@@ -118,18 +118,20 @@ export class RedisLineage implements LineageStore {
       if (isLocalRoot && !(error instanceof ServerRefusal)) this.unanswered.add(session);
       return refused(error);
     })) as readonly [string, Reply, Reply?];
-    if (status === 'root_unknown' || status === 'root_settled') return { status: 'refused', code: status };
     if (status === 'exists') {
       const first = describedIn(detail)!;
       if (first.process === process && this.unanswered.has(first.session)) this.own(first);
       return { status: 'exists', session: first };
     }
-    this.own(registration);
-    this.keepRecent(registration);
+    const isRefused = status === 'root_unknown' || status === 'root_settled';
+    if (!isRefused) {
+      this.own(registration);
+      this.keepRecent(registration);
+    }
     hearing().isIn(String(life));
     if (!(await hearing().reached(String(detail), settings.leaseMs)))
       throw new RuntimeError('store_failed', `the stops there are when ${session} began could not be read in time`);
-    return { status: 'registered' };
+    return isRefused ? { status: 'refused', code: status } : { status: 'registered' };
   }
 
   private argsOf(registration: Registration): string[] {

@@ -102,8 +102,9 @@ export interface LineageStore {
    */
   isCutOff(): boolean;
   /**
-   * Makes a session known before it runs any code. Refused under a root that nobody knows or that has settled. Resolves when every
-   * stop that was durable before has been told to the listeners of `watch`: it is born stopped where it is stopped (I2).
+   * Makes a session known before it runs any code. Refused under a root that nobody knows or that has settled. Resolves, refused or not, when
+   * every stop that was durable before has been told to the listeners of `watch`: it is born stopped where it is stopped (I2), and where a stop
+   * has ended its root, that is why it does not begin.
    * Idempotent. Rejects with `store_failed` while the store cannot be reached.
    */
   register(registration: Registration): Promise<Registered>;

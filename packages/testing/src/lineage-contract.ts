@@ -165,6 +165,25 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
           end();
         }
       });
+
+      test('that is refused because its root has ended knows the stop that ended that: it was stopped, and has not failed (I2, S10)', async () => {
+        const { inA, inB, a, b } = await two();
+        for (let round = 0; round < 20; round++) {
+          const root = `r-${round}`;
+          await inA.register(registration([root]));
+          const heard = new Set<string>();
+          const end = b.watch((change) => {
+            for (const stop of change.stops ?? []) heard.add(stop.key);
+          });
+          await a.mark(stopKey(root), 'engaged', 0, details);
+          inA.note(root, root, 'terminated');
+          await a.flush();
+          const refused = await inB.register(registration([root, `s-${round}`], { isLocalRoot: true, call: 'k' }));
+          expect(refused).toEqual({ status: 'refused', code: 'root_settled' });
+          expect(heard.has(stopKey(root))).toBe(true);
+          end();
+        }
+      });
     });
 
     describe('how a session ended', () => {

@@ -94,8 +94,8 @@ local function register(keys, a)
     end
     return { 'registered', (tail(p)), lifeOf(p) }
   end
-  if not m[1] and depth > 1 then return { 'root_unknown' } end
-  if m[2] then return { 'root_settled' } end
+  if not m[1] and depth > 1 then return { 'root_unknown', (tail(p)), lifeOf(p) } end
+  if m[2] then return { 'root_settled', (tail(p)), lifeOf(p) } end
   if call ~= '' then
     local child = redis.call('HGET', graph(p, root, 'c'), parent .. '\\n' .. call)
     if child and child ~= session then return { 'exists', describe(p, root, child) } end

@@ -76,8 +76,11 @@ export class FolderLineage implements LineageStore {
   async register(registration: Registration): Promise<Registered> {
     const { session, path, call } = registration;
     const root = this.read(path[0]!);
-    if (session !== path[0] && !root) return { status: 'refused', code: 'root_unknown' };
-    if (root && hasEnded(root.state)) return { status: 'refused', code: 'root_settled' };
+    const refused = session !== path[0] && !root ? 'root_unknown' : root && hasEnded(root.state) ? 'root_settled' : undefined;
+    if (refused) {
+      this.options.look();
+      return { status: 'refused', code: refused };
+    }
     const { atomic, processId } = this.options;
     if (call !== undefined) {
       const file = join(this.options.folder, 'graphs', callName(path.at(-2)!, call));
