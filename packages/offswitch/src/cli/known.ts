@@ -10,6 +10,8 @@ import { type Answers, askAll, mergeSessions, type SessionLine, sessionsIn, sile
 
 export interface Known {
   readonly sessions: readonly SessionLine[];
+  /** What was read of those that are gone left, whoever has it now: also what has ended in a graph that has not. */
+  readonly left: readonly SessionLine[];
   readonly answers: Answers<readonly SessionLine[]>;
   /** Processes that run and did not answer, as sentences. */
   readonly silent: readonly string[];
@@ -39,6 +41,7 @@ export async function knownSessions(place: Place, leftWithinMs?: number): Promis
       ),
       ...copies.map((one) => asTold(one, left.ended.get(one.id), registered.get(one.id))),
     ],
+    left: left.sessions,
     answers,
     silent: silentOnes(answers),
     ...(left.damage === undefined ? {} : { damage: left.damage }),

@@ -9,8 +9,8 @@ import { askAll, isEnded, type Preview, previewIn, type SessionLine, silentOnes 
 
 export interface Reach {
   readonly preview: Preview;
-  /** Every session that is known of. */
-  readonly sessions: readonly SessionLine[];
+  /** Does anybody know of this session: a process that runs it, or what one that is gone has left? What cannot be read is not known. */
+  knows(session: string): boolean;
   /** Processes that answered. */
   readonly processes: number;
   /** Processes that run and did not answer, as sentences. */
@@ -27,15 +27,15 @@ export async function reachOf(command: Command, tier: Tier, subject: string | un
   const { place } = command;
   const params = { tier, ...(subject === undefined ? {} : { subject }) };
   // A process that hangs is waited for once. What cannot be counted keeps nobody from stopping it.
-  const [answers, { sessions, damage }] = await Promise.all([
+  const [answers, { sessions, left, damage }] = await Promise.all([
     askAll(place, 'preview', params, previewIn),
-    knownSessions(place, countWithinMs).catch((error) => ({ sessions: [], damage: wordsOf(error) })),
+    knownSessions(place, countWithinMs).catch((error) => ({ sessions: [], left: [], damage: wordsOf(error) })),
   ]);
   const counted = countCovered(sessions, tier, subject);
   const nearest = counted.sessions > 0 ? [] : [...new Set(answers.answered.flatMap((one) => one.value.nearest))].slice(0, 5);
   return {
     preview: { ...counted, nearest },
-    sessions,
+    knows: (session) => [...sessions, ...left].some(({ id }) => id === session),
     processes: answers.answered.length,
     silent: silentOnes(answers),
     ...(damage === undefined ? {} : { damage }),

@@ -8,9 +8,7 @@ import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { CommandError, exit } from './failure.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { inTime } from './in-time.ts';
-import { leftBehind } from './left-behind.ts';
-import { countWithinMs, reachOf, showReach } from './preview.ts';
+import { reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, isReceipt, sessionsIn, statusIn } from './wire.ts';
 
@@ -32,7 +30,7 @@ export async function stop(command: Command, session: string, action: StopAction
   command.say('  authorised  whoever can write the state. No flag source is needed, and none is asked');
   const reach = await reachOf(command, 'instance', session);
   showReach(command, reach, 'stops', 'instance', session);
-  const isKnown = reach.sessions.some(({ id }) => id === session) || (await wasKnown(command, session));
+  const isKnown = reach.knows(session);
   // Of a process that does not answer nobody knows what it has; that is warned of above.
   const isNobody = !isKnown && reach.silent.length === 0;
   if (isNobody)
@@ -68,12 +66,6 @@ export async function stop(command: Command, session: string, action: StopAction
     },
     followed.isFenced && isKnown ? exit.ok : exit.unconfirmed,
   );
-}
-
-/** A running process knows it, or one that is gone has left it. What cannot be read is not known. */
-async function wasKnown({ place }: Command, session: string): Promise<boolean> {
-  const left = await inTime(countWithinMs, leftBehind(place)).catch(() => undefined);
-  return left?.sessions.some((line) => line.id === session) === true;
 }
 
 interface Latched {
