@@ -26,7 +26,6 @@ import {
   type StoreHealth,
   type StoreOpening,
 } from '@offswitch/runtime';
-import { Anchor } from './anchor.ts';
 import { Asked, answerTo } from './asking.ts';
 import { RedisAudit } from './audit.ts';
 import { RedisBudgets } from './budgets.ts';
@@ -44,6 +43,7 @@ import { Receipts } from './receipts.ts';
 import { stateOf } from './registry.ts';
 import { checkServer } from './server-check.ts';
 import { KnownStops, type Mark, markOf, missingIn, sideLetter, stopsOf } from './stops.ts';
+import { Trusted } from './trusted.ts';
 import { parsed, Unreadable } from './unreadable.ts';
 import { Watchers } from './watchers.ts';
 import { readWhole, type Whole } from './whole.ts';
@@ -77,7 +77,7 @@ class RedisStore implements StateStore {
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly receiptStore: Receipts;
-  private readonly anchor: Anchor | undefined;
+  private readonly trusted: Trusted;
   private readonly known = new KnownStops();
   private readonly words = new Words();
   private readonly asked = new Asked();
@@ -87,13 +87,10 @@ class RedisStore implements StateStore {
   private handler: ControlHandler | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
   private compareTimer: NodeJS.Timeout | undefined;
-  /** It is not the store that this process, or this machine, knew: held until a person has looked. */
-  private otherWhy: string | undefined;
   private outboxWhy: string | undefined;
   private memoryWhy: string | undefined;
   private readonly unreadable = new Unreadable(() => this.announce());
   private toldHealth = '{"state":"ok"}';
-  private anchored: string | undefined;
   private joining: Promise<Whole> | undefined;
   /** To be let in. */
   private hasAsked = false;
@@ -168,14 +165,14 @@ class RedisStore implements StateStore {
       },
     });
     this.receiptStore = new Receipts({ writing: this.bulk, reading: this.reading, prefix, process: this.processId });
-    this.audit = new RedisAudit(this.bulk, prefix, settings.retentionMs, () => this.mustBeOurs());
+    this.audit = new RedisAudit(this.bulk, prefix, settings.retentionMs, () => this.trusted.mustBeOurs());
     this.forensics = this.audit;
     this.grants = new RedisGrants({
       wire: this.bulk,
       prefix,
       process: this.processId,
       mustBeOpen: () => this.mustBeUsable(),
-      storeId: () => this.ownId,
+      storeId: () => this.trusted.ownId,
       living: () => this.lineage.living(),
       unreadable: this.unreadable,
     });
@@ -187,7 +184,14 @@ class RedisStore implements StateStore {
       mustBeOpen: () => this.mustBeUsable(),
       retentionMs: settings.retentionMs,
     });
-    this.anchor = settings.anchor === undefined ? undefined : new Anchor(settings.anchor, prefix);
+    this.trusted = new Trusted({
+      anchor: settings.anchor,
+      prefix,
+      location: this.location,
+      joined: () => this.membership.storeId,
+      stops: () => this.known.all(),
+      onOther: () => this.announce(),
+    });
     this.lineage = new RedisLineage({
       settings,
       process: this.processId,
@@ -215,7 +219,7 @@ class RedisStore implements StateStore {
     if (this.phase !== 'new') throw invalid('a store is opened once; make another');
     this.runsSessions = runsSessions;
     this.phase = 'open';
-    await this.readAnchor();
+    this.known.learn((await this.trusted.read())?.marks ?? [], false);
     try {
       this.memoryWhy = await checkServer(this.control, this.location, this.settings.prefix);
       const whole = await this.join();
@@ -244,7 +248,7 @@ class RedisStore implements StateStore {
     const mark: Mark = { key, side, n, details };
     // Known from here on, so that it is written again where Redis loses it.
     this.known.learn([mark], false);
-    this.keepAnchor();
+    this.trusted.keep();
     await this.write(mark).catch(refused);
     this.known.learn([mark], true);
   }
@@ -254,7 +258,7 @@ class RedisStore implements StateStore {
       .fn('sync')
       .then((head) => this.wholeOf(head as Reply[]))
       .catch(refused);
-    this.mustBeOurs();
+    this.trusted.mustBeOurs();
     return stopsOf([...marks, ...assumed]);
   }
 
@@ -291,7 +295,9 @@ class RedisStore implements StateStore {
   async resolve(resolution: Resolution): Promise<boolean> {
     this.mustBeUsable();
     const isFirst =
-      (await this.control.fn('resolve', [this.ownId, Words.key(resolution), JSON.stringify(resolution)]).catch(refused)) === 1;
+      (await this.control
+        .fn('resolve', [this.trusted.ownId, Words.key(resolution), JSON.stringify(resolution)])
+        .catch(refused)) === 1;
     if (isFirst) this.words.said(resolution);
     return isFirst;
   }
@@ -325,7 +331,7 @@ class RedisStore implements StateStore {
 
   private async keep(name: string, value: unknown): Promise<void> {
     this.mustBeUsable();
-    await this.bulk.fn('keep', [this.ownId, name, JSON.stringify(value)]).catch(refused);
+    await this.bulk.fn('keep', [this.trusted.ownId, name, JSON.stringify(value)]).catch(refused);
   }
 
   async readDocument(name: 'switches'): Promise<unknown> {
@@ -364,7 +370,7 @@ class RedisStore implements StateStore {
     this.control.close();
     this.bulk.close();
     this.reading.close();
-    await this.anchor?.settle();
+    await this.trusted.settle();
   }
 
   private isBegun = false;
@@ -380,17 +386,6 @@ class RedisStore implements StateStore {
 
   private from: Position | undefined;
 
-  private async readAnchor(): Promise<void> {
-    try {
-      const found = await this.anchor?.read();
-      if (!found) return;
-      this.anchored = found.id;
-      this.known.learn(found.marks, false);
-    } catch (error) {
-      this.otherWhy = `${this.anchor!.path} cannot be read (${textOf(error)}), so it is not known which Redis this machine trusted: remove it and restart`;
-    }
-  }
-
   /** Joins the store, or finds that it is another one than the one that was known. One at a time. */
   private join(): Promise<Whole> {
     this.joining ??= this.joinOnce().finally(() => {
@@ -401,9 +396,8 @@ class RedisStore implements StateStore {
 
   private async joinOnce(): Promise<Whole> {
     const sentAt = this.membership.instant();
-    const known = this.otherWhy === undefined ? (this.anchored ?? '') : 'unknown';
     const { leaseMs, founds } = this.settings;
-    const args = [this.processId, this.info(), leaseMs, known, founds ? mintId('r') : ''];
+    const args = [this.processId, this.info(), leaseMs, this.trusted.idToJoin, founds ? mintId('r') : ''];
     this.hasAsked = true;
     const head = (await this.control.fn('join', args)) as Reply[];
     const [id, tail, seq, life, gen] = head;
@@ -423,10 +417,12 @@ class RedisStore implements StateStore {
     const before = this.known.snapshot();
     this.learn(whole);
     this.writeMissing([...missingIn(before, whole.marks), ...whole.assumed]);
-    this.keepAnchor();
+    this.trusted.keep();
     const resolutions = this.newWords(whole.words);
     // Without them switches are read before anything begins (S5); what else there is must not be lost with them.
-    const readings = this.isForeign ? [] : await this.one<KeptReading[]>(this.key('readings'), Array.isArray).catch(() => []);
+    const readings = this.trusted.isForeign
+      ? []
+      : await this.one<KeptReading[]>(this.key('readings'), Array.isArray).catch(() => []);
     // What processes that are gone left is not ours before it was adopted, and is read then.
     return { stops: this.known.all(), resolutions, readings: readings[0] ?? [], claims: [], journals: [] };
   }
@@ -436,11 +432,11 @@ class RedisStore implements StateStore {
     if (this.phase !== 'open' || !this.isBegun) return;
     try {
       // Where Redis did not answer when the store was opened, or refused.
-      if (this.membership.storeId === '' && this.otherWhy === undefined) {
+      if (this.membership.storeId === '' && this.trusted.otherWhy === undefined) {
         this.memoryWhy = await checkServer(this.control, this.location, this.settings.prefix);
         // Another try may have come first, and this process acts since: who joins has taken in all that there is.
         if (this.membership.storeId === '') await this.join();
-        this.keepAnchor();
+        this.trusted.keep();
       }
       await this.membership.renew();
       await this.compare();
@@ -461,7 +457,7 @@ class RedisStore implements StateStore {
     const resolutions = this.newWords(whole.words);
     const missing = missingIn(before, whole.marks);
     // What another system does not hold nobody has removed.
-    const lost = this.isForeign ? [] : missing.filter((one) => one.isLost);
+    const lost = this.trusted.isForeign ? [] : missing.filter((one) => one.isLost);
     if (news.length > 0 || resolutions.length > 0 || lost.length > 0)
       this.tell({
         ...(news.length > 0 ? { stops: news } : {}),
@@ -469,31 +465,14 @@ class RedisStore implements StateStore {
         ...(resolutions.length > 0 ? { resolutions } : {}),
       });
     this.writeMissing([...missing, ...whole.assumed]);
-    if (news.length > 0) this.keepAnchor();
+    if (news.length > 0) this.trusted.keep();
     return { id: String(tail), seq: Number(seq), life: String(life) };
   }
 
-  /** The one that this process joined, or, before that, that this machine trusts. */
-  private get trusted(): string | undefined {
-    return this.membership.storeId || this.anchored;
-  }
-
-  /** The same for the server to compare, which takes nothing from who knew another (lua/stops.ts). '': none was known. */
-  private get ownId(): string {
-    return this.trusted ?? (this.otherWhy === undefined ? '' : 'unknown');
-  }
-
-  /** What was read last is of a store that another system uses. */
-  private isForeign = false;
-
   /** What there is to be learned. Of a store that another system uses that is nothing, as nothing is written there (lua/stops.ts). */
   private async wholeOf(head: readonly Reply[]): Promise<Whole> {
-    const { trusted } = this;
-    const id = String(head[0]);
-    const isOther = trusted !== undefined && id !== trusted;
-    this.isForeign = isOther && id !== '';
-    if (isOther) this.noteOther(id);
-    return this.isForeign ? nothing : readWhole(this.control, this.settings.prefix, head);
+    this.trusted.answered(String(head[0]));
+    return this.trusted.isForeign ? nothing : readWhole(this.control, this.settings.prefix, head);
   }
 
   private learn({ marks, assumed, spoiled }: Whole): StoredStop[] {
@@ -502,7 +481,7 @@ class RedisStore implements StateStore {
   }
 
   private writeMissing(missing: readonly Mark[]): void {
-    if (this.isForeign) return;
+    if (this.trusted.isForeign) return;
     for (const mark of missing)
       this.write(mark)
         .then(() => this.known.learn([mark], true))
@@ -519,7 +498,7 @@ class RedisStore implements StateStore {
   }
 
   private async write({ key, side, n, details }: Mark): Promise<Reply> {
-    const args = [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null), this.ownId];
+    const args = [this.processId, key, sideLetter[side], n, JSON.stringify(details ?? null), this.trusted.ownId];
     try {
       return await this.control.fn('mark', args);
     } catch (error) {
@@ -529,7 +508,7 @@ class RedisStore implements StateStore {
   }
 
   private heard(events: readonly Fields[]): void {
-    if (this.isForeign) return;
+    if (this.trusted.isForeign) return;
     const marks: Mark[] = [];
     const resolutions: Resolution[] = [];
     let isOrphaned = false;
@@ -542,7 +521,7 @@ class RedisStore implements StateStore {
       else if (fields.get('t') === 'gone') isOrphaned = true;
     }
     const stops = this.known.learn(marks, true);
-    if (stops.length > 0) this.keepAnchor();
+    if (stops.length > 0) this.trusted.keep();
     if (stops.length > 0 || resolutions.length > 0 || isOrphaned)
       this.tell({
         ...(stops.length > 0 ? { stops } : {}),
@@ -575,30 +554,18 @@ class RedisStore implements StateStore {
   }
 
   private isOther(id: string): void {
-    this.noteOther(id);
+    this.trusted.refused(id);
     // Where it has lost its data the stops that are known here are wanted there all the same.
     this.compare()
       .then((position) => this.hearing.reread(position))
       .catch(() => {});
   }
 
-  private noteOther(id: string): void {
-    const what = id === '' ? 'has lost its data' : 'is not the store that was known here';
-    const wayOut = this.anchor ? `remove ${this.anchor.path} and restart` : 'restart';
-    this.otherWhy ??= `${this.location} ${what}; everything is held. If it is the one you mean, ${wayOut}`;
-    this.announce();
-  }
-
   private whyCutOff(): string | undefined {
-    if (this.otherWhy !== undefined) return this.otherWhy;
+    if (this.trusted.otherWhy !== undefined) return this.trusted.otherWhy;
     if (!this.membership.isOut) return undefined;
     const why = this.control.trouble ?? this.membership.lastTrouble;
     return `${this.location} was not heard from for ${this.settings.leaseMs} ms${why === undefined ? '' : ` (${why})`}; everything is held until it is`;
-  }
-
-  private keepAnchor(): void {
-    const { trusted } = this;
-    if (this.otherWhy === undefined && trusted !== undefined) this.anchor?.write(trusted, () => this.known.all());
   }
 
   private runsSessions = false;
@@ -630,12 +597,7 @@ class RedisStore implements StateStore {
 
   private mustBeUsable(): void {
     this.mustBeOpen();
-    this.mustBeOurs();
-  }
-
-  /** While the address leads to another system's Redis its processes are told nothing of ours, and ours nothing of theirs. */
-  private mustBeOurs(): void {
-    if (this.isForeign) throw new RuntimeError('store_failed', this.otherWhy!);
+    this.trusted.mustBeOurs();
   }
 
   private mustBeOpen(): void {

@@ -226,6 +226,7 @@ export class Births {
 
   begin(live: LiveSession): void {
     live.member.live = live;
+    this.world.parking.brought(live);
     if (!this.world.kernel.switchboard.follows(live.node)) this.world.admit(live.node);
     this.world.stopping.sessionBegan(live);
     this.world.changed(live);

@@ -52,6 +52,8 @@ export interface Engine {
   isKept(root: string): boolean | Promise<boolean>;
   /** False while the store refuses to take down that there is this session: it does nothing before. Looked at again in a while. */
   isBorn(session: LiveSession): boolean;
+  /** Is anybody below it not brought back yet, after a park or a crash? It is ended after them, and then asked again. */
+  isAnyLeftUnder(session: LiveSession): boolean;
   definition(name: string): AgentDefinition | undefined;
   /** What a person or a probe said of a call of unknown outcome. */
   resolution(session: string, call: string): { readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined;

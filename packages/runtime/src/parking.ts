@@ -6,6 +6,7 @@ import type { AgentDefinition } from './agent.ts';
 import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
 import type { Graph, Member } from './graph.ts';
+import { NotBrought } from './not-brought.ts';
 import type { Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice, turnOfLoop } from './slices.ts';
@@ -15,6 +16,7 @@ import type { World } from './world.ts';
 export class Parking {
   private readonly world: World;
   private readonly parked = new Set<Graph>();
+  private readonly notBrought = new NotBrought();
   private isScheduled = false;
   private allParked: ((left: readonly string[]) => void) | undefined;
 
@@ -79,6 +81,7 @@ export class Parking {
     graph.parked = {
       blocked: [...blocked, ...askers].map(({ node, call }) => ({ node, ...(call === undefined ? {} : { call }) })),
     };
+    this.notBrought.deleteAll(graph);
     this.parked.add(graph);
     this.lookWhetherAllParked();
     // A release may have come in the very moment: then nobody else looks again.
@@ -122,9 +125,10 @@ export class Parking {
     this.parked.add(graph);
   }
 
-  /** It is not this process's to run. */
+  /** It has ended, or is not this process's to run. */
   delete(graph: Graph): void {
     this.parked.delete(graph);
+    this.notBrought.deleteAll(graph);
   }
 
   all(): readonly Graph[] {
@@ -150,6 +154,23 @@ export class Parking {
       if (this.parked.has(graph) && this.mayResume(graph)) this.world.pacer.add(this.resumer(graph));
       if (slice.isOver) await slice.next();
     }
+    for (const graph of this.notBrought.graphs()) {
+      if (this.world.isClosed) return;
+      this.terminateNotBrought(graph);
+      if (slice.isOver) await slice.next();
+    }
+  }
+
+  /** A session of a graph that goes on runs again. */
+  brought({ graph, member }: LiveSession): void {
+    this.notBrought.delete(graph, member);
+  }
+
+  /** Is anybody below it still to be marked before it may end? Then that is done in a moment, and it is asked again. */
+  isAnyLeftUnder({ graph, id }: LiveSession): boolean {
+    if (!this.notBrought.isAnyUnder(graph, id)) return false;
+    this.reconsider();
+    return true;
   }
 
   mayResume(graph: Graph): boolean {
@@ -187,18 +208,19 @@ export class Parking {
     if (!this.claims(graph, saved, 'stays parked')) return;
     this.parked.delete(graph);
     graph.parked = undefined;
+    this.notBrought.goesOn(graph);
     for (const [parent, children] of looseIn(graph)) this.world.looseToBring.set(parent, children);
     const live = this.world.births.bring(graph, graph.root);
     live.write({ t: 'claim' });
-    this.world.carrying.note(live.node, 'running');
+    this.world.registering.note(live.node, 'running');
     live.start(definition, snapshot(`the input of ${saved.record.agent}`, saved.record.input));
   }
 
-  /** True where it is this process's. Where another was first the graph is that one's; where the store refused, it is tried again. */
-  private claims(graph: Graph, saved: Saved, meanwhile: string): boolean {
+  /** True where it is this process's. Where another was first the graph is that one's; `undefined` where the store refused: it is tried again. */
+  private claims(graph: Graph, saved: Saved, meanwhile: string): boolean | undefined {
     const isOurs = this.world.claimNext(saved, meanwhile);
-    if (isOurs === false) this.world.takeover.leaveToOthers(graph);
-    return isOurs === true;
+    if (isOurs === false && graph.parked) this.world.takeover.leaveToOthers(graph);
+    return isOurs;
   }
 
   private readonly resumers = new WeakMap<Graph, () => void>();
@@ -218,26 +240,53 @@ export class Parking {
 
   /** A terminate reaches what is parked too: marked where it lies, leaves first. */
   private terminateParked(graph: Graph): void {
-    if (graph.isElsewhere) return;
-    const members = [...graph.members()].filter((member) => !member.saved.settled);
+    this.markAll(
+      graph,
+      [...graph.members()].filter((member) => !member.saved.settled),
+    );
+    if (graph.root.saved.settled) this.world.retire(graph);
+  }
+
+  /** And what a graph that goes on has not come to yet. Who of it runs and is being ended ends after them. */
+  private terminateNotBrought(graph: Graph): void {
+    for (const { saved } of this.markAll(graph, this.notBrought.of(graph))) {
+      const above = graph.get(saved.record.path.at(-2)!)?.live;
+      if (above?.stopping) above.tryMark();
+    }
+  }
+
+  /** Answers those that are not left to be marked here. */
+  private markAll(graph: Graph, members: readonly Member[]): readonly Member[] {
+    const marked: Member[] = [];
     /** Above one that could not be marked: a session is marked after all that is under it (I3). */
     const above = new Set<string>();
-    for (const member of members.sort((a, b) => b.saved.record.path.length - a.saved.record.path.length)) {
-      if (graph.isElsewhere) return;
-      const { s, path } = member.saved.record;
-      const decision = above.has(s) ? undefined : this.world.decide(member.node);
-      if (decision?.action === 'terminate' && !this.markTerminated(graph, member, decision)) for (const id of path) above.add(id);
+    const ending = members.flatMap((member) => {
+      const decision = this.endOf(graph, member);
+      return decision ? [{ member, decision, path: member.saved.record.path }] : [];
+    });
+    for (const { member, decision, path } of ending.sort((a, b) => b.path.length - a.path.length)) {
+      if (graph.isElsewhere) break;
+      if (above.has(member.node.id)) continue;
+      if (this.markTerminated(graph, member, decision)) marked.push(member);
+      else for (const id of path) above.add(id);
     }
-    if (graph.root.saved.settled) {
-      this.parked.delete(graph);
-      this.world.retire(graph);
-    }
+    return marked;
+  }
+
+  /** What ends it: a stop, or that one above it is being ended, which no release takes back. */
+  private endOf(graph: Graph, { node, saved }: Member): Stopped | undefined {
+    const decision = this.world.decide(node);
+    if (decision.action === 'terminate') return decision;
+    return saved.record.path.map((id) => graph.get(id)?.live?.stopping).find((one) => one !== undefined);
   }
 
   /** False where the store refused it: it is tried again. */
   private markTerminated(graph: Graph, member: Member, decision: Stopped): boolean {
     const { saved } = member;
-    if (!this.claims(graph, saved, 'is terminated but not marked yet')) return false;
+    const isOurs = this.claims(graph, saved, 'is terminated but not marked yet');
+    // Of a graph that goes on here: that it is lost is heard of in a moment.
+    if (isOurs === false) this.notBrought.delete(graph, member);
+    if (!isOurs) return isOurs === false;
     const at = this.world.clock.now();
     const stopId = decision.stopId === undefined ? {} : { stopId: decision.stopId };
     this.world.append(graph, { t: 'settled', s: saved.record.s, e: saved.epoch, at, status: 'terminated', ...stopId });
@@ -245,9 +294,10 @@ export class Parking {
       for (const call of turn.calls)
         if (call.outcome === undefined) call.outcome = call.class === 'effect' ? 'unknown' : 'aborted';
     saved.settled = { status: 'terminated', at, ...stopId };
+    this.notBrought.delete(graph, member);
     this.world.births.ended(saved);
     this.world.kernel.switchboard.dismiss(member.node);
-    this.world.carrying.note(member.node, 'terminated');
+    this.world.registering.note(member.node, 'terminated');
     this.world.forensics.marked(member);
     this.world.stopping.memberRests(member);
     this.world.ends.tell(

@@ -169,6 +169,7 @@ export abstract class EndingSession extends RestingSession {
         this.endStopped(call, 'aborted');
       }
     }
+    if (this.engine.isAnyLeftUnder(this.session)) return false;
     const decision = this.stopping;
     this.settle('terminated', { decision });
     return true;

@@ -33,6 +33,7 @@ import { Pacer } from './pacer.ts';
 import { Parking } from './parking.ts';
 import type { Carrier } from './path/carrier.ts';
 import type { PathKeys } from './path/path-keys.ts';
+import { Registering } from './registering.ts';
 import type { Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { Slice } from './slices.ts';
@@ -97,6 +98,7 @@ export class World implements Engine {
   readonly waking: Waking;
   readonly ends: Ends;
   readonly foreign: Foreign;
+  readonly registering: Registering;
   readonly carrying: Carrying;
   /** Graphs whose root came from another process. */
   readonly arrived: Set<Graph> = new Set();
@@ -139,6 +141,7 @@ export class World implements Engine {
         switchboard.dismiss(node);
       },
     });
+    this.registering = new Registering(this);
     this.carrying = new Carrying(this, options.pathKeys);
     this.learnResolutions(options.kernel.opening.resolutions);
   }
@@ -178,12 +181,12 @@ export class World implements Engine {
     this.graphOf.set(graph.id, graph);
     if (graph.root.saved.record.arrived) {
       this.arrived.add(graph);
-      this.carrying.isKnown(graph.id);
+      this.registering.isKnown(graph.id);
     }
   }
 
   register(session: LiveSession): Promise<void> | undefined {
-    return this.lineage.registersAll ? this.carrying.register(session) : undefined;
+    return this.lineage.registersAll ? this.registering.register(session) : undefined;
   }
 
   carry(session: LiveSession): Promise<Carrier> {
@@ -289,6 +292,10 @@ export class World implements Engine {
     return registered ? Promise.race([registered, live.outcome]).then(isSo, isSo) : true;
   }
 
+  isAnyLeftUnder(session: LiveSession): boolean {
+    return this.parking.isAnyLeftUnder(session);
+  }
+
   isBorn(session: LiveSession): boolean {
     return this.births.isBorn(session);
   }
@@ -313,7 +320,7 @@ export class World implements Engine {
     this.births.ended(member.saved);
     this.kernel.switchboard.dismiss(member.node);
     this.ends.tell(member.node.id, session.final as Promise<Ended>);
-    this.carrying.note(member.node, member.saved.settled!.status);
+    this.registering.note(member.node, member.saved.settled!.status);
     this.grants.left(session);
     if (member.saved.settled!.status === 'terminated') this.forensics.marked(member);
     this.stopping.sessionSettled(session);
@@ -325,6 +332,7 @@ export class World implements Engine {
   retire(graph: Graph): void {
     this.clock.clearTimeout(graph.parkTimer);
     this.graphs.delete(graph.id);
+    this.parking.delete(graph);
     this.leases.end(graph);
     if (this.arrived.delete(graph)) this.foreign.leave(graph.root.saved.record.arrived!);
     if (graph.root.saved.settled?.status === 'terminated') this.terminated.remember(graph);
@@ -401,7 +409,7 @@ export class World implements Engine {
     if (session.isAtRest) this.grants.rested(session);
     this.stopping.restChanged(session);
     if (session.member === session.graph.root) {
-      this.carrying.note(session.node, session.isAtRest ? 'resting' : 'running');
+      this.registering.note(session.node, session.isAtRest ? 'resting' : 'running');
       this.parking.rootRestChanged(session);
     }
     this.changed(session);

@@ -155,3 +155,8 @@ export class FolderHealth {
     }
   }
 }
+
+/** What the health says of what cannot be read. */
+export function cannotList(path: string, error: unknown): string {
+  return `${path} cannot be read (${codeOf(error) || String(error)}): everything is held until it can; mend the disk or its rights, then restart`;
+}

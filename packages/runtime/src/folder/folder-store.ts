@@ -22,7 +22,6 @@ import type { ForensicsStore } from '../forensics/forensics-store.ts';
 import type { GrantStore } from '../grants/grant-record.ts';
 import { mintId } from '../id.ts';
 import type { JournalRecord, Resolution } from '../journal.ts';
-import { leftBehind, type OwnedClaim, withoutOwner } from '../left-behind.ts';
 import type { ChildNews, LineageStore } from '../lineage-store.ts';
 import { memoryStore } from '../memory-store.ts';
 import type { Receipt, ReceiptPart } from '../receipt.ts';
@@ -35,31 +34,30 @@ import type {
   StopDetails,
   StopToGoOn,
   StoreChange,
-  StoreClaim,
   StoredStop,
   StoreHealth,
   StoreOpening,
 } from '../store.ts';
 import { AuditFiles } from './audit-files.ts';
 import { ControlPoint } from './control-point.ts';
+import { DeadProcesses } from './dead-processes.ts';
 import { FolderBudgets } from './folder-budgets.ts';
 import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
-import { FolderHealth } from './folder-health.ts';
+import { cannotList, FolderHealth } from './folder-health.ts';
 import { childNewsMethod, FolderLineage } from './folder-lineage.ts';
 import type { FolderStoreOptions } from './folder-options.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { GrantFiles } from './grant-files.ts';
 import { JournalWriter } from './journal-writer.ts';
-import { journalProcesses, readJournals } from './journals.ts';
 import { LostStops } from './lost-stops.ts';
 import { isProcessAlive } from './processes.ts';
 import { type Look, SeenStops } from './seen-stops.ts';
-import { claimName, resolutionName, SmallFiles } from './small-files.ts';
+import { resolutionName, SmallFiles } from './small-files.ts';
 import { checkMark, StopFiles } from './stop-files.ts';
 import { Touched } from './touched.ts';
 
-/** How often is looked whether a process is gone. Milliseconds, default 2000: a connection to each socket. */
-const lookForDeadMs = 2_000;
+/** Milliseconds: a week. */
+const defaultRetentionMs = 604_800_000;
 
 const nothing: Look = { news: [], lost: [] };
 
@@ -92,24 +90,14 @@ class FolderStore implements StateStore {
   private phase: 'new' | 'open' | 'closed' = 'new';
   private closing: Promise<void> | undefined;
   private readonly touched: Touched;
-  private readonly claimsTouched: Touched;
-  private readonly seenClaims = new Set<string>();
-  /** Who has claimed anything: such a one may die before it has written a word. */
-  private readonly claimants = new Set<string>();
-  /** Claims that were seen and whose owners are not among them yet. */
-  private unowned: readonly StoreClaim[] = [];
+  private readonly dead: DeadProcesses;
   private readonly folderLineage: FolderLineage;
   private readonly folderBudgets: FolderBudgets;
-  /** Processes whose journals this one was given as a dead one's. */
-  private readonly taken = new Set<string>();
-  /** Processes that were told to be gone. */
-  private readonly gone = new Set<string>();
-  private lookedForDeadAt = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, options: FolderStoreOptions) {
     if (typeof path !== 'string' || path === '')
       throw new RuntimeError('invalid_option', 'the path of the state folder is empty');
-    const { fs: disk = nodeFs, clock = systemClock, retentionMs = 604_800_000, maxSegmentBytes = 33_554_432 } = options;
+    const { fs: disk = nodeFs, clock = systemClock, retentionMs = defaultRetentionMs, maxSegmentBytes = 33_554_432 } = options;
     this.location = resolve(path);
     this.options = options;
     this.disk = disk;
@@ -122,7 +110,6 @@ class FolderStore implements StateStore {
     );
     this.stopFiles = new StopFiles(disk, join(this.location, 'stops'), (why) => this.healths.fail('flush', why));
     this.touched = new Touched(disk, [this.stopFiles.folder, join(this.location, 'resolutions')]);
-    this.claimsTouched = new Touched(disk, [join(this.location, 'claims')]);
     this.seenStops = new SeenStops(this.stopFiles);
     this.lostStops = new LostStops(
       (one) => this.stopFiles.restore(one, clock.now()),
@@ -152,6 +139,17 @@ class FolderStore implements StateStore {
       onBroken: (why) => this.healths.fail('journal', why),
     });
     this.folderBudgets = new FolderBudgets(disk, this.location, this.processId, this.small.atomic, () => clock.now());
+    this.dead = new DeadProcesses({
+      disk,
+      clock,
+      folder: this.location,
+      processId: this.processId,
+      retentionMs,
+      small: this.small,
+      healths: this.healths,
+      reading: (otherwise, read) => this.reading('claims', otherwise, read),
+      living: () => this.folderLineage.processes(),
+    });
     this.folderLineage = new FolderLineage({
       folder: this.location,
       processId: this.processId,
@@ -160,10 +158,7 @@ class FolderStore implements StateStore {
       look: () => this.look(),
       isWritten: (key, engaged) => this.seenStops.isThere(key, engaged),
       claimed: (session) => this.small.claimed(session),
-      adopt: async () => {
-        const { claims, journals } = await this.readLeft();
-        return { claims: claims.map(withoutOwner), journals: leftBehind(journals, this.taken, claims) };
-      },
+      adopt: () => this.dead.adopt(),
       tell: (children) => this.tell({ children }),
       failed: (why) => process.emitWarning(why),
     });
@@ -208,14 +203,11 @@ class FolderStore implements StateStore {
     const readings = this.small.readings();
     // Sessions in a folder where nothing can be claimed are not ours to resume.
     if (this.memory) return { stops, resolutions, readings, claims: [], journals: [] };
-    this.reading('claims', [], () => this.small.newClaims(this.seenClaims));
-    const { claims, journals } = await this.readLeft();
-    leftBehind(journals, this.taken, claims);
-    for (const { owner } of claims) this.claimants.add(owner);
+    const left = await this.dead.open();
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());
       this.small.tidy(this.clock.now());
-      this.folderBudgets.tidy(this.clock.now() - (this.options.retentionMs ?? 604_800_000));
+      this.folderBudgets.tidy(this.clock.now() - (this.options.retentionMs ?? defaultRetentionMs));
     });
     if (this.stopFiles.strangers.size > 0) {
       const names = [...this.stopFiles.strangers].slice(0, 5).join(', ');
@@ -223,7 +215,7 @@ class FolderStore implements StateStore {
         code: 'OFFSWITCH_STRANGER',
       });
     }
-    return { stops, resolutions, readings, claims: claims.map(withoutOwner), journals };
+    return { stops, resolutions, readings, ...left };
   }
 
   async mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void> {
@@ -341,8 +333,7 @@ class FolderStore implements StateStore {
       poll: () => {
         // In memory the folder is only read, and may appear later.
         this.journal.retry();
-        void this.lookForDead();
-        this.lookForClaims();
+        this.lookForDead();
         if (this.memory || (this.healths.check() && (this.health.state !== 'ok' || this.touched.look()))) this.look();
       },
     });
@@ -388,101 +379,13 @@ class FolderStore implements StateStore {
     return { heard: true };
   }
 
-  /** Who takes up what a dead process left is decided by claims: the others hear of it here. */
-  private lookForClaims(): void {
-    if (this.memory || !this.claimsTouched.look()) return;
-    const claimed = this.reading('claims', [], () => this.small.newClaims(this.seenClaims));
-    this.unowned = [...this.unowned, ...claimed];
+  private lookForDead(): void {
+    if (this.memory) return;
+    void this.dead.look().then((isOrphaned) => {
+      if (isOrphaned) this.tell({ isOrphaned });
+    });
+    const claimed = this.dead.newClaims();
     if (claimed.length > 0) this.tell({ claimed });
-  }
-
-  /** A process that has written or claimed and is not there any more has left what it ran. */
-  private async lookForDead(): Promise<void> {
-    const now = this.clock.monotonic();
-    if (this.memory || now - this.lookedForDeadAt < lookForDeadMs) return;
-    this.lookedForDeadAt = now;
-    await this.learnClaimants();
-    // First: who has written or claimed anything was alive before. It may have come and died between two looks, so that nobody saw it alive.
-    const wrote = new Set([...this.whoWrote(), ...this.claimants]);
-    const living = new Set((await this.lineage.processes()).map(({ id }) => id));
-    const fresh = [...wrote].filter(
-      (one) => one !== this.processId && !living.has(one) && !this.taken.has(one) && !this.gone.has(one),
-    );
-    for (const one of fresh) this.gone.add(one);
-    if (fresh.length > 0 && this.phase === 'open') this.tell({ isOrphaned: true });
-  }
-
-  private async learnClaimants(): Promise<void> {
-    const claims = this.unowned;
-    this.unowned = [];
-    const owned = await this.owned(claims);
-    for (const { owner } of owned) if (owner !== '') this.claimants.add(owner);
-    this.unowned = [...claims.slice(owned.length), ...this.unowned];
-  }
-
-  private whoWrote(): readonly string[] {
-    try {
-      return journalProcesses(this.disk, this.location);
-    } catch {
-      // Looked at again soon; that the folder is gone or cannot be read, health tells.
-      return [];
-    }
-  }
-
-  /**
-   * Of whom is dead here nothing is missing: all was written before the journals were listed. Who has died since counts as living, and is
-   * told of as gone later.
-   */
-  private async readLeft(): Promise<{ readonly claims: readonly OwnedClaim[]; readonly journals: StoreOpening['journals'] }> {
-    const highest = (known?: ReadonlyMap<string, string>) =>
-      this.owned(
-        this.reading('claims', [], () => this.small.claims()),
-        known,
-      );
-    const before = new Map((await highest()).map((one) => [claimName(one), one.owner]));
-    const alive = new Map<string, boolean>();
-    await Promise.all(
-      [...new Set(before.values())].map(async (owner) => alive.set(owner, await isProcessAlive(this.location, owner))),
-    );
-    const journals = await this.readJournals();
-    for (const { process, alive: isAlive } of journals) alive.set(process, isAlive);
-    // Listed again: one whose journal is given now, and then never again, may have claimed since.
-    const claims = await highest(before);
-    return { claims: claims.map((one) => ({ ...one, alive: one.owner !== '' && (alive.get(one.owner) ?? true) })), journals };
-  }
-
-  /** In slices: there is a file of each. Up to the first that cannot be read; the owner is empty where it was cleared away meanwhile. */
-  private async owned(
-    claims: Iterable<StoreClaim>,
-    known?: ReadonlyMap<string, string>,
-  ): Promise<readonly Omit<OwnedClaim, 'alive'>[]> {
-    const found: Omit<OwnedClaim, 'alive'>[] = [];
-    const slice = new Slice(this.clock);
-    for (const one of claims) {
-      const owner = known?.get(claimName(one)) ?? this.reading('claims', undefined, () => this.small.ownerOf(one));
-      if (owner === undefined) break;
-      found.push({ ...one, owner });
-      if (slice.isOver) await slice.next();
-    }
-    return found;
-  }
-
-  private async readJournals(): Promise<StoreOpening['journals']> {
-    const { retentionMs = 604_800_000 } = this.options;
-    try {
-      const { journals, damage } = await readJournals({
-        disk: this.disk,
-        folder: this.location,
-        isAlive: (process) => isProcessAlive(this.location, process),
-        retentionMs,
-        now: () => this.clock.now(),
-      });
-      if (damage !== undefined) this.healths.fail('damage', damage);
-      return journals;
-    } catch (error) {
-      this.healths.fail('journal', cannotList(join(this.location, 'journal'), error));
-      return [];
-    }
   }
 
   /** Tells the listeners what is new in the folder. */
@@ -531,10 +434,6 @@ class FolderStore implements StateStore {
       ? new RuntimeError('closed', `the store in ${this.location} was closed`)
       : new RuntimeError('invalid_option', 'open the store first');
   }
-}
-
-function cannotList(path: string, error: unknown): string {
-  return `${path} cannot be read (${codeOf(error) || String(error)}): everything is held until it can; mend the disk or its rights, then restart`;
 }
 
 function isChildNews(value: unknown): value is ChildNews {
