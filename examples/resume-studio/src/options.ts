@@ -42,6 +42,8 @@ export interface Options {
   readonly processes: number;
   /** Where stops, checkpoints and receipts are kept. */
   readonly store: StoreName;
+  /** The state is this fleet's own, to be removed by it. In the Redis of a `REDIS_URL` it is not. */
+  readonly ownsState: boolean;
   /** Where the switches are read from. */
   readonly source: SourceName;
   /** The vendor's server is brought up on this machine. */
@@ -75,7 +77,10 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     .option('--processes <n>', 'run sub-agents in so many processes less one; orchestrators stay in the first', positive, 1)
     .addOption(new Option('--store <name>', 'where the processes keep their state').choices(storeNames).default('folder'))
     .option('--plain', 'plain lines, even in a terminal')
-    .option('--fresh', 'start over: removes what was made, and the state with every stop in it; asks first')
+    .option(
+      '--fresh',
+      'start over: removes what was made, and the state with every stop in it; asks first. Refused where that is in the Redis of REDIS_URL',
+    )
     .option('-y, --yes', 'do not ask')
     .option('--compare', 'the same fleet twice, stopped at the same instant: wired the usual way, and governed')
     .option('--output-file <file>', 'with --compare: write the table there as well')
@@ -108,7 +113,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
   }>();
   if (given.local === true && given.source === 'file')
     program.error('error: --local goes with --source launchdarkly, growthbook or unleash; a file is local anyway');
-  return {
+  const options: Options = {
     input: resolve(given.input),
     adverts: resolve(given.adverts),
     output: resolve(given.output ?? join(given.studio, 'output')),
@@ -128,12 +133,28 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     isYes: given.yes === true,
     processes: given.processes,
     store: given.store,
+    ownsState: given.store === 'folder' || !env.REDIS_URL,
     source: given.source,
     isLocal: given.local === true,
     envFile: resolve(given.studio, `${given.source}.env`),
     mode: given.scenario ?? (given.compare === true ? 'compare' : 'fleet'),
     outputFile: given.outputFile === undefined ? undefined : resolve(given.outputFile),
   };
+  if (options.isFresh && !options.ownsState)
+    program.error(
+      `error: --fresh empties no Redis of yours, and every stop is kept there. To start over, ${startOverBeside(options)}`,
+    );
+  return options;
+}
+
+/** What is made anew when a fleet starts over. What people flipped by hand in the flag file stays. */
+export function madeBy({ output, outbox, jobs, state }: Options): readonly string[] {
+  return [output, outbox, jobs, state];
+}
+
+/** Where the state is not this fleet's own. */
+export function startOverBeside(options: Options): string {
+  return `name an empty database in REDIS_URL (as in redis://127.0.0.1:6379/1) and new folders in --studio and --state; or empty that Redis yourself, and remove ${madeBy(options).join(', ')}`;
 }
 
 /** True once a runtime has declared its switches in the state folder: from then on a flag file that is gone was removed by somebody. */

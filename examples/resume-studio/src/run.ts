@@ -8,7 +8,7 @@ import { openEndpoint } from './endpoint.ts';
 import { type FleetEnd, startFleet } from './fleet.ts';
 import { startLocalMail } from './mail/local-mail.ts';
 import { mailAccount, mailEnvOf } from './mail/mail-account.ts';
-import { type Options, stateFlag } from './options.ts';
+import { type Options, startOverBeside, stateFlag } from './options.ts';
 import { openOutput } from './output.ts';
 import { paceFrom } from './pace.ts';
 import { jobsOf, openPlan } from './plan.ts';
@@ -40,8 +40,7 @@ export async function runFleet(options: Options): Promise<number> {
     jobs.map((job) => job.key),
   );
   // Like the keys of paths, for the workers as well.
-  const redis =
-    options.store === 'redis' && !process.env.REDIS_URL ? await startOwnRedis(join(options.state, 'redis')) : undefined;
+  const redis = options.store === 'redis' && options.ownsState ? await startOwnRedis(join(options.state, 'redis')) : undefined;
   if (redis) process.env.REDIS_URL = redis.url;
   if (options.isLocal) say(`bringing up ${options.source} on this machine`);
   const wiring = await wire({ ...options, env: process.env });
@@ -189,6 +188,7 @@ function howToStop(options: Options, command: string, location: string | undefin
 function summary(end: FleetEnd, options: Options): readonly string[] {
   const total = end.completed.length + end.terminated.length + end.failed.length + end.lost.length;
   const letters = readOutbox(options.outbox).length;
+  const again = options.ownsState ? 'npm start -- --fresh' : startOverBeside(options);
   const lines = [
     `${total} jobs have ended: ${end.completed.length} completed, ${end.terminated.length} terminated, ${end.failed.length} failed`,
     `drafts and scores: ${here(options.output)}; ${letters} letters sent: ${here(options.outbox)}`,
@@ -197,11 +197,11 @@ function summary(end: FleetEnd, options: Options): readonly string[] {
   for (const key of end.failed) lines.push(`failed: ${key} (why: ${here(options.jobs)}/${key}.json)`);
   if (end.failed.length > 0)
     lines.push(
-      'to try a failed one again: see in the outbox that its letter is not out, remove its note, and start again. npm start -- --fresh does all of them again, and forgets every stop in force with it',
+      `to try a failed one again: see in the outbox that its letter is not out, remove its note, and start again. To do all of them again, and forget every stop in force with it: ${again}`,
     );
   for (const key of end.lost)
     lines.push(`lost: ${key} was started, and its state is gone; not started again, its letters may be out`);
   if (end.before === total)
-    lines.push('all of them had ended before; to do it all again, and forget every stop in force with it: npm start -- --fresh');
+    lines.push(`all of them had ended before; to do it all again, and forget every stop in force with it: ${again}`);
   return lines;
 }

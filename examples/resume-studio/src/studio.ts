@@ -9,7 +9,7 @@ import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts'
 import { StudioError, writeFailed } from './documents-error.ts';
 import type { Advert } from './documents-schema.ts';
 import type { MailAccount } from './mail/mail-account.ts';
-import { hasRunBefore, type Options, stateFlag } from './options.ts';
+import { hasRunBefore, madeBy, type Options, stateFlag } from './options.ts';
 import type { Workflow } from './planner-roles.ts';
 import { openStore } from './store.ts';
 import { switches } from './switches.ts';
@@ -116,11 +116,11 @@ export async function openRuntime(
   });
 }
 
-/** Starts over. What people flipped by hand in the flag file stays. False when they said no. */
+/** Starts over. False when they said no. */
 export async function startOver(options: Options): Promise<boolean> {
-  const made = [options.output, options.outbox, options.jobs, options.state];
+  const made = madeBy(options);
   // A typing error must not remove somebody's home: only what looks like ours goes.
-  if (basename(options.state) !== '.offswitch' && !hasRunBefore(options))
+  if (basename(options.state) !== '.offswitch' && existsSync(options.state) && !hasRunBefore(options))
     throw new StudioError('invalid_input', `${options.state} does not look like a state folder; remove it yourself`);
   if (dirname(options.output) !== dirname(options.outbox))
     throw new StudioError(

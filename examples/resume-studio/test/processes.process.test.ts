@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { whyNoRedis } from '@offswitch/testing';
+import { startLocalRedis, whyNoRedis } from '@offswitch/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { exampleResumes, loadAdverts, loadDocuments } from '../src/documents.ts';
 import { expectedOutputs } from '../src/planner-expect.ts';
@@ -50,6 +50,40 @@ describe('npm start -- --processes', () => {
       const expected = expectedOutputs(1, documents.slice(0, 3), await loadAdverts());
       const letters = readOutbox(join(folder, 'studio', 'outbox.jsonl')).map(({ letter }) => letter);
       expect(letters.sort()).toEqual(expected.letters);
+    },
+  );
+
+  test.skipIf(withoutRedis)(
+    'on the Redis of REDIS_URL refuses --fresh, removes nothing, and names a way out that works',
+    { timeout: 120_000 },
+    async () => {
+      const server = await startLocalRedis();
+      try {
+        const args = ['--processes', '2', '--store', 'redis', '--documents', '1', '--speed', '6'];
+        const run = (url: string, ...more: readonly string[]) =>
+          runProgram(folder, [...args, ...more], undefined, { REDIS_URL: url });
+        const first = await run(server.url);
+        expect(first).toMatchObject({ code: 0, text: expect.stringContaining('3 jobs have ended: 3 completed') });
+        const again = await run(server.url);
+        expect(again.text).toMatch(/all of them had ended before; to do it all again, .*REDIS_URL.*--studio and --state/);
+        expect(again.text).not.toContain('--fresh');
+
+        const keys = await server.command('DBSIZE');
+        const letters = readOutbox(join(folder, 'studio', 'outbox.jsonl'));
+        const fresh = await run(server.url, '--fresh', '--yes');
+        expect(fresh).toMatchObject({
+          code: 1,
+          text: expect.stringMatching(/^error: --fresh .*REDIS_URL.*--studio and --state.*\n$/),
+        });
+        expect(await server.command('DBSIZE')).toBe(keys);
+        expect(readOutbox(join(folder, 'studio', 'outbox.jsonl'))).toEqual(letters);
+
+        const elsewhere = await run(`${server.url}/1`, '--studio', 'studio-1', '--state', 'state-1');
+        expect(elsewhere).toMatchObject({ code: 0, text: expect.stringContaining('3 jobs have ended: 3 completed') });
+        expect(elsewhere.text).not.toContain('had ended before');
+      } finally {
+        await server.close();
+      }
     },
   );
 });

@@ -108,6 +108,17 @@ describe('npm start', () => {
     },
   );
 
+  test('--fresh with a state folder that is not there yet starts, and removes none that is not its own', async () => {
+    const few = ['--fresh', '--yes', '--documents', '1', '--speed', '6'];
+    expect(await run([...few, '--state', 'new'])).toMatchObject({ code: 0, text: expect.stringContaining('3 completed') });
+    await mkdir(join(folder, 'letters'));
+    expect(await run([...few, '--state', 'letters'])).toMatchObject({
+      code: 1,
+      text: expect.stringContaining('does not look like'),
+    });
+    expect(existsSync(join(folder, 'letters'))).toBe(true);
+  });
+
   test('refuses a folder without resumes, and an option it does not know, in one sentence', async () => {
     expect(await run(['--input', folder])).toMatchObject({
       code: 1,
