@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import type { Command } from '../src/cli/command.ts';
 import { followStop } from '../src/cli/follow.ts';
 import { releaseStop } from '../src/cli/release.ts';
+import { Bench } from './bench.ts';
 
 const stopOf = (n: number, since = 1_000): Stop => ({
   id: `act.operator.terminate.instance.s-${n}.o1`,
@@ -95,4 +96,26 @@ test('a release that no process answered says so of those that run, and not that
   expect(marked).toEqual([`${id} released`]);
   expect([exitCode, json.confirmed, (json.silent as string[]).length]).toEqual([4, false, 1]);
   expect(said.join()).not.toContain('No process is running');
+});
+
+test.each([
+  ['terminate', '--user', 'u-1'],
+  ['stop', ''],
+  ['engage', 'user', 'u-1'],
+])('%s names each receipt once, however many processes tell of it (I10)', async (...words) => {
+  const bench = new Bench();
+  try {
+    await bench.provision();
+    const runtimes = [await bench.start(), await bench.start(), await bench.start(), await bench.start()];
+    const agents = runtimes.slice(0, 3).map((runtime) => bench.agentOn(runtime, 'resume-rewrite'));
+    const ids = agents.map((agent) => agent.start(undefined, { userId: 'u-1' }).id);
+    const args = words.map((word) => (word === '' ? ids[0]! : word));
+    const { code, json } = await bench.cli([...args, '--reason', 'r', '--yes', '--json']);
+    const receipts = json.receipts as string[];
+    expect([code, json.processes, receipts.length]).toEqual([0, 4, words[0] === 'terminate' ? 3 : 1]);
+    expect(new Set(receipts).size).toBe(receipts.length);
+  } finally {
+    bench.isOver = true;
+    await bench.close();
+  }
 });

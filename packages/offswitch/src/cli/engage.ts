@@ -63,7 +63,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
       confirmed: followed.isFenced && followed.processes > 0,
       processes: followed.processes,
       stages: followed.stages,
-      receipts: followed.receipts.map((one) => one.id),
+      receipts: followed.receiptIds,
       silent: followed.silent,
     },
     followed.isFenced ? exit.ok : exit.unconfirmed,

@@ -27,7 +27,10 @@ export interface Followed {
   readonly isFenced: boolean;
   readonly processes: number;
   readonly stages: readonly Stage[];
+  /** As each process tells them. */
   readonly receipts: readonly Receipt[];
+  /** Each once, however many tell of it. */
+  readonly receiptIds: readonly string[];
   readonly silent: readonly string[];
 }
 
@@ -45,7 +48,7 @@ export async function followStop(
   const shown = new Set<Stage>();
   const gates = new Set<string>();
   const asked = new Set<string>();
-  let last: Followed = { isFenced: false, processes: 0, stages: [], receipts: [], silent: [] };
+  let last: Followed = { isFenced: false, processes: 0, stages: [], receipts: [], receiptIds: [], silent: [] };
   for (let round = 0; round === 0 || io.now() < until; round++) {
     if (round > 0) await io.sleep(pollMs);
     const statuses = await askAll(place, 'status', {}, statusIn);
@@ -79,7 +82,8 @@ export async function followStop(
       shown.add(stage);
       command.say(`  ${paint(io, 'green', '✓')} ${stageNames[stage]}`);
     }
-    last = { isFenced, processes: statuses.answered.length, stages: reached, receipts, silent };
+    const receiptIds = [...new Set(receipts.map(({ id }) => id))];
+    last = { isFenced, processes: statuses.answered.length, stages: reached, receipts, receiptIds, silent };
     if (isFenced && growing.every((one) => one.stages.done !== undefined)) return last;
   }
   return last;

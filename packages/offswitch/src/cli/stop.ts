@@ -61,7 +61,7 @@ export async function stop(command: Command, session: string, action: StopAction
       confirmed: followed.isFenced && followed.processes > 0,
       processes: followed.processes,
       stages: followed.stages,
-      receipts: followed.receipts.map((one) => one.id),
+      receipts: followed.receiptIds,
       silent: followed.silent,
     },
     followed.isFenced && isKnown ? exit.ok : exit.unconfirmed,

@@ -120,7 +120,7 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
       confirmed: followed.isFenced && followed.processes > 0,
       processes: followed.processes,
       stages: followed.stages,
-      receipts: followed.receipts.map((one) => one.id),
+      receipts: followed.receiptIds,
       unconfirmed: unconfirmed.map((one) => one.session),
       silent: [...silent, ...followed.silent],
       ...(damage === undefined ? {} : { problems: [damage] }),
