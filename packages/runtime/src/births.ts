@@ -248,6 +248,11 @@ export class Births {
     return this.bear(left.graph, saved, left.records);
   }
 
+  /** Is anything of it written down, as far as this was asked for? */
+  isWritten({ saved }: { readonly saved: Saved }): boolean {
+    return !this.unwritten.has(saved);
+  }
+
   /** Tries again with those that are not written down, until one is refused. */
   bearAll(): void {
     const slice = new Slice(this.world.clock);

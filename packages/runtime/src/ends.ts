@@ -1,8 +1,9 @@
-// ends.ts: whoever waits for a session to end is told, across pauses and parks.
+// ends.ts: whoever waits for a session to end is told, across pauses and parks; and an end that the store refused is tried again.
 
 import { RuntimeError } from './error.ts';
 import type { Outcome } from './outcome.ts';
 import { LiveSession } from './session.ts';
+import { Slice } from './slices.ts';
 import type { World } from './world.ts';
 
 export type Ended = Exclude<Outcome, { status: 'paused' }>;
@@ -11,8 +12,32 @@ export class Ends {
   private readonly world: World;
   private readonly waiting = new Map<string, { readonly promise: Promise<Ended>; readonly resolve: (outcome: Ended) => void }>();
 
+  /** Of sessions whose end the store refused to take down. */
+  private readonly refused = new Set<LiveSession>();
+
   constructor(world: World) {
     this.world = world;
+  }
+
+  /** Its end is not taken down, and tried again. */
+  later(session: LiveSession): void {
+    this.refused.add(session);
+    this.world.reconsiderLater();
+  }
+
+  /** Tries again with those that are not taken down, until one is refused. */
+  endAll(): void {
+    if (this.refused.size === 0) return;
+    const slice = new Slice(this.world.clock);
+    for (const session of this.refused) {
+      // Goes to the end where it is refused again: one that the store never takes is in nobody's way.
+      this.refused.delete(session);
+      session.end();
+      if (this.refused.has(session)) return;
+      if (!slice.isOver || this.refused.size === 0) continue;
+      this.world.reconsiderLater();
+      return;
+    }
   }
 
   /** Tells whoever waits for the end of a session; a parked one ends without being live. */

@@ -54,6 +54,10 @@ export interface Engine {
   isBorn(session: LiveSession): boolean;
   /** Is anybody below it not brought back yet, after a park or a crash? It is ended after them, and then asked again. */
   isAnyLeftUnder(session: LiveSession): boolean;
+  /** Is anything of it written down? */
+  isWritten(session: LiveSession): boolean;
+  /** The store refused to take down its end, which is tried again. */
+  endLater(session: LiveSession): void;
   definition(name: string): AgentDefinition | undefined;
   /** What a person or a probe said of a call of unknown outcome. */
   resolution(session: string, call: string): { readonly verdict: 'happened' | 'did-not'; readonly value?: unknown } | undefined;

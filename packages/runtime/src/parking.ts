@@ -17,6 +17,8 @@ export class Parking {
   private readonly world: World;
   private readonly parked = new Set<Graph>();
   private readonly notBrought = new NotBrought();
+  /** In which epoch it was claimed to be marked as terminated, which the store has not taken down yet. */
+  private readonly claimed = new WeakMap<Saved, number>();
   private isScheduled = false;
   private allParked: ((left: readonly string[]) => void) | undefined;
 
@@ -283,13 +285,25 @@ export class Parking {
   /** False where the store refused it: it is tried again. */
   private markTerminated(graph: Graph, member: Member, decision: Stopped): boolean {
     const { saved } = member;
-    const isOurs = this.claims(graph, saved, 'is terminated but not marked yet');
+    const isOurs = this.claimed.get(saved) === saved.epoch || this.claims(graph, saved, 'is terminated but not marked yet');
     // Of a graph that goes on here: that it is lost is heard of in a moment.
     if (isOurs === false) this.notBrought.delete(graph, member);
     if (!isOurs) return isOurs === false;
     const at = this.world.clock.now();
     const stopId = decision.stopId === undefined ? {} : { stopId: decision.stopId };
-    this.world.append(graph, { t: 'settled', s: saved.record.s, e: saved.epoch, at, status: 'terminated', ...stopId });
+    const isWritten = this.world.append(graph, {
+      t: 'settled',
+      s: saved.record.s,
+      e: saved.epoch,
+      at,
+      status: 'terminated',
+      ...stopId,
+    });
+    if (!isWritten && this.world.births.isWritten(member)) {
+      this.claimed.set(saved, saved.epoch);
+      this.world.reconsiderLater();
+      return false;
+    }
     for (const turn of saved.turns)
       for (const call of turn.calls)
         if (call.outcome === undefined) call.outcome = call.class === 'effect' ? 'unknown' : 'aborted';

@@ -8,9 +8,10 @@ import type { Ended } from './ends.ts';
 import { messageOf } from './error-text.ts';
 import { looseOf } from './loose.ts';
 import type { Outcome } from './outcome.ts';
-import type { Saved } from './saved.ts';
+import { applyRecord, type Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
 import { RestingSession, sleepers } from './session-rest.ts';
+import type { Fact } from './session-state.ts';
 import { Slice } from './slices.ts';
 import { snapshot } from './snapshot.ts';
 import { endSession } from './telemetry.ts';
@@ -19,6 +20,8 @@ export abstract class EndingSession extends RestingSession {
   /** A terminate has come and its calls are being ended, a slice at a time. */
   private isAborting = false;
   private deadline: unknown;
+  /** As what it ends, as soon as the store takes that down. */
+  private ending: Ending | undefined;
 
   /** Rests for good in this life: memory is freed, the checkpoint and the interrupted turn stay. The inner promises are abandoned. */
   park(decision: Stopped, unknownCalls: readonly string[]): void {
@@ -185,16 +188,26 @@ export abstract class EndingSession extends RestingSession {
     if (this.stopping) this.tryMark();
   }
 
-  protected settle(
-    status: 'completed' | 'failed' | 'terminated',
-    how: { readonly result?: unknown; readonly error?: unknown; readonly decision?: Stopped },
-  ): void {
-    if (this.isOver) return;
+  protected settle(status: Ending['status'], how: Omit<Ending, 'status'>): void {
+    // A terminate is the stronger end of one that is not taken down yet.
+    if (this.isOver || (this.ending && status !== 'terminated')) return;
+    this.ending = { status, ...how };
+    this.end();
+  }
+
+  /**
+   * It has ended when that is taken down, and is told of then: where the store refuses it, it is tried again. One that was called completed and
+   * is run again after a crash would have ended twice (I9, S10).
+   */
+  end(): void {
+    if (this.isOver || !this.ending) return;
+    const { status, ...how } = this.ending;
     if (this.open && status === 'terminated') this.keepLastTurn(this.open);
     let { error } = how;
+    let isTakenDown: boolean;
     try {
       const result = snapshot(`the result of ${this.agent}`, how.result);
-      this.write({
+      isTakenDown = this.takeDown({
         t: 'settled',
         status,
         ...(result === undefined ? {} : { result }),
@@ -204,7 +217,11 @@ export abstract class EndingSession extends RestingSession {
     } catch (failure) {
       // The result is no plain data: then the run has failed, and says so.
       error = failure;
-      this.write({ t: 'settled', status: 'failed', error: messageOf(failure) });
+      isTakenDown = this.takeDown({ t: 'settled', status: 'failed', error: messageOf(failure) });
+    }
+    if (!isTakenDown) {
+      this.engine.endLater(this.session);
+      return;
     }
     this.leave(error === undefined ? status : 'failed');
     const outcome: Outcome =
@@ -223,6 +240,15 @@ export abstract class EndingSession extends RestingSession {
     this.resolveFinal(outcome);
     this.engine.settled(this.session);
     if (this.parentCall) this.parent?.childOver(this.parentCall);
+  }
+
+  /** What lives inside a call is as good as the end of that; of what was never written down there is nothing to be ended. */
+  private takeDown(fact: Fact): boolean {
+    const record = this.recordOf(fact);
+    const isWritten = this.engine.append(this.graph, record);
+    if (!isWritten && this.saved.record.inline !== true && this.engine.isWritten(this.session)) return false;
+    applyRecord(this.saved, record);
+    return true;
   }
 
   /** A session that had ended before: its end is told again. */
@@ -245,6 +271,13 @@ export abstract class EndingSession extends RestingSession {
       if (this.parent && this.parentCall && !this.parent.isOver) this.parent.childRests(this.parentCall, false);
     }
   }
+}
+
+interface Ending {
+  readonly status: 'completed' | 'failed' | 'terminated';
+  readonly result?: unknown;
+  readonly error?: unknown;
+  readonly decision?: Stopped;
 }
 
 /** In the place of the deadline's timer once it has passed. */

@@ -20,7 +20,7 @@ import type { LiveSession } from './session.ts';
 import { KeptTurn } from './turn-kept.ts';
 
 // A record without what every record of a session has in common.
-type Fact = JournalRecord extends infer R ? (R extends JournalRecord ? Omit<R, 's' | 'e' | 'at'> : never) : never;
+export type Fact = JournalRecord extends infer R ? (R extends JournalRecord ? Omit<R, 's' | 'e' | 'at'> : never) : never;
 
 export abstract class SessionState {
   readonly engine: Engine;
@@ -143,12 +143,16 @@ export abstract class SessionState {
   }
 
   write(fact: Fact): boolean {
-    const record = { ...fact, s: this.id, e: this.saved.epoch, at: this.engine.clock.now() } as JournalRecord;
+    const record = this.recordOf(fact);
     const isWritten = this.engine.append(this.graph, record);
     // The open turn and what its calls say are kept in the turn itself, and folded in when it is parked.
     if (record.t !== 'turn' && record.t !== 'call' && record.t !== 'end') applyRecord(this.saved, record);
     else if (record.t === 'end' && record.costMicros !== undefined) this.saved.costMicros += record.costMicros;
     return isWritten;
+  }
+
+  protected recordOf(fact: Fact): JournalRecord {
+    return { ...fact, s: this.id, e: this.saved.epoch, at: this.engine.clock.now() } as JournalRecord;
   }
 
   /** Keeps the calls of a turn for the day it is run again. */

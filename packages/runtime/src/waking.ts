@@ -34,6 +34,7 @@ export class Waking {
   reconsider(): void {
     if (this.world.isClosed) return;
     this.world.births.bearAll();
+    this.world.ends.endAll();
     if (this.isReconsidering) this.mustReconsider = true;
     else this.reconsiderSlice(this.world.held.values(), new Slice(this.world.clock));
     this.world.ifHeld.reconsider();

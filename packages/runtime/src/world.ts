@@ -292,6 +292,14 @@ export class World implements Engine {
     return registered ? Promise.race([registered, live.outcome]).then(isSo, isSo) : true;
   }
 
+  isWritten(session: LiveSession): boolean {
+    return this.births.isWritten(session);
+  }
+
+  endLater(session: LiveSession): void {
+    this.ends.later(session);
+  }
+
   isAnyLeftUnder(session: LiveSession): boolean {
     return this.parking.isAnyLeftUnder(session);
   }
