@@ -1,6 +1,7 @@
 // server.ts: one authorization server: found by its issuer, asked for exchanges (RFC 8693), revocations (RFC 7009) and
 // introspections (RFC 7662).
 
+import { withoutSecrets } from '@offswitch/runtime';
 import {
   allowInsecureRequests,
   type ClientAuth,
@@ -9,6 +10,7 @@ import {
   clientCredentialsGrant,
   discovery,
   genericGrantRequest,
+  ResponseBodyError,
   tokenIntrospection,
   tokenRevocation,
 } from 'openid-client';
@@ -51,12 +53,14 @@ export class Server {
 
   /** Throws what openid-client throws. */
   async exchange(subjectToken: string, parameters: Readonly<Record<string, string>>): Promise<Exchanged> {
-    const answer = await genericGrantRequest(await this.open(), exchangeGrant, {
-      subject_token: subjectToken,
-      subject_token_type: accessToken,
-      requested_token_type: accessToken,
-      ...parameters,
-    });
+    const answer = await this.ask([subjectToken, ...secretsIn(parameters)], (server) =>
+      genericGrantRequest(server, exchangeGrant, {
+        subject_token: subjectToken,
+        subject_token_type: accessToken,
+        requested_token_type: accessToken,
+        ...parameters,
+      }),
+    );
     return {
       token: answer.access_token,
       ...(answer.expires_in === undefined ? {} : { lifetimeMs: answer.expires_in * 1000 }),
@@ -64,12 +68,14 @@ export class Server {
   }
 
   async revoke(token: string): Promise<void> {
-    await tokenRevocation(await this.open(), token, { token_type_hint: 'access_token' });
+    await this.ask([token], (server) => tokenRevocation(server, token, { token_type_hint: 'access_token' }));
   }
 
   /** `expiresAt`: epoch milliseconds, where the server says so. */
   async introspect(token: string): Promise<{ readonly isActive: boolean; readonly expiresAt?: number }> {
-    const { active, exp } = await tokenIntrospection(await this.open(), token, { token_type_hint: 'access_token' });
+    const { active, exp } = await this.ask([token], (server) =>
+      tokenIntrospection(server, token, { token_type_hint: 'access_token' }),
+    );
     return { isActive: active, ...(exp === undefined ? {} : { expiresAt: exp * 1000 }) };
   }
 
@@ -80,10 +86,26 @@ export class Server {
   /** This client's own token, where the exchanges begin when nobody else's is given. Never handed to a session. */
   async ownToken(now: number): Promise<string> {
     if (this.own && this.own.until > now) return this.own.token;
-    const { access_token: token, expires_in = 60 } = await clientCredentialsGrant(await this.open());
+    const { access_token: token, expires_in = 60 } = await this.ask([], (server) => clientCredentialsGrant(server));
     // A little early, so that it is good for the request it is used in.
     this.own = { token, until: now + expires_in * 800 };
     return token;
+  }
+
+  /** A server may repeat in its error what it was sent, and its errors are shown and written down. */
+  private async ask<T>(sent: readonly string[], request: (server: Configuration) => Promise<T>): Promise<T> {
+    const server = await this.open();
+    try {
+      return await request(server);
+    } catch (error) {
+      if (!(error instanceof ResponseBodyError)) throw error;
+      const secrets = [...sent, this.options.clientSecret];
+      const told = Object.entries(error.cause).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? withoutSecrets(value, secrets) : value,
+      ]);
+      throw new ResponseBodyError(error.message, { cause: Object.fromEntries(told), response: error.response });
+    }
   }
 
   private async discover(): Promise<Configuration> {
@@ -94,4 +116,9 @@ export class Server {
       ...(allowHttp ? { execute: [allowInsecureRequests] } : {}),
     });
   }
+}
+
+/** Of the parameters that an application adds: an actor's token, say. */
+function secretsIn(parameters: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(parameters).flatMap(([name, value]) => (/token|secret|assertion|password/i.test(name) ? [value] : []));
 }

@@ -229,6 +229,21 @@ describe('a revocation', () => {
     expect(await broker.verify!(grant)).toBe('inactive');
   });
 
+  test('that fails is told of without the token, which a server may repeat in its error', async () => {
+    const { server, broker } = await started();
+    const grant = await lent(broker, 'g-1', ['s-1']);
+    server.fault = {
+      path: '/token/revocation',
+      status: 400,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ error: 'invalid_request', error_description: `cannot revoke ${grant.secret} right now` }),
+    };
+    expect(await broker.revoke(grant, soon)).toEqual({
+      state: 'pending',
+      why: 'HTTP 400, invalid_request: cannot revoke *** right now',
+    });
+  });
+
   test('that the server does not know for such tokens is said to be impossible', async () => {
     const { server, broker } = await started();
     const grant = await lent(broker, 'g-1', ['s-1']);

@@ -27,6 +27,7 @@ export async function stopSession(world: World, order: StopOrder): Promise<Recei
   // In the same step where it is here: what runs must not get on meanwhile.
   const member = world.graphOf.get(order.session)?.get(order.session);
   const ended = member ? member.saved.settled?.status : await endElsewhere(world, order.session);
+  if (world.isClosed) throw new RuntimeError('closed', 'this runtime was closed');
   if (ended !== undefined) throw new RuntimeError('session_ended', `session ${order.session} has ended already (${ended})`);
   const action = order.action ?? 'terminate';
   const again = world.kernel.stops

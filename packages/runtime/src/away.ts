@@ -2,6 +2,7 @@
 
 import { goneThere } from './catch-up.ts';
 import type { Graph } from './graph.ts';
+import { hasEnded } from './lineage-store.ts';
 import type { World } from './world.ts';
 
 /** How often it is looked whether any has ended. Milliseconds. */
@@ -49,20 +50,27 @@ export class Away {
     const { lineage } = world.store;
     const { s, root } = graph.root.saved.record;
     try {
-      const ended = await lineage.ended(s, root);
-      // Cleared away: it ended long ago.
-      const isOver = ended !== undefined || (await lineage.find(s, root)) === undefined;
+      const isOver = await this.isOver(s, root);
+      const ends = isOver ? await lineage.ends(root, world.ends.awaited(graph)) : undefined;
       // It may have been given back meanwhile.
       if (world.isClosed || !this.graphs.delete(graph) || world.graphs.get(graph.id) !== graph) return;
-      if (!isOver) {
+      if (!ends) {
         // The next look begins with others.
         this.graphs.add(graph);
         return;
       }
       this.letGo(graph);
-      goneThere(world, graph, ended);
+      goneThere(world, graph, (session) => ends.get(session));
     } catch {
       // Asked again with the next look; that the store does not answer, its health says.
     }
+  }
+
+  private async isOver(session: string, root: string): Promise<boolean> {
+    const { lineage } = this.world.store;
+    if (await lineage.ended(session, root)) return true;
+    const found = await lineage.find(session, root);
+    // Cleared away: it ended long ago. Or nothing of it was ever written down.
+    return found === undefined || hasEnded(found.state);
   }
 }

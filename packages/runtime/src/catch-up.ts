@@ -17,9 +17,17 @@ export function catchUp(world: World, member: Member, saved: Saved): void {
   world.ends.tell(saved.record.s, Promise.resolve(endedBefore(saved.record.s, settled, world.decide(member.node))));
 }
 
-/** It ended there, and is let go of here: whoever waits for that is told, and no stop waits for it. `ended`: where its records are there still. */
-export function goneThere(world: World, graph: Graph, ended: Saved['settled']): void {
+/** How a session ended, where its records are there still. */
+type EndOf = (session: string) => Saved['settled'];
+
+/** It ended there, and is let go of here: no stop waits for it, and nobody else. */
+export function goneThere(world: World, graph: Graph, endOf: EndOf): void {
   for (const member of graph.members()) world.leftElsewhere.add(member);
   for (const member of graph.members()) world.stopping.memberRests(member);
-  if (ended) world.ends.tell(graph.id, Promise.resolve(endedBefore(graph.id, ended)));
+  tellEnds(world, graph, endOf);
+}
+
+/** Whoever waits here for any of it to end is told. */
+export function tellEnds(world: World, graph: Graph, endOf: EndOf): void {
+  for (const { node } of graph.members()) world.ends.ended(node.id, endOf(node.id));
 }

@@ -1,8 +1,11 @@
 // ends.ts: whoever waits for a session to end is told, across pauses and parks; and an end that the store refused is tried again.
 
 import { RuntimeError } from './error.ts';
+import type { Graph } from './graph.ts';
 import type { Outcome } from './outcome.ts';
+import type { Saved } from './saved.ts';
 import { LiveSession } from './session.ts';
+import { endedBefore } from './session-end.ts';
 import { Slice } from './slices.ts';
 import type { World } from './world.ts';
 
@@ -10,7 +13,10 @@ export type Ended = Exclude<Outcome, { status: 'paused' }>;
 
 export class Ends {
   private readonly world: World;
-  private readonly waiting = new Map<string, { readonly promise: Promise<Ended>; readonly resolve: (outcome: Ended) => void }>();
+  private readonly waiting = new Map<
+    string,
+    { readonly promise: Promise<Ended>; readonly resolve: (outcome: Promise<Ended>) => void }
+  >();
 
   /** Of sessions whose end the store refused to take down. */
   private readonly refused = new Set<LiveSession>();
@@ -45,7 +51,19 @@ export class Ends {
     const waiter = this.waiting.get(id);
     if (!waiter) return;
     this.waiting.delete(id);
-    void outcome.then(waiter.resolve);
+    waiter.resolve(outcome);
+  }
+
+  /** The same of one that ended in another process. Where its records are gone nobody can say how. */
+  ended(id: string, settled: Saved['settled']): void {
+    if (!this.waiting.has(id)) return;
+    const gone = new RuntimeError('unknown_session', `session ${id} is over, and nothing that is written down says how it ended`);
+    this.tell(id, settled ? Promise.resolve(endedBefore(id, settled)) : Promise.reject(gone));
+  }
+
+  /** Those of a graph whose end somebody waits for. */
+  awaited(graph: Graph): readonly string[] {
+    return [...graph.members()].map(({ node }) => node.id).filter((id) => this.waiting.has(id));
   }
 
   of(id: string): Promise<Ended> {
@@ -62,7 +80,7 @@ export class Ends {
     }
     let waiter = this.waiting.get(id);
     if (!waiter) {
-      let resolve!: (outcome: Ended) => void;
+      let resolve!: (outcome: Promise<Ended>) => void;
       const promise = new Promise<Ended>((done) => {
         resolve = done;
       });

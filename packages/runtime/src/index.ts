@@ -48,6 +48,7 @@ export {
 } from './grants/grant-record.ts';
 export type { Grant, GrantRequest } from './grants/lent.ts';
 export type { ReceiptGrant } from './grants/receipt-grant.ts';
+export { withoutSecrets } from './grants/without-secrets.ts';
 export { mintId } from './id.ts';
 export type { CallClass, CallKind, CallOutcome, JournalRecord, Left, Resolution, SessionRecord } from './journal.ts';
 export type { Alarm } from './kernel.ts';

@@ -31,6 +31,7 @@ export class Registering {
   async register(session: LiveSession): Promise<void> {
     const { saved, graph } = session;
     const isLocalRoot = session.member === graph.root;
+    let told: string | undefined;
     for (;;) {
       let why: string;
       try {
@@ -65,7 +66,9 @@ export class Registering {
         why = String(error);
       }
       if (session.isOver) return never();
-      this.world.alarm(`session ${session.id} waits: the store has not taken it in (${why})`);
+      // Said once.
+      if (why !== told) this.world.alarm(`session ${session.id} waits: the store has not taken it in (${why})`);
+      told = why;
       // Not by the gate's wait: to go on from there is to claim an epoch of a session that the store does not know yet.
       await session.sleep(againMs);
     }

@@ -2,13 +2,13 @@
 // is left to them.
 
 import { Away } from './away.ts';
-import { catchUp, goneThere } from './catch-up.ts';
+import { catchUp, goneThere, tellEnds } from './catch-up.ts';
 import { nodeOf } from './detached.ts';
 import { Graph } from './graph.ts';
 import type { Adoption } from './lineage-store.ts';
 import { recount } from './recount.ts';
 import { forgivenAt } from './release.ts';
-import { foldJournals } from './saved.ts';
+import { foldJournals, type Saved } from './saved.ts';
 import { subjectKey } from './stop-key.ts';
 import type { StoreClaim } from './store.ts';
 import type { World } from './world.ts';
@@ -69,10 +69,12 @@ export class Takeover {
         // Or did, before another one took it up that is gone by now.
         const before = world.graphs.get(record.s);
         if (before) this.forget(before);
+        const endOf = (session: string): Saved['settled'] => folded.get(session)?.saved.settled;
         if (saved.settled && saved.settled.status !== 'terminated') {
-          if (before) goneThere(world, before, saved.settled);
+          if (before) goneThere(world, before, endOf);
           continue;
         }
+        if (before && saved.settled) tellEnds(world, before, endOf);
         const above = record.arrived && !saved.settled ? world.foreign.enter(record.arrived) : undefined;
         const made = new Graph({ node: nodeOf(record, above), saved, live: undefined });
         made.isElsewhere = isElsewhere;

@@ -1198,3 +1198,33 @@ describe('a runtime that closes', () => {
     expect([heard, broker.live, clock.pending]).toEqual([[], [], 0]);
   });
 });
+
+describe('a backend that repeats the secret in what it says', () => {
+  test('is quoted without it: in the records, in receipts, in alarms and in errors (I4)', async () => {
+    const { runtime, broker, store, clock, alarms } = await lending();
+    const heard: Grant[] = [];
+    let failure: unknown;
+    const child = runtime.agent('child', (session) => session.turn((turn) => borrow(turn, heard)));
+    broker.revoke = async ({ secret }) => ({ state: 'irrevocable', why: `cannot revoke ${secret}` });
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, heard);
+          broker.issue = async ({ parent }) => ({ status: 'refused', why: `cannot exchange ${parent?.secret}` });
+          await turn.spawn(child, undefined).catch((error) => {
+            failure = error;
+          });
+          await turn.tool('wait', {}, () => new Promise<never>(() => {}), { effect: false });
+        }),
+      )
+      .start(undefined);
+    await settle(clock, 500);
+    void runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    await settle(clock, 2_000);
+    const { secret } = heard[0]!;
+    const written = JSON.stringify([await store.grants!.list(), await runtime.receipts(), alarms, String(failure)]);
+    expect(written).not.toContain(secret);
+    expect(String(failure)).toContain('cannot exchange ***');
+    expect(alarms.join()).toContain('cannot revoke ***');
+  });
+});

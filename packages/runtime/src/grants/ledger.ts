@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.ts';
 import { type GrantRecord, type GrantStore, isOver } from './grant-record.ts';
 import type { Lent } from './lent.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** Grants that are known to be over stay this long for the receipts that tell of them: by the clock that is never set. Milliseconds. */
 const keptMs = 600_000;
@@ -78,7 +79,9 @@ export class Ledger {
   /** Another state, or more words. Takes hold at once; a store that fails delays no revocation (I13). */
   change(lent: Lent, change: Partial<GrantRecord>): void {
     const at = change.state === undefined || change.state === lent.record.state ? lent.record.at : this.options.clock.now();
-    lent.record = { ...lent.record, at, ...change };
+    const { evidence } = change;
+    const told = evidence === undefined ? {} : { evidence: withoutSecrets(evidence, [lent.secret]) };
+    lent.record = { ...lent.record, at, ...change, ...told };
     if (isOver(lent.record)) lent.overSince ??= this.options.clock.monotonic();
     this.write(lent);
     this.options.onChange(lent);

@@ -13,6 +13,7 @@ import { brokerTimeoutMs, inTime } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
 import { clockSkewMs, type Lent, newLent } from './lent.ts';
 import type { Revoker } from './revoker.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** A request with everything filled in. */
 export interface Wanted {
@@ -123,15 +124,17 @@ export async function mint(
       (late) => cameLate(options, lent, late),
       () => cameLate(options, lent, undefined),
     );
-    doubtful(options, lent, messageOf(error));
+    const why = withoutSecrets(messageOf(error), [parent?.handle.secret]);
+    doubtful(options, lent, why);
     if (!asker.mayGoOn()) return 'nothing';
-    throw new RuntimeError('grant_failed', `${name} did not lend a credential: ${messageOf(error)}`, { cause: error });
+    throw new RuntimeError('grant_failed', `${name} did not lend a credential: ${why}`, { cause: error });
   }
   lent.isTrying = false;
   if (issued.status === 'refused') {
-    ledger.change(lent, { state: 'not-issued', evidence: issued.why });
+    const why = withoutSecrets(issued.why, [parent?.handle.secret]);
+    ledger.change(lent, { state: 'not-issued', evidence: why });
     if (!asker.mayGoOn()) return 'nothing';
-    throw new RuntimeError('grant_failed', `${name} refused to lend a credential: ${issued.why}`);
+    throw new RuntimeError('grant_failed', `${name} refused to lend a credential: ${why}`);
   }
   const said = take(lent, issued, untilMs, clock);
   const isUsable = lent.lentUntil > clock.now();

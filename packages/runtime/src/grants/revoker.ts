@@ -8,6 +8,7 @@ import { endless, isOver } from './grant-record.ts';
 import { brokerTimeoutMs, inTime } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
 import { handleOf, type Lent, leftMs } from './lent.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** The first pause between two tries; it doubles. Milliseconds. */
 const firstPauseMs = 250;
@@ -82,8 +83,8 @@ export class Revoker {
   /** By both clocks the backend takes it no more, and there is nothing left to ask. */
   ranOut(lent: Lent, why?: string): void {
     lent.dueAt = undefined;
-    delete lent.secret;
     this.options.ledger.change(lent, { state: 'expired', evidence: why === undefined ? 'it ran out' : `it ran out; ${why}` });
+    delete lent.secret;
   }
 
   /** The broker says of what was in doubt that it was not issued. */
@@ -217,7 +218,8 @@ export class Revoker {
         // The first moment at which a revocation is the last one.
         if (isEarly) lent.dueAt = Math.min(lent.dueAt, clock.monotonic() + lent.unansweredUntil - now);
         if (isLong && lent.record.state !== 'irrevocable') this.irrevocable(lent, answer.why);
-        else if (lent.record.evidence !== answer.why) ledger.change(lent, { evidence: answer.why });
+        else if (lent.record.evidence !== withoutSecrets(answer.why, [lent.secret]))
+          ledger.change(lent, { evidence: answer.why });
         this.options.onDue(lent.dueAt);
       }
     }
@@ -228,7 +230,7 @@ export class Revoker {
     const { expiresAt } = lent.record;
     const leftMs = Math.max(0, expiresAt - this.options.clock.now());
     const time = expiresAt >= endless ? 'until it is removed by hand' : `for up to ${leftMs} ms`;
-    this.options.onAlarm(`${nameOf(lent)} could not be revoked and lives ${time}: ${why}`, true);
+    this.options.onAlarm(`${nameOf(lent)} could not be revoked and lives ${time}: ${lent.record.evidence}`, true);
   }
 }
 

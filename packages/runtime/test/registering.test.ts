@@ -1,0 +1,49 @@
+// A store that keeps every session, and does not take one in; and a stop that is asked for while the runtime closes.
+
+import { RuntimeError } from '@offswitch/runtime';
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, tellingStore, world } from './world.ts';
+
+describe('where the store keeps every session', () => {
+  test('one that it does not take in waits, and that is said once', async () => {
+    const { store } = tellingStore();
+    Object.assign(store.lineage, { registersAll: true });
+    const { register } = store.lineage;
+    store.lineage.register = async () => {
+      throw new RuntimeError('store_failed', 'away');
+    };
+    const { runtime, clock } = await world({ store });
+    const alarms: string[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'alarm') alarms.push(event.message);
+    });
+    const { id, outcome } = runtime.agent('alpha', async () => 1).start(undefined);
+    for (let i = 0; i < 10; i++) await settle(clock, 1_000);
+    expect(alarms).toEqual([`session ${id} waits: the store has not taken it in (RuntimeError: [store_failed] away)`]);
+    store.lineage.register = register;
+    await settle(clock, 1_000);
+    expect((await outcome).status).toBe('completed');
+  });
+
+  test('a stop that asks it for the session while the runtime closes is refused, and leaves no timer', async () => {
+    const { store } = tellingStore();
+    Object.assign(store.lineage, { registersAll: true });
+    const { runtime, clock } = await world({ store });
+    const located = deferred<undefined>();
+    const there = {
+      session: 's-1',
+      path: ['s-1'],
+      agent: 'alpha',
+      workflow: 'alpha',
+      isLocalRoot: true,
+      process: 'q',
+      state: 'running',
+    };
+    store.lineage.locate = () => located.promise.then(() => there as never);
+    const refused = expect(runtime.stop({ session: 's-1', reason: 'odd', by: 'ann' })).rejects.toMatchObject({ code: 'closed' });
+    await runtime.close();
+    located.resolve(undefined);
+    await refused;
+    expect(clock.pending).toBe(0);
+  });
+});
