@@ -108,7 +108,10 @@ async function call(): Promise<void> {
 
   // #region call
   const newsletter = runtime.agent('newsletter', (session) => {
-    const post = carryingFetch(() => session.carry(), { to: (url) => url.origin === agents }); // nobody else may see the path
+    const post = carryingFetch(() => session.carry(), {
+      to: (url) => url.origin === agents, // nobody else may see the path
+      asksAgain: true, // fetch gives up after five minutes, and a sub-agent may rest for days
+    });
     return session.turn((turn) =>
       turn.tool(
         'research',

@@ -43,7 +43,7 @@ describe('the program of the README', () => {
     });
     const { id } = letters.start('Dear sir');
     // #endregion
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await vi.waitFor(() => expect(sent).toHaveLength(1), 10_000);
     const [token] = sent as [string];
     expect((await server.introspect(token)).active).toBe(true);
     await runtime.stop({ session: id, reason: 'it writes to everybody', by: 'ada' });

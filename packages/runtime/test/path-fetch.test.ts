@@ -157,3 +157,53 @@ describe('a carrying fetch', () => {
     expect(seen).toEqual([]);
   });
 });
+
+describe('a carrying fetch that asks again', () => {
+  const gaveUp = new TypeError('fetch failed', {
+    cause: Object.assign(new Error('no headers'), { code: 'UND_ERR_HEADERS_TIMEOUT' }),
+  });
+  const reset = new TypeError('fetch failed', { cause: Object.assign(new Error('gone'), { code: 'ECONNRESET' }) });
+
+  test.each([
+    {
+      name: 'asks until there is an answer, with a path that is made anew',
+      asksAgain: true,
+      error: gaveUp,
+      asked: 3,
+      answer: 'ours',
+    },
+    {
+      name: 'does not where the connection was lost',
+      asksAgain: true,
+      error: reset,
+      asked: 1,
+      answer: 'TypeError: fetch failed',
+    },
+    { name: 'does not unless it was told to', asksAgain: false, error: gaveUp, asked: 1, answer: 'TypeError: fetch failed' },
+  ])('$name', async ({ asksAgain, error, asked, answer }) => {
+    let tries = 0;
+    let carried = 0;
+    const fetching = carryingFetch(async () => carrierOf(tokenOf(`s-${++carried}`)), {
+      to: () => true,
+      asksAgain,
+      fetch: (input, init) => (++tries < 3 ? Promise.reject(error) : fetch(input, init)),
+    });
+    const body = fetching(ours, { method: 'POST', body: 'newts' }).then((response) => response.text(), String);
+    expect([await body, tries, carried]).toEqual([answer, asked, asked]);
+  });
+
+  test('does not send a stream twice', async () => {
+    let tries = 0;
+    const fetching = carryingFetch(carry, {
+      to: () => true,
+      asksAgain: true,
+      fetch: () => {
+        tries++;
+        return Promise.reject(gaveUp);
+      },
+    });
+    const body = new Blob(['newts']).stream();
+    await expect(fetching(ours, { method: 'POST', body, duplex: 'half' } as RequestInit)).rejects.toThrow('fetch failed');
+    expect(tries).toBe(1);
+  });
+});

@@ -7,6 +7,12 @@ import { type Carrier, tokenIn } from './carrier.ts';
 export interface CarryingFetchOptions {
   /** Which addresses may see the path: your own agents. Required, because a path is a capability and names users. */
   readonly to: (url: URL) => boolean;
+  /**
+   * Node's `fetch` gives up after 300 s without an answer (undici, `headersTimeout`), and a sub-agent may rest for days. With this the same is asked
+   * again then, for as long as it takes; not where the body is a stream. Only for addresses where asking twice begins nothing twice: a call that
+   * carries its path to `runtime.accept` and `run` finds the child that it has. Default false.
+   */
+  readonly asksAgain?: boolean;
   /** Default `globalThis.fetch`, looked up at each call. */
   readonly fetch?: typeof globalThis.fetch;
 }
@@ -21,6 +27,31 @@ const redirects = new Set([301, 302, 303, 307, 308]);
  * the caller passed on. A redirect that would have to send a stream again rejects with a TypeError, as in `fetch`.
  */
 export function carryingFetch(carry: () => Promise<Carrier>, options: CarryingFetchOptions): typeof globalThis.fetch {
+  const asked = carriedOnce(carry, options);
+  return async (input, init) => {
+    const isStream = isStreamed(input, init);
+    for (;;) {
+      try {
+        return await asked(input, init);
+      } catch (error) {
+        if (!options.asksAgain || isStream || !isUnanswered(error)) throw error;
+      }
+    }
+  };
+}
+
+function isStreamed(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): boolean {
+  const body = init?.body ?? null;
+  return body instanceof ReadableStream || (body === null && input instanceof Request && input.body !== null);
+}
+
+/** `fetch` has waited for as long as it does, and the other side is still at it, as far as anybody knows. */
+function isUnanswered(error: unknown): boolean {
+  const { cause } = error as { readonly cause?: { readonly code?: unknown } };
+  return error instanceof TypeError && cause?.code === 'UND_ERR_HEADERS_TIMEOUT';
+}
+
+function carriedOnce(carry: () => Promise<Carrier>, options: CarryingFetchOptions): typeof globalThis.fetch {
   return async (input, init) => {
     const fetch = options.fetch ?? globalThis.fetch;
     const request = input instanceof Request ? input : undefined;
@@ -33,7 +64,7 @@ export function carryingFetch(carry: () => Promise<Carrier>, options: CarryingFe
     const isFollowed = redirect === 'follow';
     let method = (init?.method ?? request?.method ?? 'GET').toUpperCase();
     let body = init?.body ?? null;
-    const isStream = body instanceof ReadableStream || (body === null && !!request?.body);
+    const isStream = isStreamed(input, init);
     const signal = init?.signal ?? request?.signal ?? null;
     let mayCarry = true;
     let response = await withoutActivePath(() =>
