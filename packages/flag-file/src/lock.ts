@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { FlagFileError } from './error.ts';
+import { giveToOwnerOf } from './owner.ts';
 import { codeOf } from './snapshot.ts';
 
 /** How often a held lock is looked at. Milliseconds. A write takes about three. */
@@ -19,7 +20,7 @@ export async function withLock<T>(path: string, waitMs: number, work: () => Prom
   const lockPath = `${path}.lock`;
   const own = JSON.stringify({ pid: process.pid, host: hostname(), token: randomUUID(), at: new Date().toISOString() });
   const deadline = performance.now() + waitMs;
-  while (!(await create(lockPath, own))) {
+  while (!(await create(path, lockPath, own))) {
     const held = await readFile(lockPath, 'utf8').catch(() => undefined);
     if (held === undefined) continue;
     if (await isDead(lockPath, held)) await breakLock(lockPath, held);
@@ -39,10 +40,11 @@ export async function withLock<T>(path: string, waitMs: number, work: () => Prom
   }
 }
 
-async function create(lockPath: string, contents: string): Promise<boolean> {
+async function create(path: string, lockPath: string, contents: string): Promise<boolean> {
   try {
     const handle = await open(lockPath, 'wx', 0o600);
     try {
+      await giveToOwnerOf(path, handle);
       await handle.writeFile(contents);
     } finally {
       await handle.close();

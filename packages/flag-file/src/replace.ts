@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { link, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FlagFileError } from './error.ts';
+import { giveToOwnerOf } from './owner.ts';
 import { codeOf } from './snapshot.ts';
 
 /** Where the bytes are: a link is followed, so that it stays a link. A file that is not there yet is its own place. */
@@ -29,8 +30,7 @@ export async function replaceFile(
     try {
       if (old) {
         await handle.chmod(old.mode & 0o7777);
-        // Only root may give a file away; for everybody else it already is their own or the group's.
-        await handle.chown(old.uid, old.gid).catch(() => {});
+        await giveToOwnerOf(place, handle);
       }
       await handle.writeFile(next);
       await handle.sync();

@@ -1,6 +1,14 @@
 // receipts.ts: the record of each stop: one hash per receipt, in it one part per process, and joined when they are read.
 
-import { isOver, joinReceipts, type Receipt, type ReceiptPart, type Standing, type StopToGoOn } from '@offswitch/runtime';
+import {
+  isOver,
+  isReceiptPart,
+  joinReceipts,
+  type Receipt,
+  type ReceiptPart,
+  type Standing,
+  type StopToGoOn,
+} from '@offswitch/runtime';
 import type { Wire } from './connection/wire.ts';
 import { pageTimeoutMs, pairs } from './journals.ts';
 
@@ -20,6 +28,8 @@ export interface ReceiptsOptions {
   readonly prefix: string;
   readonly process: string;
 }
+
+type Unread = (what: string) => void;
 
 export class Receipts {
   private readonly options: ReceiptsOptions;
@@ -43,11 +53,11 @@ export class Receipts {
     return done;
   }
 
-  /** Newest first. One that cannot be read is left out. */
-  async all(standing: Standing): Promise<readonly Receipt[]> {
+  /** Newest first. A part that cannot be read is left out, and `unread` told of it. */
+  async all(standing: Standing, unread?: Unread): Promise<readonly Receipt[]> {
     const ids = (await this.options.reading.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
     const found: ReceiptPart[] = [];
-    for (let i = 0; i < ids.length; i += together) found.push(...(await this.read(ids.slice(i, i + together))).parts);
+    for (let i = 0; i < ids.length; i += together) found.push(...(await this.read(ids.slice(i, i + together), unread)).parts);
     return joinReceipts(found, standing);
   }
 
@@ -112,10 +122,17 @@ export class Receipts {
   }
 
   /** `times`: for each of them how often it had been written (lua/receipts.ts). */
-  private async read(ids: readonly string[]) {
+  private async read(ids: readonly string[], unread?: Unread) {
     const hash = async (id: string) => pairs(await this.options.reading.call(['HGETALL', this.key(id)], pageTimeoutMs));
     const found = await Promise.all(ids.map(hash));
-    const parts = found.flatMap((fields) => fields.flatMap(([, text]) => partIn(text)));
+    const parts = found.flatMap((fields, i) =>
+      // The field '' counts how often it was written.
+      fields.flatMap(([field, text]) => {
+        const part = field === '' ? undefined : partIn(text);
+        if (field !== '' && !part) unread?.(`what stands in ${this.key(ids[i]!)} (${JSON.stringify(field)}) is no receipt`);
+        return part ?? [];
+      }),
+    );
     const times = new Map(ids.map((id, i) => [id, found[i]!.find(([field]) => field === '')?.[1] ?? '']));
     return { parts, times };
   }
@@ -139,17 +156,11 @@ export class Receipts {
   }
 }
 
-function partIn(text: string): ReceiptPart[] {
+function partIn(text: string): ReceiptPart | undefined {
   try {
-    const value = JSON.parse(text) as Partial<ReceiptPart> | null;
-    return typeof value?.id === 'string' &&
-      typeof value.process === 'string' &&
-      Array.isArray(value.others) &&
-      Array.isArray(value.sessions) &&
-      typeof value.stop?.since === 'number'
-      ? [value as ReceiptPart]
-      : [];
+    const value: unknown = JSON.parse(text);
+    return isReceiptPart(value) ? value : undefined;
   } catch {
-    return [];
+    return undefined;
   }
 }

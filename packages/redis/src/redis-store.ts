@@ -307,8 +307,8 @@ class RedisStore implements StateStore {
     await this.receiptStore.write(receipt).catch(refused);
   }
 
-  async receipts(): Promise<readonly Receipt[]> {
-    return this.receiptStore.all(await this.standing()).catch(refused);
+  async receipts(unread?: (what: string) => void): Promise<readonly Receipt[]> {
+    return this.receiptStore.all(await this.standing(), unread).catch(refused);
   }
 
   async receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>> {

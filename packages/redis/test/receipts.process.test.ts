@@ -154,7 +154,16 @@ describeRedis('receipts in a Redis that holds much', () => {
 
 function part(process: string): ReceiptPart {
   const words = { stages: {}, sessions: [], grants: [], residue: [], others: [], missing: {}, at: 1 };
-  return { id: 'act.1', stop: { since: 1 }, ...words, process } as never;
+  const stop = {
+    id: 'act.1',
+    tier: 'instance',
+    cause: 'operator',
+    action: 'terminate',
+    reason: 'r',
+    since: 1,
+    subject: {},
+  } as const;
+  return { id: 'act.1', stop, ...words, process };
 }
 
 function registration(session: string, path: readonly string[]) {

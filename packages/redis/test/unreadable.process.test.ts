@@ -55,6 +55,29 @@ describeRedis('what cannot be read in Redis', () => {
     await until('it is well again', () => b.health.state === 'ok');
   });
 
+  test('of a receipt is told of by name, and hides no other receipt (S10, I12)', async () => {
+    const stop = { id: 'k', tier: 'user', cause: 'operator', action: 'terminate', reason: 'r', since: 1, subject: {} } as const;
+    const blank = {
+      stop,
+      stages: {},
+      sessions: [],
+      grants: [],
+      residue: [],
+      process: a.processId,
+      at: 1,
+      others: [],
+      missing: {},
+    };
+    for (const id of ['r-1', 'r-2', 'r-3']) await a.writeReceipt({ ...blank, id });
+    await redis.command('HSET', ships.key('receipt:r-1'), a.processId, JSON.stringify({ ...blank, id: 'r-1', stages: null }));
+    await redis.command('HSET', ships.key('receipt:r-2'), a.processId, JSON.stringify({ ...blank, id: 'r-2' }).slice(0, 100));
+    const unread: string[] = [];
+    expect(await b.receipts((what) => unread.push(what))).toMatchObject([{ id: 'r-3' }]);
+    expect(unread.sort()).toEqual(
+      ['r-1', 'r-2'].map((id) => `what stands in ${ships.key(`receipt:${id}`)} ("${a.processId}") is no receipt`),
+    );
+  });
+
   test('keeps no process from opening: readings and documents that are none count as not there (S5)', async () => {
     await redis.command('SET', ships.key('readings'), '{"flags":');
     await redis.command('SET', ships.key('document:switches'), 'mine');

@@ -96,6 +96,7 @@ export {
   stages,
 } from './receipt.ts';
 export { isOver, joinReceipts, type Standing } from './receipt-join.ts';
+export { isReceiptPart } from './receipt-shape.ts';
 export type { ReleaseOrder } from './release.ts';
 export { createRuntime, currentSession, type Runtime, type RuntimeOptions } from './runtime.ts';
 export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';

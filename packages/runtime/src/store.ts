@@ -147,8 +147,11 @@ export interface StateStore {
   resolve(resolution: Resolution): Promise<boolean>;
   /** This process's part of a receipt; what it wrote of it before is replaced. */
   writeReceipt(receipt: ReceiptPart): Promise<void>;
-  /** Newest first, the parts of all processes joined (receipt-join.ts). Unreadable ones are skipped. */
-  receipts(): Promise<readonly Receipt[]>;
+  /**
+   * Newest first, the parts of all processes joined (receipt-join.ts). A part that cannot be read is left out, and `unread` told of it: its name
+   * and why, in words for people. It is not the same as none (S10).
+   */
+  receipts(unread?: (what: string) => void): Promise<readonly Receipt[]>;
   /** What is written of these, by id, for a process that goes on with them; those left out that are for good and over (`isOver`). */
   receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>>;
   keepReadings(readings: readonly KeptReading[]): Promise<void>;

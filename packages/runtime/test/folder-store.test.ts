@@ -72,6 +72,18 @@ const turn = (s: string, n: number, e = 1): JournalRecord => ({ t: 'turn', s, e,
 const settled = (s: string, e = 1): JournalRecord => ({ t: 'settled', s, e, at: 1, status: 'completed' });
 const failing = (code: string): Error => Object.assign(new Error(`${code}: injected`), { code });
 /** The disk, with some calls replaced. */
+/** What a process writes of a stop that covers nobody. */
+const blankPart = (process: string): Omit<ReceiptPart, 'id'> => ({
+  stop: { id: 'k', tier: 'user', cause: 'operator', action: 'terminate', reason: 'r', by: 'ann', since: 1, subject: {} },
+  stages: {},
+  sessions: [],
+  grants: [],
+  residue: [],
+  process,
+  at: 1,
+  others: [],
+  missing: {},
+});
 const disk = (changes: Partial<Record<keyof FolderFs, unknown>>): FolderFs => ({ ...nodeFs, ...changes }) as FolderFs;
 const logs = (path: string): string[] => readdirSync(join(path, 'journal'));
 
@@ -692,28 +704,8 @@ describe('a folder while it is used', () => {
         },
       }),
     });
-    const stop = {
-      id: 'k',
-      tier: 'user',
-      cause: 'operator',
-      action: 'terminate',
-      reason: 'r',
-      by: 'ann',
-      since: 1,
-      subject: {},
-    } as const;
     const process = store.processId;
-    const blank: Omit<ReceiptPart, 'id'> = {
-      stop,
-      stages: {},
-      sessions: [],
-      grants: [],
-      residue: [],
-      process,
-      at: 1,
-      others: [],
-      missing: {},
-    };
+    const blank = blankPart(process);
     for (let n = 0; n < 20; n++) await store.writeReceipt({ ...blank, id: `other.${n}` });
     await store.writeReceipt({ ...blank, id: 'Was/So.1' });
     await store.writeReceipt({ ...blank, id: 'is.2', formerly: ['Was/So.1'] });
@@ -745,16 +737,35 @@ describe('a folder while it is used', () => {
     expect(inOneTurn).toBeLessThan(5);
   });
 
-  test('skips receipts and readings that do not read', async () => {
+  const changed =
+    (change: object) =>
+    (text: string): string =>
+      JSON.stringify({ ...JSON.parse(text), ...change });
+  test.each<[what: string, why: string, spoil: (text: string) => string]>([
+    ['that is torn', 'cannot be read (it is torn)', (text) => text.slice(0, 100)],
+    ['that is empty', 'cannot be read (it is torn)', () => ''],
+    ['that is null', 'is no receipt', () => 'null'],
+    ['without stages', 'is no receipt', changed({ stages: null })],
+    ['with a session that is none', 'is no receipt', changed({ sessions: [null] })],
+    ['with a grant that is none', 'is no receipt', changed({ grants: [null] })],
+    ['with residue that is none', 'is no receipt', changed({ residue: [{}] })],
+    ['with a head that is none', 'is no receipt', changed({ audit: [null] })],
+    ['without its stop', 'is no receipt', changed({ stop: {} })],
+  ])('tells of a receipt %s by its name, and reads the others (S10, I12)', async (_, why, spoil) => {
     const path = fresh();
     const { store } = await opened(path);
-    for (const [name, text] of [
-      ['a.json', '{'],
-      ['b.json', '{"id":"x"}'],
-      ['c.json', 'null'],
-    ] as const)
-      writeFileSync(join(path, 'receipts', name), text);
-    expect(await store.receipts()).toEqual([]);
+    for (const id of ['r-1', 'r-2']) await store.writeReceipt({ ...blankPart(store.processId), id });
+    const name = `receipts/r-1.${store.processId}.json`;
+    writeFileSync(join(path, name), spoil(readFileSync(join(path, name), 'utf8')));
+    const unread: string[] = [];
+    expect(await store.receipts((what) => unread.push(what))).toMatchObject([{ id: 'r-2' }]);
+    expect(unread).toEqual([`${name} ${why}`]);
+    expect(await store.receiptsToGoOn([{ id: 'r-2', isForGood: false }])).toMatchObject(new Map([['r-2', { id: 'r-2' }]]));
+  });
+
+  test('skips readings that do not read', async () => {
+    const path = fresh();
+    const { store } = await opened(path);
     writeFileSync(join(path, 'readings.json'), '[{"key":"k","state":"engaged","series":"s","at":1},{"key":7},null]');
     expect((await opened(path)).opening.readings).toEqual([{ key: 'k', state: 'engaged', series: 's', at: 1 }]);
     writeFileSync(join(path, 'switches.json'), '{');

@@ -1,10 +1,12 @@
 // audit.ts: what an auditor asks for: the log of all processes as one list, and whether it is still what was written.
 
 import { readFileSync } from 'node:fs';
-import { type AuditAnchor, type AuditHead, verifyAudit } from '@offswitch/runtime';
+import { isEngaged } from '@offswitch/core';
+import { type AuditAnchor, type AuditFinding, type AuditHead, verifyAudit } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
 import { mustHaveBeenUsed } from './nothing-there.ts';
+import type { Place } from './place.ts';
 import { clean, count, moment, paint, table } from './print.ts';
 import { isRecord, list, number, text } from './wire.ts';
 
@@ -47,23 +49,39 @@ export async function audit(command: Command, limit: number): Promise<Done> {
   return done({ entries: shown, unread });
 }
 
+interface Finding extends Partial<Omit<AuditFinding, 'what'>> {
+  readonly what: AuditFinding['what'] | 'receipt-unreadable' | 'log-empty';
+  readonly message: string;
+}
+
+/** Of a log that was taken away as a whole nothing is left that could name it, so that none at all is never said to be whole. */
+async function emptyLog(place: Place): Promise<string> {
+  const nothing = `nothing is in the audit log of ${place.folder}`;
+  const inForce = (await place.stops()).filter(({ marks }) => isEngaged(marks)).length;
+  return inForce > 0
+    ? `${nothing}, and ${count(inForce, 'stop')} ${inForce === 1 ? 'is' : 'are'} in force there: it was taken away`
+    : `${nothing}: nothing was done there since its application declared its switches, or it was taken away`;
+}
+
 /** `file`: heads that were kept somewhere else, as `audit verify --json` gave them. */
 export async function auditVerify(command: Command, file: string | undefined): Promise<Done> {
   const { place, io } = command;
   const chains = await place.auditChains();
   if (chains.length === 0) await mustHaveBeenUsed(place);
-  const receipts = await place.receipts();
+  const besides: Finding[] = [];
+  const receipts = await place.receipts((message) => besides.push({ what: 'receipt-unreadable', message }));
   const kept: AuditAnchor[] = [
     ...receipts.flatMap((one) => headsIn(one.audit).map((head) => ({ ...head, by: `the receipt ${one.id}` }))),
     ...(file === undefined ? [] : headsOf(file).map((head) => ({ ...head, by: file }))),
   ];
   const report = verifyAudit(chains, kept);
-  for (const { process, what, message } of report.findings)
-    command.say(paint(io, 'red', `✗ chain ${clean(process)}: ${what}: ${clean(message)}`));
+  if (chains.length === 0) besides.push({ what: 'log-empty', message: await emptyLog(place) });
+  const findings: readonly Finding[] = [...report.findings, ...besides];
+  for (const { process, what, message } of findings)
+    command.say(paint(io, 'red', `✗ ${process === undefined ? '' : `chain ${clean(process)}: `}${what}: ${clean(message)}`));
   const entries = report.entries === 1 ? '1 entry' : `${report.entries} entries`;
-  const isWhole = report.findings.length === 0;
-  if (chains.length === 0) command.say(paint(io, 'yellow', `! nothing is in the audit log of ${clean(place.folder)}`));
-  else if (isWhole)
+  const isWhole = findings.length === 0;
+  if (isWhole)
     command.say(
       `✓ ${entries} in ${count(report.heads.length, 'chain')}, ${count(report.anchors, 'head')} compared: nothing is changed or missing`,
     );
@@ -73,9 +91,8 @@ export async function auditVerify(command: Command, file: string | undefined): P
       '',
     ).trimEnd(),
   );
-  if (isWhole && chains.length > 0)
-    command.say('Keep the heads where whoever can write the log cannot: offswitch audit verify --json > heads.json');
-  return done({ ...report }, isWhole ? exit.ok : exit.failed);
+  if (isWhole) command.say('Keep the heads where whoever can write the log cannot: offswitch audit verify --json > heads.json');
+  return done({ ...report, findings }, isWhole ? exit.ok : exit.failed);
 }
 
 function entryIn(line: string): Entry | undefined {

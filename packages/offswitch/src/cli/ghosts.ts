@@ -100,7 +100,8 @@ interface Look {
 
 async function look({ io, place }: Command): Promise<Look> {
   // The stops and receipts first: what begins after them is seen as later than they are, and never the other way about.
-  const [stops, receipts] = [await place.stops(), await place.receipts()];
+  const problems: string[] = [];
+  const [stops, receipts] = [await place.stops(), await place.receipts((what) => problems.push(what))];
   const at = io.now();
   const statuses = await askAll(place, 'status', {}, statusIn);
   const withinMs = io.now() - at;
@@ -110,13 +111,14 @@ async function look({ io, place }: Command): Promise<Look> {
   const live = answers.answered.flatMap(({ value }) => value.filter((line) => !isEnded(line)));
   const { roots: stopped, left } = stoppedRoots(receipts);
   const { journals, damage } = await place.journals([...new Set([...fencedRoots(stops, receipts, live), ...stopped])]);
+  if (damage !== undefined) problems.push(damage);
   const roots = [...live.map(rootOf), ...grants.map(({ record }) => record.path[0] ?? record.session)];
   const registered = await place.registered([...new Set(roots)]);
   const said = new Map(statuses.answered.map(({ process, value }) => [process, value]));
   return {
     silent,
     left,
-    problems: damage === undefined ? [] : [damage],
+    problems,
     seen: {
       at,
       withinMs,
@@ -129,7 +131,7 @@ async function look({ io, place }: Command): Promise<Look> {
           ...(its === undefined ? {} : { at: its }),
         };
       }),
-      isPartial: silent.length > 0 || damage !== undefined,
+      isPartial: silent.length > 0 || problems.length > 0,
       journals,
       registered,
       stops,

@@ -35,7 +35,8 @@ export interface Place {
   /** Works with no process alive, like all that follows. */
   stops(): Promise<readonly StoredStop[]>;
   mark(key: string, side: 'engaged' | 'released', n: number, details: StopDetails): Promise<void>;
-  receipts(): Promise<readonly Receipt[]>;
+  /** `unread` is told of each that cannot be read, in words. */
+  receipts(unread?: (what: string) => void): Promise<readonly Receipt[]>;
   resolve(resolution: Resolution): Promise<boolean>;
   /** Credentials lent to sessions, by reference. */
   grants(): Promise<readonly KeptGrant[]>;
@@ -109,7 +110,7 @@ export function folderPlace(folder: string): Place {
         ...(subject === undefined ? {} : { subject }),
       });
     },
-    receipts: async () => (existsSync(folder) ? reader.receipts() : []),
+    receipts: async (unread) => (existsSync(folder) ? reader.receipts(unread) : []),
     resolve: async (resolution) => {
       const isFirst = await writing((store) => store.resolve(resolution));
       if (isFirst) auditor.note(resolvedFact(resolution));

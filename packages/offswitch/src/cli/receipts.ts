@@ -12,26 +12,29 @@ import { askAll, isReceipt, receiptsIn, subjectName } from './wire.ts';
 export async function receipts(command: Command, id: string | undefined, isPage: boolean): Promise<Done> {
   if (isPage && (id === undefined || command.isJson))
     throw new CommandError('page_of_what', 'a page is of one receipt: offswitch receipts <id> --html > receipt.html', exit.usage);
-  const all = await collect(command, id);
+  const unread: string[] = [];
+  const all = await collect(command, id, unread);
+  if (!isPage) for (const one of unread) command.say(paint(command.io, 'red', `! ${clean(one)}: what it says is not known`));
+  const problems = unread.length > 0 ? { problems: unread } : {};
   if (id === undefined) {
     list(command, all);
-    return done({ receipts: all });
+    return done({ receipts: all, ...problems });
   }
   const found = all.filter((one) => isReceiptOf(one, id));
   if (found.length === 0)
     throw new CommandError('unknown_receipt', `there is no receipt ${JSON.stringify(clean(id))}; the list: offswitch receipts`);
   if (isPage) command.io.out(receiptPage(found, command.io.now()));
   else for (const one of found) full(command, one);
-  return done({ receipts: found });
+  return done({ receipts: found, ...problems });
 }
 
 /** What processes say comes first: it is newer than what is written down. Newest first. */
-async function collect(command: Command, id: string | undefined): Promise<readonly Receipt[]> {
+async function collect(command: Command, id: string | undefined, unread: string[]): Promise<readonly Receipt[]> {
   const answers = await askAll(command.place, 'receipts', id === undefined ? {} : { id }, receiptsIn);
   const byId = new Map<string, Receipt>();
   for (const one of [
     ...answers.answered.flatMap((answer) => answer.value),
-    ...(await command.place.receipts()).filter(isReceipt),
+    ...(await command.place.receipts((what) => unread.push(what))).filter(isReceipt),
   ]) {
     if (!byId.has(one.id)) byId.set(one.id, one);
   }

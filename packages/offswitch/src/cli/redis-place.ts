@@ -135,7 +135,7 @@ export function redisPlace(state: string, folder: Place = folderPlace('.offswitc
         ...(subject === undefined ? {} : { subject }),
       });
     },
-    receipts: () => using((store) => store.receipts()),
+    receipts: (unread) => using((store) => store.receipts(unread)),
     resolve: async (resolution) => {
       const isFirst = await using((store) => store.resolve(resolution));
       if (isFirst) note(resolvedFact(resolution));

@@ -8,6 +8,7 @@ export type FolderFs = Pick<
   typeof fs,
   | 'accessSync'
   | 'closeSync'
+  | 'fchownSync'
   | 'fdatasync'
   | 'fsync'
   | 'ftruncateSync'

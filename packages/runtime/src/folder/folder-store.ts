@@ -46,13 +46,14 @@ import { codeOf, type FolderFs, nodeFs, storeFailed } from './folder-fs.ts';
 import { cannotList, FolderHealth } from './folder-health.ts';
 import { childNewsMethod, FolderLineage } from './folder-lineage.ts';
 import type { FolderStoreOptions } from './folder-options.ts';
+import { keepsOwner } from './folder-owner.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { GrantFiles } from './grant-files.ts';
 import { JournalWriter } from './journal-writer.ts';
 import { LostStops } from './lost-stops.ts';
 import { isProcessAlive } from './processes.ts';
 import { type Look, SeenStops } from './seen-stops.ts';
-import { resolutionName, SmallFiles } from './small-files.ts';
+import { resolutionName, SmallFiles, type Which } from './small-files.ts';
 import { checkMark, StopFiles } from './stop-files.ts';
 import { Touched } from './touched.ts';
 
@@ -97,8 +98,9 @@ class FolderStore implements StateStore {
   constructor(path: string, options: FolderStoreOptions) {
     if (typeof path !== 'string' || path === '')
       throw new RuntimeError('invalid_option', 'the path of the state folder is empty');
-    const { fs: disk = nodeFs, clock = systemClock, retentionMs = defaultRetentionMs, maxSegmentBytes = 33_554_432 } = options;
+    const { clock = systemClock, retentionMs = defaultRetentionMs, maxSegmentBytes = 33_554_432 } = options;
     this.location = resolve(path);
+    const disk = keepsOwner(options.fs ?? nodeFs, this.location);
     this.options = options;
     this.disk = disk;
     this.clock = clock;
@@ -283,14 +285,14 @@ class FolderStore implements StateStore {
 
   async receiptsToGoOn(stops: readonly StopToGoOn[]): Promise<ReadonlyMap<string, Receipt | undefined>> {
     if (this.memory) return this.memory.receiptsToGoOn(stops);
-    return amongAll(await this.readReceipts(stops.map(({ id }) => id)), stops);
+    return amongAll(await this.readReceipts({ ids: stops.map(({ id }) => id) }), stops);
   }
 
-  async receipts(): Promise<readonly Receipt[]> {
-    return this.memory ? this.memory.receipts() : this.readReceipts();
+  async receipts(unread?: (what: string) => void): Promise<readonly Receipt[]> {
+    return this.memory ? this.memory.receipts(unread) : this.readReceipts({ unread });
   }
 
-  private async readReceipts(ids?: readonly string[]): Promise<readonly Receipt[]> {
+  private async readReceipts(which: Which): Promise<readonly Receipt[]> {
     const grants = (await this.grants.list()).map(({ record }) => record);
     try {
       const marks = this.stopFiles.list();
@@ -299,7 +301,7 @@ class FolderStore implements StateStore {
         return its && this.stopFiles.read(key, its);
       };
       const isAlive = (process: string): Promise<boolean> => isProcessAlive(this.location, process);
-      return await this.small.receipts(isAlive, { grants, stopOf }, new Slice(this.clock), ids);
+      return await this.small.receipts(isAlive, { grants, stopOf }, new Slice(this.clock), which);
     } catch (error) {
       throw storeFailed(`${join(this.location, 'receipts')} cannot be listed`, error);
     }

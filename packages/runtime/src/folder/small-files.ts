@@ -6,6 +6,7 @@ import type { ForensicsStore } from '../forensics/forensics-store.ts';
 import type { Resolution } from '../journal.ts';
 import type { Receipt, ReceiptPart } from '../receipt.ts';
 import { joinInSlices, type Standing } from '../receipt-join.ts';
+import { isReceiptPart } from '../receipt-shape.ts';
 import { receiptPieces } from '../receipt-text.ts';
 import type { Slice } from '../slices.ts';
 import { subjectKey } from '../stop-key.ts';
@@ -15,6 +16,13 @@ import { codeOf, type FolderFs, fileMode, removeIfThere, storeFailed } from './f
 
 /** A temporary file this old belongs to nobody who still writes it. */
 const litterAfterMs = 3_600_000;
+
+/** Which receipts are read: all, or those of `ids` together with what goes on in them, and no other file. */
+export interface Which {
+  readonly ids?: readonly string[] | undefined;
+  /** Told of each part that cannot be read. */
+  readonly unread?: ((what: string) => void) | undefined;
+}
 
 export class SmallFiles implements ForensicsStore {
   readonly atomic: AtomicFiles;
@@ -139,19 +147,19 @@ export class SmallFiles implements ForensicsStore {
     return this.atomic.writePieces(join(this.folder, 'receipts', name), receiptPieces(receipt));
   }
 
-  /** All, or those of `ids` together with what goes on in them, and no other file is read. In slices: there is a file of each stop and process, for good. */
+  /** In slices: there is a file of each stop and process, for good. */
   async receipts(
     isAlive: (process: string) => Promise<boolean>,
     standing: Omit<Standing, 'isAlive'>,
     slice: Slice,
-    ids?: readonly string[],
+    { ids, unread }: Which,
   ): Promise<Receipt[]> {
     const names = this.disk.readdirSync(join(this.folder, 'receipts')).filter(isDocument);
-    const parts = await this.receiptParts(names, slice, ids);
+    const parts = await this.receiptParts(names, slice, { ids, unread });
     if (ids) {
       const former = new Set(parts.flatMap(({ formerly = [] }) => formerly));
       for (const id of ids) former.delete(id);
-      parts.push(...(await this.receiptParts(names, slice, [...former])));
+      parts.push(...(await this.receiptParts(names, slice, { ids: [...former], unread })));
     }
     const asked: (readonly [string, Promise<boolean>])[] = [];
     for (const process of new Set(parts.flatMap(({ process, others }) => [process, ...others]))) {
@@ -163,16 +171,30 @@ export class SmallFiles implements ForensicsStore {
     return joinInSlices(parts, { ...standing, isAlive: (process) => alive.get(process) === true }, slice);
   }
 
-  private async receiptParts(names: readonly string[], slice: Slice, ids: readonly string[] | undefined): Promise<ReceiptPart[]> {
+  private async receiptParts(names: readonly string[], slice: Slice, { ids, unread }: Which): Promise<ReceiptPart[]> {
     const wanted = ids && new Set(ids.map(safeName));
     const parts: ReceiptPart[] = [];
     for (const name of names) {
       if (wanted && !wanted.has(receiptIn(name))) continue;
-      const part = this.atomic.read(join(this.folder, 'receipts', name));
-      if (isPart(part)) parts.push(part);
+      const part = this.receiptPart(name, unread);
+      if (part) parts.push(part);
       if (slice.isOver) await slice.next();
     }
     return parts;
+  }
+
+  private receiptPart(name: string, unread: Which['unread']): ReceiptPart | undefined {
+    let value: unknown;
+    try {
+      value = JSON.parse(this.disk.readFileSync(join(this.folder, 'receipts', name), 'utf8'));
+    } catch (error) {
+      // Cleared away meanwhile is not there; everything else is.
+      if (codeOf(error) !== 'ENOENT') unread?.(`receipts/${name} cannot be read (${codeOf(error) || 'it is torn'})`);
+      return undefined;
+    }
+    if (isReceiptPart(value)) return value;
+    unread?.(`receipts/${name} is no receipt`);
+    return undefined;
   }
 
   keepReadings(readings: readonly KeptReading[]): Promise<void> {
@@ -259,16 +281,4 @@ function isReading(value: unknown): value is KeptReading {
   const isWhole =
     typeof key === 'string' && typeof series === 'string' && typeof at === 'number' && (n === undefined || typeof n === 'number');
   return isWhole && (state === 'engaged' || state === 'released');
-}
-
-function isPart(value: unknown): value is ReceiptPart {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, stop, stages, sessions, residue, process, others, at } = value as Fields<ReceiptPart>;
-  return (
-    [id, process].every((one) => typeof one === 'string') &&
-    [sessions, residue, others].every(Array.isArray) &&
-    typeof stages === 'object' &&
-    typeof at === 'number' &&
-    typeof (stop as Fields<Receipt['stop']> | undefined)?.since === 'number'
-  );
 }

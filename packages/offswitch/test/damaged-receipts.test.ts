@@ -1,0 +1,93 @@
+// damaged-receipts.test.ts: a receipt that cannot be read is not the same as no receipt: what it would have proved is not known (S10, I12).
+
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Bench } from './bench.ts';
+
+let bench: Bench;
+/** The receipts, as names in the state folder. */
+let names: string[];
+beforeEach(async () => {
+  bench = new Bench();
+  await bench.provision();
+  const runtime = await bench.start();
+  const agent = bench.agentOn(runtime, 'resume-rewrite');
+  for (const one of [agent.start(undefined), agent.start(undefined)]) {
+    await runtime.stop({ session: one.id, reason: 'runs wild', by: 'ann' });
+    await one.outcome;
+    // A receipt names the last entry that was written before it.
+    await expect.poll(() => readdirSync(join(bench.folder, 'audit'))).toHaveLength(1);
+  }
+  await runtime.close();
+  names = readdirSync(join(bench.folder, 'receipts')).map((name) => join('receipts', name));
+  expect(names).toHaveLength(2);
+});
+afterEach(() => bench.close());
+
+const spoil = (name: string, change: (text: string) => string): void =>
+  writeFileSync(join(bench.folder, name), change(readFileSync(join(bench.folder, name), 'utf8')));
+const spoilAll = (): void => {
+  for (const name of names) spoil(name, (text) => text.slice(0, 100));
+};
+
+describe('offswitch ghosts over receipts that are torn', () => {
+  test('finds nothing out, names them and ends with 4: without them no ghost would be found', async () => {
+    expect((await bench.cli(['ghosts'])).code).toBe(0);
+    spoilAll();
+    const { code, out } = await bench.cli(['ghosts']);
+    expect(code).toBe(4);
+    for (const name of names) expect(out).toContain(`! ${name} cannot be read (it is torn): what was left there is not known`);
+    expect(out).not.toContain('no ghosts');
+    const { json } = await bench.cli(['ghosts', '--json']);
+    expect(json.problems).toHaveLength(2);
+  });
+});
+
+describe('offswitch audit verify over receipts that are torn', () => {
+  const log = (): string => join('audit', readdirSync(join(bench.folder, 'audit'))[0]!);
+
+  test('finds them, and does not say that nothing is missing from a log whose end only they name', async () => {
+    expect((await bench.cli(['audit', 'verify'])).code).toBe(0);
+    spoil(log(), (text) => `${text.trimEnd().split('\n').slice(0, 2).join('\n')}\n`);
+    expect(await bench.cli(['audit', 'verify'])).toMatchObject({ code: 1, out: expect.stringContaining('cut-off') });
+    spoilAll();
+    const { code, out } = await bench.cli(['audit', 'verify']);
+    expect(code).toBe(1);
+    for (const name of names) expect(out).toContain(`✗ receipt-unreadable: ${name} cannot be read (it is torn)`);
+    expect(out).not.toContain('nothing is changed or missing');
+    const { json } = await bench.cli(['audit', 'verify', '--json']);
+    expect(json.findings).toMatchObject([{ what: 'receipt-unreadable' }, { what: 'receipt-unreadable' }]);
+  });
+  test.each(['audit', 'receipts'])(
+    'ends with 1 where all logs are gone, and %s is the last that anybody emptied',
+    async (last) => {
+      for (const place of last === 'audit' ? ['receipts', 'audit'] : ['audit', 'receipts']) {
+        rmSync(join(bench.folder, place), { recursive: true });
+        mkdirSync(join(bench.folder, place));
+      }
+      const { code, out } = await bench.cli(['audit', 'verify']);
+      expect(code).toBe(1);
+      expect(out).toContain(`✗ log-empty: nothing is in the audit log of ${bench.folder}, and 2 stops are in force there`);
+    },
+  );
+});
+
+describe('one receipt with nothing where something has to be', () => {
+  beforeEach(() => spoil(names[0]!, (text) => JSON.stringify({ ...JSON.parse(text), sessions: [null] })));
+
+  test('is named in red by offswitch receipts, which shows the others', async () => {
+    const { code, out } = await bench.cli(['receipts']);
+    expect(code).toBe(0);
+    expect(out).toContain(`! ${names[0]} is no receipt: what it says is not known`);
+    expect(out).toContain('1 session');
+    expect((await bench.cli(['receipts', '--json'])).json).toMatchObject({
+      receipts: [{}],
+      problems: [`${names[0]} is no receipt`],
+    });
+  });
+  test('keeps nobody from reading the bundle of a session that another receipt names', async () => {
+    const [whole] = (await bench.cli(['receipts', '--json'])).json.receipts as { sessions: { session: string }[] }[];
+    expect((await bench.cli(['forensics', whole!.sessions[0]!.session])).code).toBe(0);
+  });
+});
