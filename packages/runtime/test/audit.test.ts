@@ -1,7 +1,17 @@
 import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AuditLog, Auditor, acceptRequest, folderStore, memoryStore, verifyAudit } from '@offswitch/runtime';
+import {
+  type AuditLog,
+  Auditor,
+  acceptRequest,
+  extendPath,
+  folderStore,
+  memoryStore,
+  sealPath,
+  signRoot,
+  verifyAudit,
+} from '@offswitch/runtime';
 import type { ManualClock } from '@offswitch/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AuditFiles } from '../src/folder/audit-files.ts';
@@ -168,6 +178,35 @@ describe('paths that are refused', () => {
     await runtime.close();
     expect(told).toEqual([code]);
     expect((await entriesOf(store.audit)).filter(({ type }) => type === 'refused')).toMatchObject([{ code }]);
+  });
+  test.each<[how: string, carried: (segments: readonly string[]) => readonly string[]]>([
+    ['edited', (at) => at.map((segment) => segment.replace('s-child', 's-other'))],
+    ['shortened by the session that it is of', (at) => at.toSpliced(4, 1)],
+    ['shortened by one in the middle', (at) => at.toSpliced(3, 1)],
+    ['sealed for longer', (at) => at.map((segment) => segment.replace(/^!x/, '!xz'))],
+    ['said to be signed with another key', (at) => at.with(1, 'k2')],
+  ])('are an event and an entry where one is forged: %s', async (_, carried) => {
+    const keys = [7, 8].map((byte) => ({ id: `k${byte - 6}`, secret: new Uint8Array(32).fill(byte) }));
+    const { runtime, store, clock } = await world({ pathKeys: keys });
+    const path = ['s-middle', 's-child'].reduce(
+      (above, session) => extendPath(above, { session }),
+      signRoot(keys, { session: 's-root', workflow: 'alpha' }),
+    );
+    const token = sealPath(path, { expiresAt: clock.now() + 1_000 });
+    await expect(runtime.accept(token)).rejects.toMatchObject({ code: 'root_unknown' }); // it is well signed
+    await settle(clock, 60_000);
+    const told: string[] = [];
+    runtime.subscribe((event) => {
+      if (event.type === 'refused') told.push(event.code);
+    });
+    const forged = carried(token.split('.')).join('.');
+    expect(forged).not.toBe(token);
+    await expect(runtime.accept(forged)).rejects.toMatchObject({ code: 'path_forged' });
+    await runtime.close();
+    expect(told).toEqual(['path_forged']);
+    const refused = (await entriesOf(store.audit)).filter(({ type }) => type === 'refused');
+    expect(refused).toMatchObject([{ code: 'root_unknown' }, { code: 'path_forged' }]);
+    expect(JSON.stringify(refused)).not.toContain(token.split('.').at(-1));
   });
   test('are told at once again when it was quiet for a minute', async () => {
     const { runtime, store, clock } = await world();
