@@ -22,9 +22,14 @@ describe('the stop across processes, as a model', () => {
     ['a lease is counted from when it was answered', { leaseFrom: 'answered' }, 'the parent calls'],
     ['there is something between the guard and the call', { guardsAndCallsAtOnce: false }, 'the parent calls'],
     [
-      'only those who were found on record are marked',
-      { judgesByPath: false, registersAtomically: false, checksLease: true },
+      'it is looked first who is on record, and latched then (R3)',
+      { latchesFirst: false, judgesByPath: false },
       'the child calls',
+    ],
+    [
+      'a process that was counted out is given a lease before it has heard what it missed',
+      { hearsBeforeLease: false },
+      'the parent calls',
     ],
   ])('is broken where %s', (_, variant, last) => {
     const { broken } = explore({ ...asBuilt, ...variant });
@@ -32,8 +37,15 @@ describe('the stop across processes, as a model', () => {
     expect(broken).toContain('the stop is acknowledged');
   });
 
-  test('holds without the atomic step too where sessions are judged by their path: the step is for those who have not heard yet (R1, R2)', () => {
-    expect(explore({ ...asBuilt, registersAtomically: false }).broken).toBe(undefined);
+  test.each<[what: string, variant: Partial<Protocol>]>([
+    [
+      'without the atomic step, where sessions are judged by their path: the step is for those who have not heard yet',
+      { registersAtomically: false },
+    ],
+    ['by the atomic step alone, where the latch marks whom it finds', { judgesByPath: false }],
+    ['where sessions are judged by their path, whoever is looked for first', { latchesFirst: false }],
+  ])('holds %s (R1, R2, R3)', (_, variant) => {
+    expect(explore({ ...asBuilt, ...variant }).broken).toBe(undefined);
   });
 
   test('is never acknowledged where a process that is cut off is waited for for ever', () => {

@@ -6,6 +6,8 @@ export interface Protocol {
   readonly registersAtomically: boolean;
   /** A session is judged by the path to its root, and not by a mark that somebody put on it. */
   readonly judgesByPath: boolean;
+  /** The stop is latched before anybody looks for whom it finds. */
+  readonly latchesFirst: boolean;
   /** The stop is acknowledged when every process has confirmed it, and not when it is on record. */
   readonly waitsForAll: boolean;
   /** A process that cannot be reached counts as one that refuses once its lease is out. */
@@ -14,6 +16,8 @@ export interface Protocol {
   readonly checksLease: boolean;
   /** What a process counts its lease from: before it asked for it, or when it was answered. */
   readonly leaseFrom: 'asked' | 'answered';
+  /** A process that was counted out hears everything that it missed before it is given another lease. */
+  readonly hearsBeforeLease: boolean;
   /** The guard and the call are one step, with nothing in between. */
   readonly guardsAndCallsAtOnce: boolean;
 }
@@ -21,10 +25,12 @@ export interface Protocol {
 export const asBuilt: Protocol = {
   registersAtomically: true,
   judgesByPath: true,
+  latchesFirst: true,
   waitsForAll: true,
   countsOutLeases: true,
   checksLease: true,
   leaseFrom: 'asked',
+  hearsBeforeLease: true,
   guardsAndCallsAtOnce: true,
 };
 
@@ -34,6 +40,8 @@ const lastTick = 6;
 
 interface State {
   readonly now: number;
+  /** Whoever stops has looked who is on record. */
+  readonly hasLooked: boolean;
   readonly isLatched: boolean;
   readonly isAcknowledged: boolean;
   /** The other process has heard of the stop. */
@@ -55,6 +63,7 @@ interface State {
 
 const start: State = {
   now: 0,
+  hasLooked: false,
   isLatched: false,
   isAcknowledged: false,
   knows: false,
@@ -74,12 +83,11 @@ function* steps(of: Protocol, at: State): Generator<readonly [name: string, next
   if (at.now < lastTick) yield ['time passes', { ...at, now: at.now + 1 }];
   if (!at.isCut) yield ['the connection is cut', { ...at, isCut: true }];
   // The store, and whoever stops.
-  if (!at.isLatched)
-    yield [
-      'the stop is latched',
-      // A stop that marks what it finds marks who is on record now.
-      { ...at, isLatched: true, isChildMarked: at.childKnown },
-    ];
+  // A stop that marks what it finds marks who is on record then.
+  if (!of.latchesFirst && !at.hasLooked)
+    yield ['it is looked who is on record', { ...at, hasLooked: true, isChildMarked: at.childKnown }];
+  if (!at.isLatched && (of.latchesFirst || at.hasLooked))
+    yield ['the stop is latched', { ...at, isLatched: true, isChildMarked: of.latchesFirst ? at.childKnown : at.isChildMarked }];
   if (at.isLatched && !at.isAcknowledged && mayAcknowledge(of, at))
     yield ['the stop is acknowledged', { ...at, isAcknowledged: true }];
   // The other process.
@@ -87,9 +95,9 @@ function* steps(of: Protocol, at: State): Generator<readonly [name: string, next
   if (at.knows && !at.isCut && !at.hasConfirmed) yield ['it confirms', { ...at, hasConfirmed: true }];
   if (!at.isCut && at.renewing === undefined && at.now + leaseTicks < lastTick) {
     // (So that the last lease can run out before the model ends.)
-    // Counted out once, it is told so, and hears everything before it is given another.
-    const isOut = at.now > at.storeLease;
-    if (!isOut) yield ['its renewal arrives', { ...at, renewing: at.now, storeLease: at.now + leaseTicks }];
+    const hears = of.hearsBeforeLease && at.now > at.storeLease;
+    const knows = at.knows || (hears && at.isLatched);
+    yield ['its renewal arrives', { ...at, knows, renewing: at.now, storeLease: at.now + leaseTicks }];
   }
   if (at.renewing !== undefined)
     yield [
