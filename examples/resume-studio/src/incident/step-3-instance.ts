@@ -2,7 +2,7 @@
 
 import type { JournalRecord, ReceiptSession, SessionView } from 'offswitch';
 import { haltWorkerOf, killWhileStopping } from './halted-worker.ts';
-import { restStates, type Scene } from './scene.ts';
+import { type PlacedSession, restStates, type Scene } from './scene.ts';
 
 /** Where several processes run the session's tree, one of them is killed in the middle. Returns the conversation that was terminated. */
 export async function engageInstance(scene: Scene, spared: readonly string[]): Promise<string> {
@@ -19,6 +19,15 @@ export async function engageInstance(scene: Scene, spared: readonly string[]): P
     scene,
     subtree.filter(({ id }) => asking.has(id)),
   );
+  if (scene.processes > 1)
+    checks.check(
+      'a process that has one of its sub-agents at work is halted, to be killed in the middle of it',
+      worker !== undefined,
+      {
+        inFlight,
+        subtree: subtree.map(({ id, process, pid }) => ({ id, process, pid })),
+      },
+    );
   if (worker) await killWhileStopping(scene, worker, flip, ({ stop }) => stop.subject.sessionId === target.id);
   else await flip();
   const fencedAt = (await scene.receipt('instance', target.id, 'fenced')).stages.fenced!;
@@ -102,18 +111,20 @@ function recordsOf(journal: readonly JournalRecord[], session: string, call: str
   return journal.filter(isOfIt);
 }
 
-/** A tree that is three deep with a reply of the model under way, and the fleet at a standstill. */
+/** A tree that is three deep with a reply of the model under way (outside the first process where there are several), and the fleet at a standstill. */
 async function findTarget(scene: Scene, spared: readonly string[]): Promise<{ target: SessionView; goOn: () => void }> {
   return scene.until('there is a tree three deep with calls under way', async () => {
     const goOn = scene.standStill();
     const open = await scene.open();
+    const asking = new Set(scene.model.inFlight().map(({ session }) => session));
+    const isElsewhere = ({ pid }: PlacedSession): boolean => scene.processes === 1 || pid !== scene.fleet.pid;
     const root = open.find(
       (view) =>
         view.parent === undefined &&
         view.state === 'running' &&
         !spared.includes(view.conversation ?? '') &&
         open.some((one) => one.root === view.id && one.path.length === 3 && one.calls.some((call) => call.kind === 'model')) &&
-        scene.model.inFlight().some((request) => request.tree === view.conversation),
+        open.some((one) => one.root === view.id && asking.has(one.id) && isElsewhere(one)),
     );
     if (root && bystanderOf(scene, open, root)) return { target: root, goOn };
     goOn();
