@@ -1,7 +1,5 @@
 // main.ts: runs the twelve incidents, each in a process of its own, and says of each whether it would happen here.
 // Exits non-zero when one would.
-//
-//   node examples/incidents/dist/main.js [respawn-race ...]
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,10 +10,15 @@ const atOnce = 2;
 /** A program ends itself before this. Milliseconds. */
 const withinMs = 60_000;
 
+const usage = `node examples/incidents/dist/main.js [name ...]     all of them, or those: ${incidents.join(', ')}`;
 const asked = process.argv.slice(2);
+if (asked.includes('--help')) {
+  console.log(usage);
+  process.exit(0);
+}
 const unknown = asked.filter((name) => !incidents.includes(name));
 if (unknown.length > 0) {
-  console.error(`no such incident: ${unknown.join(', ')}; there are ${incidents.join(', ')}`);
+  console.error(`no such incident: ${unknown.join(', ')}\n\n${usage}`);
   process.exit(2);
 }
 

@@ -20,10 +20,11 @@ import {
   folderStore,
   newPathKey,
 } from 'offswitch';
+import { givenFolder } from './given.ts';
 import { until } from './until.ts';
 
 process.env.OFFSWITCH_PATH_KEYS ??= newPathKey();
-const served = process.argv[2];
+const served = givenFolder();
 const folder = served ?? mkdtempSync(join(tmpdir(), 'offswitch-over-http-'));
 const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },

@@ -13,10 +13,11 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { createRuntime, defineKillSwitches, flagFile, flagFileControl, folderStore, newPathKey } from 'offswitch';
 import { z } from 'zod';
+import { givenFolder } from './given.ts';
 import { until } from './until.ts';
 
 process.env.OFFSWITCH_PATH_KEYS ??= newPathKey();
-const served = process.argv[2];
+const served = givenFolder();
 const folder = served ?? mkdtempSync(join(tmpdir(), 'offswitch-over-mcp-'));
 const said = join(folder, 'calls');
 const switches = defineKillSwitches({

@@ -19,11 +19,12 @@ import {
   spawnCarrying,
   takeToken,
 } from 'offswitch';
+import { givenFolder } from './given.ts';
 import { until } from './until.ts';
 
 process.env.OFFSWITCH_PATH_KEYS ??= newPathKey();
 const script = fileURLToPath(import.meta.url);
-const started = process.argv[2];
+const started = givenFolder();
 const folder = started ?? mkdtempSync(join(tmpdir(), 'offswitch-two-loops-'));
 const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },

@@ -1,7 +1,5 @@
 // main.ts: the same program on four sources, one after the other, on one state folder: stopped, released, and swapped while it is
 // stopped. Checks itself: exits non-zero when anything is off.
-//
-//   node examples/swap-vendors/dist/main.js [file launchdarkly growthbook unleash]
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -14,7 +12,19 @@ import { sources } from './sources.ts';
 
 type Name = keyof typeof sources;
 const all = Object.keys(sources) as Name[];
-const asked = process.argv.slice(2).filter((name): name is Name => all.some((one) => one === name));
+const isName = (word: string): word is Name => all.some((one) => one === word);
+const usage = `node examples/swap-vendors/dist/main.js [${all.join(' ')}]     one program on all of them, or on those, one after the other`;
+const words = process.argv.slice(2);
+if (words.includes('--help')) {
+  console.log(usage);
+  process.exit(0);
+}
+const unknown = words.filter((word) => !isName(word));
+if (unknown.length > 0) {
+  console.error(`no such source: ${unknown.join(', ')}\n\n${usage}`);
+  process.exit(2);
+}
+const asked = words.filter(isName);
 const names = asked.length > 0 ? asked : all;
 
 const folder = await mkdtemp(join(tmpdir(), 'offswitch-swap-'));

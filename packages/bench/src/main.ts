@@ -1,7 +1,5 @@
 // main.ts: `npm run bench`: runs every benchmark in a process of its own, and prints what they measured.
 //
-//   npm run bench -- --json FILE --only PREFIX --folder DIR
-//
 // A figure over its target is a figure, no failure: benchmarks are no timed tests. A benchmark that broke, or did not answer
 // what it promises, is one; so is one that this machine cannot run, where the figures go to a file.
 
@@ -18,21 +16,38 @@ import { ending, type LeftOut, machineLine, table } from './report.ts';
 /** A benchmark that takes longer has broken. Milliseconds. */
 const withinMs = 120_000;
 
-const { values } = parseArgs({
-  options: {
-    /** Writes `[{ name, value, unit }]` there. */
-    json: { type: 'string' },
-    /** Only figures whose name starts so. */
-    only: { type: 'string' },
-    /** On the disk to be measured. Default: the folder for temporary files. */
-    folder: { type: 'string' },
-    /** Runs one benchmark in this process and sends its figures to the one that started it. */
-    case: { type: 'string' },
-  },
-});
+const begins = new Set(
+  Object.values(cases).flatMap(({ figures }) => figures.map((name) => name.slice(0, name.indexOf('.') + 1))),
+);
+const usage = `npm run bench -- [options]     measures on this machine what is promised of speed, and its peers beside it
+  --only PREFIX   only figures whose name starts so: ${[...begins].join(' ')}
+  --json FILE     writes [{ name, value, unit }] there too; then one that could not be measured is an error
+  --folder DIR    on the disk to be measured (${tmpdir()})`;
 
+const values = read();
 if (values.case === undefined) process.exitCode = await runAll();
 else await runOne(values.case, values.folder ?? tmpdir());
+
+function read() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        json: { type: 'string' },
+        only: { type: 'string' },
+        folder: { type: 'string' },
+        /** Runs one benchmark in this process and sends its figures to the one that started it. */
+        case: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (!values.help) return values;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
+    process.exit(2);
+  }
+}
 
 async function runOne(name: string, folder: string): Promise<void> {
   const figures = await cases[name]!.run({ folder });
