@@ -310,9 +310,9 @@ export class Parking {
     saved.settled = { status: 'terminated', at, ...stopId };
     this.notBrought.delete(graph, member);
     this.world.births.ended(saved);
-    this.world.kernel.switchboard.dismiss(member.node);
     this.world.registering.note(member.node, 'terminated');
     this.world.forensics.marked(member);
+    this.world.kernel.switchboard.dismiss(member.node);
     this.world.stopping.memberRests(member);
     this.world.ends.tell(
       saved.record.s,

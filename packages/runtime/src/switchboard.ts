@@ -11,7 +11,7 @@ import type { Node } from './node.ts';
 import type { StopEntry } from './stop-entry.ts';
 import { subjectKey } from './stop-key.ts';
 import { Sweeps } from './sweeps.ts';
-import { type Tracked, TrackedSession, usersOf } from './tracked.ts';
+import { type SubjectReading, type Tracked, TrackedSession, usersOf } from './tracked.ts';
 
 /** Subjects nobody is: engaged for one of them means somebody turned the whole flag on. A few, since a percentage rollout can miss one. */
 const canaryCount = 5;
@@ -93,6 +93,20 @@ export class Switchboard {
     if (flag.tier !== 'instance') return this.tracked[flag.tier].get(id)?.last;
     for (const node of this.sessions) if (node.id === id) return node.reading;
     return undefined;
+  }
+
+  /** What was read last of the switches of this very session, of those above it, and of their users. */
+  *readingsOf(node: Node): Generator<SubjectReading> {
+    const { user, instance } = this.options.switches;
+    const users = new Set<string>();
+    for (let at: Node | undefined = node; at; at = at.parent ?? at.detachedFrom) {
+      if (instance && at.reading) yield { flag: instance, subject: at.id, reading: at.reading };
+      if (at.userId !== undefined) users.add(at.userId);
+    }
+    for (const subject of users) {
+      const reading = user && this.tracked.user.get(subject)?.last;
+      if (reading) yield { flag: user, subject, reading };
+    }
   }
 
   /** Starts reading for a session. The promise is there only when the source is asynchronous; until then the node holds. */

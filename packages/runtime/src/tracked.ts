@@ -13,6 +13,13 @@ export interface Tracked {
   readonly node: Node | undefined;
 }
 
+/** What a switch said of one subject. */
+export interface SubjectReading {
+  readonly flag: SwitchFlag;
+  readonly subject: string;
+  readonly reading: Reading;
+}
+
 /** One session as a subject, made for the moment of a reading: what lasts is kept in its node, since there may be very many. */
 export class TrackedSession implements Tracked {
   readonly flag: SwitchFlag;

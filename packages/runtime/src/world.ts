@@ -326,11 +326,11 @@ export class World implements Engine {
     const { graph, member } = session;
     member.live = undefined;
     this.births.ended(member.saved);
-    this.kernel.switchboard.dismiss(member.node);
     this.ends.tell(member.node.id, session.final as Promise<Ended>);
     this.registering.note(member.node, member.saved.settled!.status);
     this.grants.left(session);
     if (member.saved.settled!.status === 'terminated') this.forensics.marked(member);
+    this.kernel.switchboard.dismiss(member.node);
     this.stopping.sessionSettled(session);
     this.changed(session);
     if (member === graph.root) this.retire(graph);

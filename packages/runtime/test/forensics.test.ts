@@ -73,6 +73,9 @@ describe('the bundle of a terminated session', () => {
     expect(bundle!.readings.switches).toMatchObject(
       expect.arrayContaining([expect.objectContaining({ key: switches.global.key, state: 'released' })]),
     );
+    expect(bundle!.readings.subjects).toMatchObject([
+      { key: switches.instance!.key, tier: 'instance', subject: id, state: 'engaged', reason: 'odd letters', by: 'ann' },
+    ]);
     expect(bundle!.readings.source).toMatchObject({ name: one.source.name, health: { state: 'fresh' } });
   });
   test('has its digest in the receipt and in the audit log', async () => {

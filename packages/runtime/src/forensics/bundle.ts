@@ -1,20 +1,24 @@
 // bundle.ts: what is known of a terminated session, in one document that stands for itself.
 
-import type { Decision, Stop, SwitchFlag } from '@offswitch/core';
+import type { Decision, Reading, Stop, SwitchFlag } from '@offswitch/core';
 import { canonical, sha256 } from '../audit/canonical.ts';
 import { type Versions, versions } from '../audit/versions.ts';
 import type { GrantRecord } from '../grants/grant-record.ts';
 import type { CallClass, CallKind, CallOutcome } from '../journal.ts';
 import type { Saved } from '../saved.ts';
+import type { SubjectReading } from '../tracked.ts';
 import type { RuntimeStatus } from '../view.ts';
 import type { Redact } from './redact.ts';
 
-/** What the switches said, and how well they could be read. */
+/** What the switches said, and how well they could be read. A scoped one is read for nobody in particular here: this is of the whole flag. */
 export interface ReadingsThen extends Pick<RuntimeStatus, 'source' | 'store'> {
   readonly switches: readonly (Omit<RuntimeStatus['switches'][number], 'flag'> & Pick<SwitchFlag, 'key' | 'tier'>)[];
   /** Epoch milliseconds: when the first session of this stop was marked. */
   readonly at: number;
 }
+
+/** What a scoped switch said of the session, of one above it, or of a user of theirs. */
+export type ReadingOf = Pick<SwitchFlag, 'key' | 'tier'> & { readonly subject: string } & Reading;
 
 /** A stop, and where in its source's history. */
 export interface StopThen extends Stop {
@@ -67,7 +71,7 @@ export interface ForensicBundle {
     /** The last is the one that was interrupted; those before the checkpoint are there for an agent that is replayed. */
     readonly turns: readonly { readonly number: number; readonly calls: readonly BundleCall[]; readonly failed?: unknown }[];
   };
-  readonly readings: ReadingsThen;
+  readonly readings: ReadingsThen & { readonly subjects: readonly ReadingOf[] };
   readonly versions: Versions & { readonly agent: { readonly name: string; readonly version?: string } };
   /** By reference, as they were then; what became of them is in the receipt. */
   readonly grants: readonly Pick<GrantRecord, 'id' | 'broker' | 'audience' | 'scope' | 'state' | 'expiresAt'>[];
@@ -80,11 +84,15 @@ export interface Marked {
   readonly decision: Decision;
   readonly stop: StopThen | undefined;
   readonly readings: ReadingsThen;
+  readonly subjects: readonly SubjectReading[];
   readonly version: string | undefined;
   readonly grants: readonly GrantRecord[];
 }
 
-export function bundleOf({ saved, process, decision, stop, readings, version, grants }: Marked, redact: Redact): ForensicBundle {
+export function bundleOf(
+  { saved, process, decision, stop, readings, subjects, version, grants }: Marked,
+  redact: Redact,
+): ForensicBundle {
   const { record } = saved;
   const of = { session: record.s, agent: record.agent } as const;
   const kept = <Name extends string>(name: Name, value: unknown): { readonly [Key in Name]?: unknown } =>
@@ -129,7 +137,10 @@ export function bundleOf({ saved, process, decision, stop, readings, version, gr
         ...kept('failed', redact(failed, { ...of, field: 'error' })),
       })),
     },
-    readings,
+    readings: {
+      ...readings,
+      subjects: subjects.map(({ flag: { key, tier }, subject, reading }) => ({ key, tier, subject, ...reading })),
+    },
     versions: { ...versions, agent: { name: record.agent, ...(version === undefined ? {} : { version }) } },
     grants: grants.map(({ id, broker, audience, scope, state, expiresAt }) => ({
       id,

@@ -65,6 +65,7 @@ export class Forensics {
         decision: world.decide(member.node),
         stop: this.stopOf(settled?.stopId),
         readings: this.readings(settled?.stopId),
+        subjects: [...world.kernel.switchboard.readingsOf(member.node)],
         version: world.definitions.get(record.agent)?.version,
         grants: world.grants.of(record.s),
       });
