@@ -117,6 +117,17 @@ describe('a token that came along', () => {
     ['an IncomingMessage', { method: 'POST', headers: { ...carrier.headers } }],
     ['plain headers', carrier.headers],
     ['headers in another spelling, as a list', { Baggage: ['tenant=acme', `offswitch.path=${token}`] }],
+    [
+      'a Map of headers',
+      new Map([
+        ['accept', '*/*'],
+        ['Baggage', `a=1,offswitch.path=${token}`],
+      ]),
+    ],
+    ['a Map of headers that are lists', new Map([['baggage', ['tenant=acme', `offswitch.path=${token}`]]])],
+    ['headers that are a Map', { headers: new Map([['BAGGAGE', carrier.headers.baggage!]]) }],
+    ['a Map that is an MCP request', new Map([['params', new Map([['_meta', new Map(Object.entries(carrier.meta))]])]])],
+    ['an environment that is a Map', new Map(Object.entries(carrier.env))],
     ['the carrier itself', carrier],
     ['an MCP request', { method: 'tools/call', params: { name: 'x', _meta: carrier.meta } }],
     ['the params of one', { name: 'x', _meta: carrier.meta }],
@@ -132,6 +143,13 @@ describe('a token that came along', () => {
   test.each<readonly [string, object | undefined]>([
     ['nothing', undefined],
     ['no headers', new Headers()],
+    [
+      'a Map of headers of others',
+      new Map([
+        ['baggage', ['a']],
+        ['accept', ['*/*']],
+      ]),
+    ],
     ['baggage of others', { baggage: 'tenant=acme, offswitch.paths=1,xoffswitch.path=2' }],
     ['an environment without it', { PATH: '/bin', BAGGAGE: 'a=1', OFFSWITCH_PATH: undefined }],
     ['an MCP request without _meta', { method: 'tools/list', params: {} }],
@@ -154,6 +172,9 @@ describe('a token that came along', () => {
     ['a broken encoding', { baggage: 'offswitch.path=%zz' }],
     ['words', { baggage: 'offswitch.path=hello' }],
     ['baggage that is no text', { baggage: 7 }],
+    ['baggage of a Map that is no text', new Map([['Baggage', 7]])],
+    ['two spellings of the header in a Map', new Map(['baggage', 'Baggage'].map((name) => [name, `offswitch.path=${token}`]))],
+    ["baggage that is no text in somebody's own headers", { get: () => ['a'], has: () => true, forEach: () => {} }],
     ['_meta that is no text', { [pathMetaKey]: { token } }],
     ['_meta that is null', { [pathMetaKey]: null }],
     ['an empty variable', { OFFSWITCH_PATH: '' }],
@@ -182,6 +203,9 @@ describe('a token that came along', () => {
         expect(tokenIn(new Headers({ baggage: carrierOf(token, { baggage: text }).headers.baggage! }))).toBe(token);
       }),
     );
-    fc.assert(fc.property(fc.dictionary(fc.string(), fc.anything()), (holder) => void codeOf(() => tokenIn(holder))));
+    const any = fc.anything({ withMap: true });
+    fc.assert(fc.property(fc.dictionary(fc.string(), any), (holder) => void codeOf(() => tokenIn(holder))));
+    const name = fc.oneof(fc.constantFrom('baggage', 'Baggage', 'headers', '_meta', pathMetaKey), any);
+    fc.assert(fc.property(fc.array(fc.tuple(name, any)), (pairs) => void codeOf(() => tokenIn(new Map(pairs)))));
   });
 });

@@ -3,6 +3,7 @@
 // Absent is `undefined`, and anything else that is no path is an error: a child taken for a root is a child that no stop of
 // its parent reaches.
 
+import { isMap } from 'node:util/types';
 import { context, trace } from '@opentelemetry/api';
 import { RuntimeError } from '../error.ts';
 import { joinBaggage, tokenInBaggage } from './baggage.ts';
@@ -60,7 +61,7 @@ function activeTraceparent(): string | undefined {
 }
 
 /**
- * The token that came along, unverified. Takes what it came in: `Headers`, a `Request` or an `IncomingMessage`, plain headers or a list of pairs, a `Carrier`, an MCP
+ * The token that came along, unverified. Takes what it came in: `Headers`, a `Request` or an `IncomingMessage`, plain headers, a `Map` of them or a list of pairs, a `Carrier`, an MCP
  * request or its `params`, `_meta` itself, `process.env`. In one object our own key goes before `baggage`, which others pass on
  * unasked. `undefined` where there is none; throws `path_malformed` or `path_too_long` where there is anything else, and `path_malformed`
  * for two that differ.
@@ -79,20 +80,28 @@ export function tokenIn(carrier: object | undefined): string | undefined {
 function* tokensIn(carrier: object): Generator<unknown> {
   yield* tokensOf(carrier);
   for (const place of ['headers', 'env', '_meta', 'meta', 'params']) {
-    const within = memberOf(carrier, place);
+    const within = memberOf(plainOf(carrier), place);
     if (typeof within !== 'object' || within === null) continue;
     if (place !== 'params') yield* tokensOf(within);
     else {
-      const meta = memberOf(within, '_meta');
+      const meta = memberOf(plainOf(within), '_meta');
       if (typeof meta === 'object' && meta !== null) yield* tokensOf(meta);
     }
   }
 }
 
+/** A `Map` by its names, which are in the case that somebody gave them; all else as it is. */
+function plainOf(holder: object): object {
+  return isMap(holder) ? Object.fromEntries([...holder].filter(([name]) => typeof name === 'string')) : holder;
+}
+
 /** What one object holds itself. */
-function* tokensOf(holder: object): Generator<unknown> {
+function* tokensOf(given: object): Generator<unknown> {
+  const holder = plainOf(given);
   if (isHeaders(holder)) {
-    const token = tokenInBaggage(holder.get('baggage') ?? '');
+    const line: unknown = holder.get('baggage') ?? '';
+    if (typeof line !== 'string') throw new RuntimeError('path_malformed', 'baggage is no text');
+    const token = tokenInBaggage(line);
     if (token !== undefined) yield token;
     return;
   }
