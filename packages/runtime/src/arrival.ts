@@ -109,8 +109,9 @@ function segmentOf(node: Node): PathSegment {
   };
 }
 
-export function rootOf(node: Node): Node {
-  let root = node;
+/** The topmost of a place in a graph, or of a loop at a gate. */
+export function rootOf<One extends { readonly parent: One | undefined }>(one: One): One {
+  let root = one;
   while (root.parent) root = root.parent;
   return root;
 }

@@ -6,6 +6,7 @@ import { isReceiptOf } from './receipt.ts';
 import type { ReleaseOrder } from './release.ts';
 import type { Runtime } from './runtime.ts';
 import type { ControlHandler } from './store.ts';
+import type { SubjectKind } from './view.ts';
 import type { World } from './world.ts';
 
 export function controlHandler(runtime: Runtime, world: World): ControlHandler {
@@ -33,7 +34,7 @@ export function controlHandler(runtime: Runtime, world: World): ControlHandler {
         return all.filter(({ stop }) => stop.since >= since);
       }
       case 'preview':
-        return runtime.preview(tierOf(text('tier')), optional('subject'));
+        return runtime.preview(tierOf(text('tier')), optional('subject'), kindOf(optional('kind')));
       case 'stop': {
         const action = optional('action') ?? 'terminate';
         if (action !== 'terminate' && action !== 'pause')
@@ -102,4 +103,10 @@ export function tierOf(name: string): Tier {
   const tier = tiers.find((one) => one === name);
   if (!tier) throw new RuntimeError('invalid_option', `${JSON.stringify(name)} is no tier; one of ${tiers.join(', ')}`);
   return tier;
+}
+
+/** What the subject of the instance tier is; a session where nothing is said. */
+export function kindOf(name: string | undefined): SubjectKind {
+  if (name === undefined || name === 'session' || name === 'conversation') return name ?? 'session';
+  throw new RuntimeError('invalid_option', 'kind must be session or conversation');
 }

@@ -16,8 +16,8 @@ export function candidates(world: World, order: Order): Iterable<Graph> {
 }
 
 /** Whether the stop is one of this place in a graph, or of one above it. */
-export function covers(order: Order, node: Node): boolean {
-  const { tier, subject } = order.entry.key;
+export function covers({ entry }: Pick<Order, 'entry'>, node: Node): boolean {
+  const { tier, subject } = entry.key;
   if (tier === 'global') return true;
   for (let at: Node | undefined = node; at; at = at.parent ?? (tier === 'instance' ? undefined : at.detachedFrom)) {
     const own = tier === 'feature' ? at.workflow : tier === 'user' ? at.userId : at.id;

@@ -1,36 +1,26 @@
 // gate-control.ts: what a process with a gate alone answers the command line. It has decisions and lineage, no journal: a
 // stop is in force when the gate refuses, and whether a loop has come to rest is the loop's to know.
 
-import { type Decision, type Stop, subjectId } from '@offswitch/core';
-import { fieldsOf, tierOf } from './control.ts';
+import { run, type Stop, strongest } from '@offswitch/core';
+import { fieldsOf, kindOf, tierOf } from './control.ts';
+import { covers } from './covering.ts';
 import { leftAbove } from './detached.ts';
 import { RuntimeError } from './error.ts';
 import { mintId } from './id.ts';
 import type { Kernel } from './kernel.ts';
-import type { Node } from './node.ts';
+import type { Loop, Loops } from './loops.ts';
 import { unlatched } from './order.ts';
 import type { Receipt, ReceiptSession } from './receipt.ts';
 import { refuseRelease } from './release.ts';
 import { countStates, statusOf } from './status.ts';
-import { describeStop } from './stop-entry.ts';
+import { describeStop, type StopEntry } from './stop-entry.ts';
 import { subjectKey } from './stop-key.ts';
 import type { ControlHandler } from './store.ts';
 import { previewOf, type SessionView } from './view.ts';
 
-/** A session's last refusal: since then its loop takes no turn. */
-export interface Refusal {
-  readonly decision: Decision;
-  /** Epoch milliseconds. */
-  readonly at: number;
-}
-
-export function gateControlHandler(
-  kernel: Kernel,
-  nodes: ReadonlyMap<string, Node>,
-  refusals: ReadonlyMap<Node, Refusal>,
-): ControlHandler {
+export function gateControlHandler(kernel: Kernel, loops: Loops): ControlHandler {
   const { clock, store } = kernel.options;
-  const views = (): SessionView[] => [...nodes.values()].map((node) => viewOf(kernel, node, clock.now()));
+  const views = (): SessionView[] => [...loops.all()].map((loop) => viewOf(kernel, loop, clock.now()));
   return async (method, params) => {
     const { text, optional } = fieldsOf(method, params);
     switch (method) {
@@ -41,12 +31,20 @@ export function gateControlHandler(
       case 'sessions':
         return views();
       case 'receipts':
-        return kernel.stops.inForce().map((stop) => receiptOf(kernel, stop, nodes, refusals));
+        return kernel.stops.inForce().flatMap(({ id }) => {
+          const entry = kernel.stops.find(id);
+          return entry ? [receiptOf(entry, loops)] : [];
+        });
       case 'preview':
-        return previewOf(nodes.values(), tierOf(text('tier')), optional('subject'));
+        return previewOf(
+          [...loops.all()].map(({ node }) => node),
+          tierOf(text('tier')),
+          optional('subject'),
+          kindOf(optional('kind')),
+        );
       case 'stop': {
         const session = text('session');
-        if (!nodes.has(session))
+        if (!loops.get(session))
           throw new RuntimeError('unknown_session', `no session ${JSON.stringify(session)} asks this gate`);
         const { entry, latched } = kernel.stops.act(
           {
@@ -60,7 +58,7 @@ export function gateControlHandler(
           { reason: text('reason'), by: text('by'), at: clock.now(), subject: session },
         );
         await latched;
-        return receiptOf(kernel, describeStop(entry), nodes, refusals);
+        return receiptOf(entry, loops);
       }
       case 'release': {
         const entry = kernel.stops.find(text('stop'));
@@ -86,8 +84,9 @@ export function gateControlHandler(
   };
 }
 
-function viewOf(kernel: Kernel, node: Node, now: number): SessionView {
-  const decision = kernel.decide(node);
+function viewOf(kernel: Kernel, { node, start, refusal }: Loop, now: number): SessionView {
+  // One that has not begun is held, whatever no stop says.
+  const decision = strongest(kernel.decide(node), start && refusal ? refusal.decision : run);
   const left = leftAbove(node);
   return {
     id: node.id,
@@ -114,12 +113,11 @@ function viewOf(kernel: Kernel, node: Node, now: number): SessionView {
  * True as far as a gate can tell: it refuses from here on. A loop that has asked since was refused, so it rests; of one that has
  * not asked, the turn in progress may go on, and what comes after `fenced` is not said until it has.
  */
-function receiptOf(kernel: Kernel, stop: Stop, nodes: ReadonlyMap<string, Node>, refusals: ReadonlyMap<Node, Refusal>): Receipt {
-  const entry = kernel.stops.find(stop.id);
-  const isLatched = entry !== undefined && entry.stored.engaged >= entry.marks.engaged;
-  const id = subjectId(stop.tier, stop.subject) ?? stop.subject.conversationId ?? '';
-  const covered = [...nodes.values()].filter((node) => previewOf([node], stop.tier, id).sessions > 0);
-  const refused = covered.map((node) => refusals.get(node)).filter((one) => one !== undefined && one.at >= stop.since);
+function receiptOf(entry: StopEntry, loops: Loops): Receipt {
+  const stop = describeStop(entry);
+  const isLatched = entry.stored.engaged >= entry.marks.engaged;
+  const covered = [...loops.all()].filter(({ node }) => covers({ entry }, node));
+  const refused = covered.map(({ refusal }) => refusal).filter((one) => one !== undefined && one.at >= stop.since);
   const at = Math.max(stop.since, ...refused.map((one) => one!.at));
   const isAtRest = refused.length === covered.length;
   return {
@@ -130,7 +128,7 @@ function receiptOf(kernel: Kernel, stop: Stop, nodes: ReadonlyMap<string, Node>,
       fenced: stop.since,
       ...(isAtRest ? { drained: at, revoked: at, done: at } : {}),
     },
-    sessions: covered.map((node) => sessionOf(node, stop, refusals.get(node))),
+    sessions: covered.map((loop) => sessionOf(loop, stop)),
     grants: [],
     residue: [
       ...(isLatched ? [] : [unlatched]),
@@ -141,7 +139,7 @@ function receiptOf(kernel: Kernel, stop: Stop, nodes: ReadonlyMap<string, Node>,
   };
 }
 
-function sessionOf(node: Node, stop: Stop, refusal: Refusal | undefined): ReceiptSession {
+function sessionOf({ node, refusal }: Loop, stop: Stop): ReceiptSession {
   const isRefused = refusal !== undefined && refusal.at >= stop.since;
   return {
     session: node.id,

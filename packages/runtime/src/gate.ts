@@ -7,20 +7,18 @@ import {
   noticeOf,
   OffswitchError,
   type SwitchSource,
+  strongest,
   unknownWorkflow,
 } from '@offswitch/core';
-import { type Arrival, aboveOf, carryForMs, openArrival, refused, rootOf, signNode, tokenOf, under } from './arrival.ts';
+import { type Arrival, carryForMs, openArrival, rootOf, signNode, tokenOf, under } from './arrival.ts';
 import { atMost } from './at-most.ts';
 import { auditOf } from './audit/audit-of.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { RuntimeError } from './error.ts';
 import { folderStore } from './folder/folder-store.ts';
-import { Foreign } from './foreign.ts';
-import { gateControlHandler, type Refusal } from './gate-control.ts';
-import type { Above } from './journal.ts';
+import { gateControlHandler } from './gate-control.ts';
 import { type Alarm, Kernel } from './kernel.ts';
-import { Known } from './known.ts';
-import type { Registration } from './lineage-store.ts';
+import { hasStoreFailed, type Loop, Loops } from './loops.ts';
 import { Node } from './node.ts';
 import { type Carrier, carrierOf } from './path/carrier.ts';
 import { checkedPathKeys, type PathKeys, pathKeysFromEnv } from './path/path-keys.ts';
@@ -47,7 +45,7 @@ export interface GateSubject<Workflow extends string = string> {
   readonly sessionId: string;
   readonly userId?: string;
   readonly conversationId?: string;
-  /** The session that started this one; it must have asked this gate before, or the answer is a hold. Fixed at the first call. */
+  /** The session that started this one; it must have asked this gate before, or the answer is a hold. Fixed at the first call that finds it. */
   readonly parentId?: string;
   /** The session of another process that started this one, as `accept` gave it. Fixed at the first call. */
   readonly parent?: Arrival;
@@ -56,8 +54,8 @@ export interface GateSubject<Workflow extends string = string> {
 export interface Gate<Workflow extends string = string> {
   /**
    * May this session take its next turn? Ask before each. Throws `unknown_workflow` and `invalid_id`; for a new one under a session of
-   * another process `path_expired`, `root_unknown`, `root_settled`, and `session_elsewhere` where its call has a child already; never for
-   * a stop or a fault of the source or the store, which are decisions.
+   * another process, and for what it starts meanwhile, `path_expired`, `root_unknown`, `root_settled`, and `session_elsewhere` where its
+   * call has a child already; never for a stop or a fault of the source or the store, which are decisions.
    */
   decide(subject: GateSubject<Workflow>): Promise<Decision>;
   /** May new work of this workflow start? For queues. From memory: what is known of global, the workflow and the user. */
@@ -106,42 +104,6 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     onAlarm,
   });
   isOpen = true;
-  const nodes = new Map<string, Node>();
-  const refusals = new Map<Node, Refusal>();
-  // The command line reaches a gate too; but a loop that has ended is no longer running for it.
-  await kernel.options.store.serve?.(gateControlHandler(kernel, nodes, refusals), { keepsAlive: false });
-  const reading = new Map<string, Promise<unknown>>();
-  const children = new Map<Node, number>();
-  const ended = new Set<Node>();
-  const known = new Known(store.lineage);
-  const arrivals = new Map<Node, Above>();
-  /** Of sessions in other processes, for the next that begins under them. */
-  let beingRead: Promise<void>[] = [];
-  const foreign = new Foreign({
-    sharedUserId: (id) => kernel.switchboard.sharedUserId(id),
-    watch: (node) => {
-      kernel.stops.know(node);
-      const admitted = kernel.switchboard.admit(node);
-      if (admitted) beingRead.push(admitted);
-    },
-    unwatch: (node) => {
-      kernel.stops.unknow(node);
-      kernel.switchboard.dismiss(node);
-    },
-  });
-  let isClosed = false;
-
-  const forget = (node: Node): void => {
-    ended.delete(node);
-    const above = arrivals.get(node);
-    arrivals.delete(node);
-    if (above) foreign.leave(above);
-    if (known.delete(node.id)) store.lineage.note(node.id, rootOf(node).id, 'completed');
-    refusals.delete(node);
-    nodes.delete(node.id);
-    kernel.stops.unknow(node);
-    kernel.switchboard.dismiss(node);
-  };
 
   /** Once for each refusal, where it is made. */
   const refusing = (error: RuntimeError): RuntimeError => {
@@ -149,28 +111,13 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     return error;
   };
 
-  /** Made known to the store, which knows whether the root lives and whether the call has another child. Throws what `decide` does. */
-  const beginUnder = async (node: Node, { path, call }: Arrival): Promise<void> => {
-    const registration = { ...registrationOf(node), path: [...path, node.id], ...(call === undefined ? {} : { call }) };
-    try {
-      const registered = await store.lineage.register(registration);
-      if (registered.status === 'refused') throw refusing(refused(registered.code, path[0]!));
-      if (registered.status === 'exists' && registered.session.session !== node.id)
-        throw new RuntimeError(
-          'session_elsewhere',
-          `the call that this path was carried for has a child already: ${registered.session.session}`,
-        );
-      if (nodes.get(node.id) === node) known.add(node.id);
-      // It ended meanwhile, when nobody knew of it yet, and has not begun anew.
-      else if (!nodes.has(node.id)) store.lineage.note(node.id, rootOf(node).id, 'completed');
-    } catch (error) {
-      if (nodes.get(node.id) === node) forget(node);
-      throw error;
-    }
-  };
+  const loops = new Loops(kernel, refusing);
+  // The command line reaches a gate too; but a loop that has ended is no longer running for it.
+  await kernel.options.store.serve?.(gateControlHandler(kernel, loops), { keepsAlive: false });
+  let isClosed = false;
 
   const check = (subject: { readonly workflow: Workflow; readonly userId?: string }): void => {
-    if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
+    if (isClosed) throw closed();
     if (typeof subject !== 'object' || subject === null)
       throw new OffswitchError('invalid_id', 'say whom to decide for: { workflow, sessionId }');
     checkId('workflow', subject.workflow);
@@ -183,50 +130,44 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
     checkId('sessionId', subject.sessionId);
     if (subject.conversationId !== undefined) checkId('conversationId', subject.conversationId);
     if (subject.parentId !== undefined) checkId('parentId', subject.parentId);
-    let node = nodes.get(subject.sessionId);
-    if (!node) {
-      if (subject.parentId !== undefined && subject.parent)
+    let loop = loops.get(subject.sessionId);
+    if (!loop) {
+      const { parentId, parent: arrival } = subject;
+      if (parentId !== undefined && arrival)
         throw new RuntimeError('invalid_option', 'a session has one parent: parentId of this process, or parent of another');
-      const above = subject.parent && aboveOf(subject.parent, clock.now(), refusing);
-      const parent = subject.parentId !== undefined ? nodes.get(subject.parentId) : above && foreign.enter(above);
-      if (subject.parentId !== undefined && !parent)
+      const parent = parentId === undefined ? undefined : loops.get(parentId);
+      if (parentId !== undefined && !parent)
         return held(
-          `the parent ${JSON.stringify(subject.parentId)} has never asked this gate, so a stop of it could not reach this session; decide for the parent first`,
+          `the parent ${JSON.stringify(parentId)} has never asked this gate, so a stop of it could not reach this session; decide for the parent first`,
           'Held until its parent is known.',
           clock.now(),
         );
-      node = new Node({
+      const spec = {
         id: subject.sessionId,
         workflow: subject.workflow,
         ...(subject.userId === undefined ? {} : { userId: subject.userId }),
         ...(subject.conversationId === undefined ? {} : { conversationId: subject.conversationId }),
-        ...(parent ? { parent } : {}),
-      });
-      nodes.set(node.id, node);
-      if (above) arrivals.set(node, above);
-      else if (parent) children.set(parent, (children.get(parent) ?? 0) + 1);
-      kernel.stops.know(node);
-      const admitted = kernel.switchboard.admit(node);
-      if (admitted) beingRead.push(admitted);
-      const began = subject.parent && beginUnder(node, subject.parent);
-      if (began) beingRead.push(began);
-      if (beingRead.length > 0) {
-        const read = Promise.all(beingRead).finally(() => void reading.delete(subject.sessionId));
-        reading.set(node.id, read);
-        beingRead = [];
-      }
+      };
+      loop = arrival ? loops.addUnder(spec, arrival) : loops.add(spec, parent);
     }
-    ended.delete(node);
-    try {
-      await reading.get(node.id);
-    } catch (error) {
-      if (!RuntimeError.is(error) || error.code !== 'store_failed') throw error;
-      return held(`it could not be made known that it began: ${error.message}`, 'Held until the store answers.', clock.now());
-    }
-    const decision = kernel.decide(node);
-    if (decision.action === 'run') refusals.delete(node);
-    else refusals.set(node, { decision, at: clock.now() });
+    loop.hasEnded = false;
+    const decision = loop.start ? await decideFirst(loop) : kernel.decide(loop.node);
+    loop.refusal = decision.action === 'run' ? undefined : { decision, at: clock.now() };
     return decision;
+  };
+
+  const decideFirst = async (loop: Loop): Promise<Decision> => {
+    try {
+      await loops.begun(loop);
+    } catch (error) {
+      if (!hasStoreFailed(error)) throw error;
+      const who = loop.parent ? 'its parent' : 'it';
+      const reason = `it could not be made known that ${who} began: ${error.message}`;
+      return strongest(kernel.decide(loop.node), held(reason, 'Held until the store answers.', clock.now()));
+    }
+    // Who is closed hears of no stop any more.
+    if (isClosed) throw closed();
+    return kernel.decide(loop.node);
   };
 
   return {
@@ -242,45 +183,32 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       return kernel.decide(node);
     },
     async carry(sessionId) {
-      if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
-      const node = nodes.get(sessionId);
-      if (!node) throw unknownSession(sessionId);
-      const token = seal(signNode(pathKeys, node), { expiresAt: clock.now() + carryForMs });
-      const root = rootOf(node);
+      if (isClosed) throw closed();
+      const loop = loops.get(sessionId);
+      if (!loop) throw unknownSession(sessionId);
+      const token = seal(signNode(pathKeys, loop.node), { expiresAt: clock.now() + carryForMs });
+      const root = rootOf(loop);
       // What is above in other processes was made known there.
-      if (nodes.get(root.id) === root) {
-        await known.register(registrationOf(root));
+      if (!root.above) {
+        await loops.makeKnown(root);
         await store.flush();
-        if (nodes.get(root.id) !== root) {
+        if (!loops.has(root)) {
           // It ended meanwhile, when nobody knew of it yet.
-          store.lineage.note(root.id, root.id, 'completed');
+          store.lineage.note(root.node.id, root.node.id, 'completed');
           throw unknownSession(sessionId);
         }
       }
       return carrierOf(token);
     },
     async accept(carrier) {
-      if (isClosed) throw new RuntimeError('closed', 'this gate was closed');
+      if (isClosed) throw closed();
       try {
         return await openArrival(pathKeys, tokenOf(carrier), clock.now(), store.lineage);
       } catch (error) {
         throw RuntimeError.is(error) ? refusing(error) : error;
       }
     },
-    end(sessionId) {
-      const node = nodes.get(sessionId);
-      if (!node) return;
-      ended.add(node);
-      // Its switch is read on for as long as it has children: a stop of it reaches them (S2).
-      for (let at: Node | undefined = node; at && ended.has(at) && !children.has(at); at = at.parent) {
-        const above = arrivals.get(at);
-        forget(at);
-        if (above) break;
-        const left = at.parent ? children.get(at.parent)! - 1 : 0;
-        if (at.parent && left > 0) children.set(at.parent, left);
-        else if (at.parent) children.delete(at.parent);
-      }
-    },
+    end: (sessionId) => loops.end(sessionId),
     async close() {
       if (isClosed) return;
       isClosed = true;
@@ -290,21 +218,12 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
   };
 }
 
-function unknownSession(id: string): RuntimeError {
-  return new RuntimeError('unknown_session', `no session ${JSON.stringify(id)} is running at this gate`);
+function closed(): RuntimeError {
+  return new RuntimeError('closed', 'this gate was closed');
 }
 
-function registrationOf(root: Node): Registration {
-  return {
-    session: root.id,
-    path: [root.id],
-    agent: root.workflow ?? '',
-    workflow: root.workflow ?? '',
-    ...(root.userId === undefined ? {} : { user: root.userId }),
-    ...(root.conversationId === undefined ? {} : { conversation: root.conversationId }),
-    isLocalRoot: true,
-    isLoop: true,
-  };
+function unknownSession(id: string): RuntimeError {
+  return new RuntimeError('unknown_session', `no session ${JSON.stringify(id)} is running at this gate`);
 }
 
 function held(reason: string, effect: string, since: number): Decision {

@@ -33,7 +33,7 @@ import { around, runInside } from './run-inside.ts';
 import type { Session } from './session.ts';
 import { countStates, statusOf } from './status.ts';
 import type { ControlHandler, StateStore, StoreChange } from './store.ts';
-import { type Preview, previewOf, type RuntimeStatus, type SessionView, unsettled, viewOf } from './view.ts';
+import { type Preview, previewOf, type RuntimeStatus, type SessionView, type SubjectKind, unsettled, viewOf } from './view.ts';
 import { World } from './world.ts';
 
 export interface RuntimeOptions<Workflow extends string = string> {
@@ -112,7 +112,8 @@ export interface Runtime<Workflow extends string = string> {
    * said so, which over Redis is some round trips later.
    */
   receipts(): Promise<readonly Receipt[]>;
-  preview(tier: Tier, subject?: string): Preview;
+  /** `kind`: what the subject is, for the instance tier. Default `session`. */
+  preview(tier: Tier, subject?: string, kind?: SubjectKind): Preview;
   status(): RuntimeStatus;
   /** Everything told here is told after it is true. Returns the way to stop listening. */
   subscribe(listener: RuntimeListener): () => void;
@@ -330,11 +331,11 @@ export async function createRuntime<Workflow extends string>(options: RuntimeOpt
       const ids = new Set(stored.flatMap((one) => [one.id, ...(one.formerly ?? [])]));
       return [...(await w.stopping.current()).filter((one) => !ids.has(one.id)), ...stored];
     },
-    preview(tier, subject) {
+    preview(tier, subject, kind = 'session') {
       if (tier === 'feature' && !switches.isWorkflow(subject ?? '')) throw unknownWorkflow(subject ?? '', switches.workflows);
       if (tier !== 'global' && tier !== 'feature' && subject === undefined)
         throw new OffswitchError('unknown_switch', `a ${tier} switch needs a subject`);
-      return previewOf(unsettled(w), tier, subject);
+      return previewOf(unsettled(w), tier, subject, kind);
     },
     status: () => ({
       ...statusOf(kernel, countStates(runtime.sessions()), [...w.definitions.keys()]),

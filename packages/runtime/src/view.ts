@@ -89,15 +89,19 @@ export interface Preview {
   readonly nearest: readonly string[];
 }
 
-/** Counts the sessions that a stop of this tier and subject covers. For instance, the subject may be a session or a conversation. */
-export function previewOf(nodes: Iterable<Node>, tier: Tier, subject: string | undefined): Preview {
+/** What a subject of the instance tier is. One id may be a session's and a conversation's, and a stop of the one is none of the other. */
+export type SubjectKind = 'session' | 'conversation';
+
+/** Counts the sessions that a stop of this tier and subject covers. */
+export function previewOf(nodes: Iterable<Node>, tier: Tier, subject: string | undefined, kind: SubjectKind): Preview {
   const byWorkflow: Record<string, number> = Object.create(null);
   const byUser: Record<string, number> = Object.create(null);
   let sessions = 0;
   const seen = new Set<string>();
   for (const node of nodes) {
-    for (const one of subjectsOf(tier, node)) seen.add(one);
-    if (!isCovered(tier, subject, node)) continue;
+    const own = subjectOf(tier, kind, node);
+    if (own !== undefined) seen.add(own);
+    if (!isCovered(tier, kind, subject, node)) continue;
     sessions++;
     const workflow = node.workflow ?? '(no workflow)';
     const user = node.userId ?? '(no user)';
@@ -113,20 +117,23 @@ export function* unsettled(world: World): Generator<Node> {
   for (const graph of world.graphs.values()) for (const { node, saved } of graph.members()) if (!saved.settled) yield node;
 }
 
-function subjectsOf(tier: Tier, node: Node): string[] {
-  const of: Record<Tier, (string | undefined)[]> = {
-    global: [],
-    feature: [node.workflow],
-    user: [node.userId],
-    instance: [node.id, node.conversationId],
-  };
-  return of[tier].filter((one) => one !== undefined);
+function subjectOf(tier: Tier, kind: SubjectKind, node: Node): string | undefined {
+  switch (tier) {
+    case 'global':
+      return undefined;
+    case 'feature':
+      return node.workflow;
+    case 'user':
+      return node.userId;
+    case 'instance':
+      return kind === 'session' ? node.id : node.conversationId;
+  }
 }
 
-function isCovered(tier: Tier, subject: string | undefined, node: Node): boolean {
+function isCovered(tier: Tier, kind: SubjectKind, subject: string | undefined, node: Node): boolean {
   if (tier === 'global') return true;
   for (let at: Node | undefined = node; at; at = at.parent ?? (tier === 'instance' ? undefined : at.detachedFrom)) {
-    if (subjectsOf(tier, at).includes(subject ?? '')) return true;
+    if (subjectOf(tier, kind, at) === (subject ?? '')) return true;
   }
   return false;
 }

@@ -167,3 +167,136 @@ describe('at a gate', () => {
     expect(await code(world({ pathKeys: keys }))).toBe('invalid_option');
   });
 });
+
+describe('a child at a gate that begins while its parent is being made known', () => {
+  const child = (gate: Gate<Workflows>, sessionId = 'child', parentId = 'parent') =>
+    gate.decide({ workflow: 'alpha', sessionId, parentId });
+  /** Two gates, and the path of a root of the first at the second. */
+  const arrived = async () => {
+    const clock = manualClock();
+    const store = memoryStore();
+    const shared = store.share();
+    const [there, here] = [await open({ store, clock }), await open({ store: shared, clock })];
+    await ask(there, 'root');
+    const parent = await here.accept((await there.carry('root')).headers);
+    const close = async (): Promise<void> => {
+      for (const gate of [there, here]) await gate.close();
+    };
+    return { clock, store, lineage: shared.lineage, there, here, parent, close };
+  };
+  const away = async () => {
+    throw new RuntimeError('store_failed', 'away');
+  };
+
+  test('does not begin under one that is refused, nor does what it started (I2, S2)', async () => {
+    const { there, here, parent, close } = await arrived();
+    there.end('root');
+    const refused = code(ask(here, 'parent', parent));
+    const below = [code(child(here)), code(child(here, 'grandchild', 'child'))];
+    expect(await Promise.all([refused, ...below])).toEqual(['root_settled', 'root_settled', 'root_settled']);
+    expect(await child(here)).toMatchObject({ action: 'pause', reason: expect.stringContaining('has never asked this gate') });
+    await close();
+  });
+
+  test('is held with it while the store fails, and is reached by a stop of the root when both have begun (S2, I1)', async () => {
+    const { clock, store, lineage, here, parent, close } = await arrived();
+    const { register } = lineage;
+    lineage.register = away;
+    const asked = [ask(here, 'parent', parent), child(here).then(({ action }) => action)];
+    expect(await Promise.all(asked)).toEqual(['pause', 'pause']);
+    lineage.register = register;
+    // Whose child it is was fixed when it asked first, though it was held.
+    expect([await ask(here, 'child'), await ask(here, 'parent')]).toEqual(['run', 'run']);
+    await store.mark('act.operator.terminate.instance.root.o1', 'engaged', 0, { reason: 'r', by: 'ann', at: 1, subject: 'root' });
+    await settle(clock);
+    expect((await child(here)).action).toBe('terminate');
+    await close();
+  });
+
+  test('that was held with it is refused with it, and not taken up by another of its id (I2)', async () => {
+    const { lineage, here, parent, close } = await arrived();
+    const { register } = lineage;
+    lineage.register = away;
+    await Promise.all([ask(here, 'parent', parent), child(here)]);
+    lineage.register = async () => ({ status: 'refused', code: 'root_unknown' });
+    expect(await code(ask(here, 'parent'))).toBe('root_unknown');
+    lineage.register = register;
+    expect(await ask(here, 'parent', parent)).toBe('run');
+    expect(await code(child(here))).toBe('root_unknown');
+    expect((await child(here)).action).toBe('run');
+    await close();
+  });
+
+  test('waits until its parent is known, and may go on then', async () => {
+    const { clock, lineage, here, parent, close } = await arrived();
+    const { register } = lineage;
+    const answered = deferred();
+    lineage.register = async (one) => {
+      await answered.promise;
+      return register.call(lineage, one);
+    };
+    const asked = ask(here, 'parent', parent);
+    let action: string | undefined;
+    const below = child(here).then((one) => {
+      action = one.action;
+    });
+    await settle(clock);
+    expect(action).toBeUndefined();
+    answered.resolve();
+    await Promise.all([asked, below]);
+    expect(action).toBe('run');
+    await close();
+  });
+
+  test('who asks again in the moment of a refusal waits for the new try, whenever the first one is over (S4)', async () => {
+    for (let later = 0; later < 12; later++) {
+      const { clock, lineage, here, parent, close } = await arrived();
+      let tries = 0;
+      lineage.register = async () => {
+        if (tries++ > 0) return new Promise(() => {});
+        let at: Promise<unknown> = Promise.resolve();
+        for (let i = 0; i < later; i++) at = at.then(() => {});
+        void at.then(() => ask(here, 'parent', parent));
+        return away();
+      };
+      await ask(here, 'parent', parent);
+      await settle(clock, 10);
+      let answer: string | undefined;
+      if (tries > 1)
+        void ask(here, 'parent').then((action) => {
+          answer = action;
+        });
+      await settle(clock, 10);
+      expect([later, answer]).toEqual([later, undefined]);
+      await close();
+    }
+  });
+
+  test('is answered by no gate that was closed meanwhile: it hears of no stop any more (I1)', async () => {
+    const { lineage, here, parent, close } = await arrived();
+    const answer = deferred<never>();
+    lineage.register = () => answer.promise;
+    const asked = [code(ask(here, 'parent', parent)), code(child(here))];
+    await close();
+    answer.resolve({ status: 'registered' } as never);
+    expect(await Promise.all(asked)).toEqual(['closed', 'closed']);
+  });
+
+  test('leaves nothing of what was refused for the command line to see', async () => {
+    const clock = manualClock();
+    const store = memoryStore();
+    let handler: ((method: string, params: Record<string, unknown>) => Promise<unknown>) | undefined;
+    const shared = Object.assign(store.share(), {
+      serve: async (one: typeof handler) => {
+        handler = one;
+      },
+    });
+    const [there, here] = [await open({ store, clock }), await open({ store: shared as never, clock })];
+    await ask(there, 'root');
+    const parent = await here.accept((await there.carry('root')).headers);
+    there.end('root');
+    await Promise.all([code(ask(here, 'parent', parent)), code(child(here))]);
+    expect(await handler!('sessions', {})).toEqual([]);
+    for (const gate of [there, here]) await gate.close();
+  });
+});
