@@ -18,7 +18,7 @@ test('what processes that are gone have left is counted for three seconds, and t
     journals: () => new Promise(() => {}),
   };
   let isOver = false;
-  const asked = reachOf({ place } as Command, 'global', undefined).finally(() => {
+  const asked = reachOf({ place } as Command, { tier: 'global', subject: undefined, isConversation: false }).finally(() => {
     isOver = true;
   });
   await vi.advanceTimersByTimeAsync(2_999);

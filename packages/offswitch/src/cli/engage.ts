@@ -9,16 +9,16 @@ import { exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, targetKey, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { countWithinMs, reachOf, showReach } from './preview.ts';
+import { countWithinMs, previewParams, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, previewIn } from './wire.ts';
 
 export async function engage(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
   const { place } = command;
   // Both at once: a process that hangs is waited for once.
-  const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target.tier, target.subject)]);
+  const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target)]);
   showFlip(command, 'engage', plan);
-  showReach(command, reach, 'stops', target.tier, target.subject);
+  showReach(command, reach, 'stops', target);
   await confirm(command.io, question(target), isYes);
 
   const sessions = new Set(target.isConversation ? await conversationSessions(command, target) : []);
@@ -48,8 +48,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   await place.ask('refresh');
   const isTargeted = target.tier === 'user' || target.tier === 'instance';
   const livesIn = async (process: string): Promise<boolean> => {
-    const params = { tier: target.tier, ...(target.subject === undefined ? {} : { subject: target.subject }) };
-    const answers = await askAll(place, 'preview', params, previewIn, process);
+    const answers = await askAll(place, 'preview', previewParams(target), previewIn, process);
     return answers.answered.length === 0 || answers.answered.some((one) => one.value.sessions > 0);
   };
   const isIt = act === undefined ? isStopOf(target, sessions) : (stop: Stop): boolean => stop.id === act;
@@ -60,13 +59,15 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
       ...(flip ? { flip } : {}),
       ...(act === undefined ? {} : { stop: act, latchedBy: 'folder' }),
       preview: reach.preview,
+      ...(reach.namesake === undefined ? {} : { namesake: reach.namesake }),
       confirmed: followed.isFenced && followed.processes > 0,
       processes: followed.processes,
       stages: followed.stages,
       receipts: followed.receiptIds,
       silent: followed.silent,
     },
-    followed.isFenced ? exit.ok : exit.unconfirmed,
+    // An id that nobody has may be one to come; one that is somebody else's stops nobody who was meant.
+    followed.isFenced && reach.namesake === undefined ? exit.ok : exit.unconfirmed,
   );
 }
 

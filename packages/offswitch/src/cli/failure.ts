@@ -10,8 +10,8 @@ export const exit = {
   /** Nothing was done, because nobody said yes. */
   notConfirmed: 3,
   /**
-   * It was done and is recorded, but a running process has not confirmed it in time, or the session to stop is nobody's. Of a release of a
-   * conversation: nothing was released, because a running process does not answer (`sessions_unknown`).
+   * It was done and is recorded, but a running process has not confirmed it in time, or the session to stop is nobody's, or the id is known
+   * as that of a conversation where a session was named (or the reverse). Of a release of a conversation: nothing was released, because a running process does not answer (`sessions_unknown`).
    */
   unconfirmed: 4,
 } as const;

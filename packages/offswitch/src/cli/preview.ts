@@ -1,14 +1,15 @@
 // preview.ts: what a flip would stop right now, counted before anybody is asked to confirm it.
 
-import type { Tier } from '@offswitch/core';
 import type { Command } from './command.ts';
-import { wordsOf } from './flip.ts';
+import { type FlipTarget, wordsOf } from './flip.ts';
 import { knownSessions } from './known.ts';
 import { clean, count, paint, tally } from './print.ts';
 import { askAll, isEnded, type Preview, previewIn, type SessionLine, silentOnes } from './wire.ts';
 
 export interface Reach {
   readonly preview: Preview;
+  /** What the id is known as, where nobody knows it as what it was named. */
+  readonly namesake?: 'session' | 'conversation';
   /** Does anybody know of this session: a process that runs it, or what one that is gone has left? What cannot be read is not known. */
   knows(session: string): boolean;
   /** Processes that answered. */
@@ -23,18 +24,19 @@ export interface Reach {
 export const countWithinMs = 3000;
 
 /** Of running processes, and of what those that are gone have left: that is stopped where it is next taken up (S12). */
-export async function reachOf(command: Command, tier: Tier, subject: string | undefined): Promise<Reach> {
+export async function reachOf(command: Command, target: FlipTarget): Promise<Reach> {
   const { place } = command;
-  const params = { tier, ...(subject === undefined ? {} : { subject }) };
   // A process that hangs is waited for once. What cannot be counted keeps nobody from stopping it.
   const [answers, { sessions, left, damage }] = await Promise.all([
-    askAll(place, 'preview', params, previewIn),
+    askAll(place, 'preview', previewParams(target), previewIn),
     knownSessions(place, countWithinMs).catch((error) => ({ sessions: [], left: [], damage: wordsOf(error) })),
   ]);
-  const counted = countCovered(sessions, tier, subject);
+  const counted = countCovered(sessions, target);
+  const namesake = namesakeOf([...sessions, ...left], target);
   const nearest = counted.sessions > 0 ? [] : [...new Set(answers.answered.flatMap((one) => one.value.nearest))].slice(0, 5);
   return {
     preview: { ...counted, nearest },
+    ...(namesake === undefined ? {} : { namesake }),
     knows: (session) => [...sessions, ...left].some(({ id }) => id === session),
     processes: answers.answered.length,
     silent: silentOnes(answers),
@@ -42,14 +44,27 @@ export async function reachOf(command: Command, tier: Tier, subject: string | un
   };
 }
 
+/** What a process is asked, to count those it has. */
+export function previewParams({ tier, subject, isConversation }: FlipTarget): Readonly<Record<string, string>> {
+  return { tier, ...(subject === undefined ? {} : { subject }), ...(isConversation ? { kind: 'conversation' } : {}) };
+}
+
+function namesakeOf(known: readonly SessionLine[], { tier, subject, isConversation }: FlipTarget): Reach['namesake'] {
+  if (tier !== 'instance') return undefined;
+  const isSession = known.some(({ id }) => id === subject);
+  const isOne = known.some(({ conversation }) => conversation === subject);
+  if (isSession === isOne || isOne === isConversation) return undefined;
+  return isOne ? 'conversation' : 'session';
+}
+
 /** The live sessions of a tier and subject, and all beneath them, also of what was detached from there (S2). */
-export function covered(sessions: readonly SessionLine[], tier: Tier, subject: string | undefined): readonly SessionLine[] {
+export function covered(sessions: readonly SessionLine[], { tier, subject, isConversation }: FlipTarget): readonly SessionLine[] {
   const byId = new Map(sessions.map((one) => [one.id, one]));
   const own = (one: SessionLine): boolean =>
     tier === 'global' ||
     (tier === 'feature' && one.workflow === subject) ||
     (tier === 'user' && one.user === subject) ||
-    (tier === 'instance' && (one.id === subject || one.conversation === subject));
+    (tier === 'instance' && (isConversation ? one.conversation : one.id) === subject);
   const isLeft = ({ left = [] }: SessionLine): boolean =>
     (tier === 'feature' && left.some(({ workflow }) => workflow === subject)) ||
     (tier === 'user' && left.some(({ user }) => user === subject));
@@ -62,10 +77,10 @@ export function headsOf(sessions: readonly SessionLine[]): readonly SessionLine[
   return sessions.filter((one) => !one.path.slice(0, -1).some((above) => ids.has(above)));
 }
 
-function countCovered(sessions: readonly SessionLine[], tier: Tier, subject: string | undefined): Omit<Preview, 'nearest'> {
+function countCovered(sessions: readonly SessionLine[], target: FlipTarget): Omit<Preview, 'nearest'> {
   const byWorkflow: Record<string, number> = Object.create(null);
   const byUser: Record<string, number> = Object.create(null);
-  const found = covered(sessions, tier, subject);
+  const found = covered(sessions, target);
   for (const one of found) {
     byWorkflow[one.workflow] = (byWorkflow[one.workflow] ?? 0) + 1;
     byUser[one.user ?? '(no user)'] = (byUser[one.user ?? '(no user)'] ?? 0) + 1;
@@ -74,11 +89,23 @@ function countCovered(sessions: readonly SessionLine[], tier: Tier, subject: str
 }
 
 /** Shows the counts, or why there are none. `verb`: `stops`, `sets going`. */
-export function showReach(command: Command, reach: Reach, verb: string, tier: Tier, subject: string | undefined): void {
+export function showReach(command: Command, reach: Reach, verb: string, target: FlipTarget): void {
   const { io } = command;
+  const { tier } = target;
+  const subject = clean(target.subject ?? '');
   for (const one of reach.silent) command.say(paint(io, 'yellow', `  warning     ${one}`));
   if (reach.damage !== undefined)
     command.say(paint(io, 'yellow', `  warning     ${clean(reach.damage)}; what was left there is not counted`));
+  if (reach.namesake !== undefined)
+    command.say(
+      paint(
+        io,
+        'yellow',
+        reach.namesake === 'conversation'
+          ? `  warning     ${subject} is the id of a conversation, and of no session: engage instance ${subject} --conversation stops each session of it`
+          : `  warning     ${subject} is the id of a session, and of no conversation: leave out --conversation`,
+      ),
+    );
   const { preview } = reach;
   const isNobody = reach.processes === 0;
   const nobody =
@@ -95,6 +122,12 @@ export function showReach(command: Command, reach: Reach, verb: string, tier: Ti
   } else if (tier === 'user' || tier === 'instance') {
     // Ids that differ in one character are somebody else's.
     const nearest = preview.nearest.length > 0 ? `; nearest: ${preview.nearest.map(clean).join(', ')}` : '';
-    command.say(paint(io, 'yellow', `  warning     no live session of ${tier} ${clean(subject ?? '')}${nearest}`));
+    command.say(
+      paint(
+        io,
+        'yellow',
+        `  warning     no live session of ${target.isConversation ? 'conversation' : tier} ${subject}${nearest}`,
+      ),
+    );
   }
 }

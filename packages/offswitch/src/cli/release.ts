@@ -17,7 +17,7 @@ import { age, clean, count, paint } from './print.ts';
 import { askAll, silentOnes, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
-  const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target.tier, target.subject)]);
+  const [plan, reach] = await Promise.all([planFlip(command, target), reachOf(command, target)]);
   if (!plan.wired) throw plan.refusal;
   showFlip(command, 'release', plan);
   if (target.tier === 'instance') {
@@ -25,7 +25,7 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
       '  right now   starts nothing: a session that was ended stays ended; a new run of that id or conversation is permitted again',
     );
   } else {
-    showReach(command, reach, 'lets go on, where nothing else holds them,', target.tier, target.subject);
+    showReach(command, reach, 'lets go on, where nothing else holds them,', target);
   }
   const subject = clean(target.subject ?? '');
   const named =

@@ -28,8 +28,9 @@ export async function stop(command: Command, session: string, action: StopAction
       : '  effect      This session pauses before its next turn, with every sub-agent it started, until a person releases it',
   );
   command.say('  authorised  whoever can write the state. No flag source is needed, and none is asked');
-  const reach = await reachOf(command, 'instance', session);
-  showReach(command, reach, 'stops', 'instance', session);
+  const target = { tier: 'instance', subject: session, isConversation: false } as const;
+  const reach = await reachOf(command, target);
+  showReach(command, reach, 'stops', target);
   const isKnown = reach.knows(session);
   // Of a process that does not answer nobody knows what it has; that is warned of above.
   const isNobody = !isKnown && reach.silent.length === 0;

@@ -39,7 +39,7 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
     workflow === undefined ? (['user', checkId('userId', user)] as const) : (['feature', checkId('workflow', workflow)] as const);
   // What lies where a process left it is ended too, wherever it is next taken up.
   const { sessions: known, silent, damage, answers } = await knownSessions(place);
-  const reached = covered(known, tier, subject);
+  const reached = covered(known, { tier, subject, isConversation: false });
   const heads = headsOf(reached);
   // What runs under a name that is declared no more is ended all the same; a name under which nothing runs may be a typo.
   if (heads.length === 0 && damage === undefined) {
