@@ -45,9 +45,9 @@ export interface GateSubject<Workflow extends string = string> {
   readonly sessionId: string;
   readonly userId?: string;
   readonly conversationId?: string;
-  /** The session that started this one; it must have asked this gate before, or the answer is a hold. Fixed at the first call that finds it. */
+  /** The session that started this one; it must have asked this gate before, or the answer is a hold. Fixed at the first call that finds it and does not throw. */
   readonly parentId?: string;
-  /** The session of another process that started this one, as `accept` gave it. Fixed at the first call. */
+  /** The session of another process that started this one, as `accept` gave it. Fixed at the first call that does not throw. */
   readonly parent?: Arrival;
 }
 
