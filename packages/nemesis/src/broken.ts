@@ -37,6 +37,13 @@ export const broken: Readonly<Record<string, Broken>> = {
       store.stops = async () => [];
     },
   },
+  'shared-epochs': {
+    act: 'kill all at once, and start ten',
+    convicts: /^(I6|I9):/,
+    breakStore(store) {
+      store.claim = () => true;
+    },
+  },
   'keeps-credentials': {
     act: 'terminate',
     convicts: /^I4:/,

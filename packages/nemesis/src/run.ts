@@ -7,6 +7,7 @@ import { flagFileControl } from '@offswitch/flag-file';
 import { newPathKey } from '@offswitch/runtime';
 import { openFaultProxy, startLocalRedis } from '@offswitch/testing';
 import { actsOf } from './acts.ts';
+import { judgeEpochs } from './epochs.ts';
 import { Fleet } from './fleet.ts';
 import { judgeGhosts } from './ghosts.ts';
 import { judge, judgeReceipts, judgeSpending, judgeTokens } from './judge.ts';
@@ -122,7 +123,12 @@ export async function run(seed: number, store: 'folder' | 'redis', { only, broke
     const left = redis?.emptiedAt !== undefined ? [] : await healed(fleet);
     if (left.length > 0) faults.push(`I14: stuck after everything was released: ${left.join(', ')}`);
     if (left.length === 0 && redis?.emptiedAt === undefined)
-      faults.push(...(await judgeReceipts(scene)), ...(await judgeTokens(oracle)), ...(await judgeGhosts(scene)));
+      faults.push(
+        ...(await judgeReceipts(scene)),
+        ...(await judgeTokens(oracle)),
+        ...(await judgeGhosts(scene)),
+        ...(await judgeEpochs(scene)),
+      );
     faults.push(...judge(scene, oracle));
   } catch (error) {
     faults.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);

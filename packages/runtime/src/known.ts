@@ -31,7 +31,10 @@ export class Known {
     if (!known) {
       known = this.lineage.register(registration);
       this.byId.set(session, known);
-      known.catch(() => this.byId.delete(session));
+      const own = known;
+      own.catch(() => {
+        if (this.byId.get(session) === own) this.byId.delete(session);
+      });
     }
     await known;
   }
