@@ -12,10 +12,12 @@ import {
 import type { Wire } from './connection/wire.ts';
 import { pageTimeoutMs, pairs } from './journals.ts';
 
-/** The oldest beyond so many are cleared away. */
-const mostKept = 10_000;
-/** So many are known to be done, also of those that were cleared away. */
-const mostDone = 200_000;
+const most = {
+  /** What was written longest ago beyond so many is cleared away; of stops that are still at work as many are kept beside. */
+  kept: 10_000,
+  /** So many are known to be done, also of those that were cleared away. */
+  done: 200_000,
+};
 /** Read in one step. */
 const together = 50;
 /** Asked for at once, whether they are done. */
@@ -27,17 +29,21 @@ export interface ReceiptsOptions {
   readonly reading: Wire;
   readonly prefix: string;
   readonly process: string;
+  /** Default: 10,000 and 200,000. */
+  readonly most?: { readonly kept: number; readonly done: number };
 }
 
 type Unread = (what: string) => void;
 
 export class Receipts {
   private readonly options: ReceiptsOptions;
+  private readonly most: typeof most;
   /** The last writing of each that is on its way. */
   private readonly underWay = new Map<string, Promise<unknown>>();
 
   constructor(options: ReceiptsOptions) {
     this.options = options;
+    this.most = options.most ?? most;
   }
 
   /** One after another for each receipt, so that the last writing stands. */
@@ -55,7 +61,9 @@ export class Receipts {
 
   /** Newest first. A part that cannot be read is left out, and `unread` told of it. */
   async all(standing: Standing, unread?: Unread): Promise<readonly Receipt[]> {
-    const ids = (await this.options.reading.call(['ZREVRANGE', this.index(), '0', String(mostKept - 1)])) as readonly string[];
+    const [open, closed] = await Promise.all([this.listed('receipts-open'), this.listed('receipts')]);
+    // One that came to its end in between is in both.
+    const ids = [...new Set([...open, ...closed])];
     const found: ReceiptPart[] = [];
     for (let i = 0; i < ids.length; i += together) found.push(...(await this.read(ids.slice(i, i + together), unread)).parts);
     return joinReceipts(found, standing);
@@ -101,12 +109,11 @@ export class Receipts {
   /** As they were when they had been written so often. Answers those that were written since: of these nothing is noted. */
   private async noteDone(receipts: readonly Receipt[], times: ReadonlyMap<string, string>): Promise<readonly string[]> {
     if (receipts.length === 0) return [];
-    const all = receipts.map(({ id, stop, formerly = [] }) => [
+    const all = receipts.map(({ id, formerly = [] }) => [
       id,
-      String(stop.since),
       [id, ...formerly].flatMap((one) => (times.has(one) ? [one, times.get(one)!] : [])),
     ]);
-    return (await this.options.writing.fn('over', [mostDone, JSON.stringify(all)])) as readonly string[];
+    return (await this.options.writing.fn('over', [this.most.done, JSON.stringify(all)])) as readonly string[];
   }
 
   /** Together with those that went on in them. */
@@ -137,23 +144,30 @@ export class Receipts {
     return { parts, times };
   }
 
-  private async writeNow({ id, stop }: Receipt, text: string): Promise<void> {
+  private async writeNow(receipt: ReceiptPart, text: string): Promise<void> {
     const { writing, process } = this.options;
-    await writing.fn('receipt', [process, id, stop.since, text, mostKept], 2000 + text.length / 1000);
+    const args = [process, receipt.id, isAtWork(receipt) ? '1' : '0', text, this.most.kept];
+    await writing.fn('receipt', args, 2000 + text.length / 1000);
   }
 
-  /** Those of stops for good that were found done, by when the stop was made. */
+  /** Those of stops for good that were found done, by when they were. */
   private done(): string {
     return `${this.options.prefix}:{ctl}:receipts-done`;
   }
 
-  private index(): string {
-    return `${this.options.prefix}:{ctl}:receipts`;
+  private async listed(index: 'receipts' | 'receipts-open'): Promise<readonly string[]> {
+    const { reading, prefix } = this.options;
+    return (await reading.call(['ZRANGE', `${prefix}:{ctl}:${index}`, '0', '-1'])) as readonly string[];
   }
 
   private key(id: string): string {
     return `${this.options.prefix}:{ctl}:receipt:${id}`;
   }
+}
+
+/** As far as this process knows: a pause is in force, or what a terminate ends has not ended. */
+function isAtWork({ stop, stages, released }: ReceiptPart): boolean {
+  return released === undefined && (stop.action === 'pause' || stages.done === undefined);
 }
 
 function partIn(text: string): ReceiptPart | undefined {

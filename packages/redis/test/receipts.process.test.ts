@@ -4,7 +4,7 @@ import { defineKillSwitches } from '@offswitch/core';
 import { redisStore } from '@offswitch/redis';
 import { createRuntime, openGate, type ReceiptPart } from '@offswitch/runtime';
 import { type LocalRedis, memorySource, openFaultProxy, startLocalRedis, waitUntil } from '@offswitch/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { linksTo } from '../src/connection/link.ts';
 import { Wire } from '../src/connection/wire.ts';
 import { Receipts } from '../src/receipts.ts';
@@ -100,6 +100,74 @@ describeRedis('receipts in a Redis that holds much', () => {
     expect((await as('d').toGoOn(stops, standing)).size).toBe(0);
     expect(await server.command('ZSCORE', `${prefix}:{ctl}:receipts-done`, over.id)).toContain('1');
     wire.close();
+  });
+
+  describe('when more were written than are kept', () => {
+    const standing = { isAlive: () => true };
+    const all = { recorded: 1, fenced: 1, drained: 1, revoked: 1, done: 1 };
+    const ended = (id: string, since: number): ReceiptPart => {
+      const one = part('p1');
+      return { ...one, id, stop: { ...one.stop, id, since, action: 'terminate' }, stages: all };
+    };
+    const inForce = (id: string, since: number): ReceiptPart => {
+      const one = ended(id, since);
+      return { ...one, stop: { ...one.stop, action: 'pause' } };
+    };
+    const open: Wire[] = [];
+    afterEach(() => {
+      for (const one of open.splice(0)) one.close();
+    });
+    const few = (prefix: string): Receipts => {
+      const wire = new Wire({ open: linksTo({ url: server.url }), timeoutMs: 8_000, prefix, where: 'this machine' });
+      open.push(wire);
+      return new Receipts({ writing: wire, reading: wire, prefix, process: 'p1', most: { kept: 5, done: 20 } });
+    };
+    const ids = (receipts: readonly { readonly id: string }[]): string[] => receipts.map(({ id }) => id).sort();
+
+    test('the one that is written last is there, however old its stop is and wherever the clock was set back to (S10)', async () => {
+      const receipts = few('last');
+      for (let i = 0; i < 7; i++) await receipts.write(ended(`t-${i}`, 1_000 + i));
+      await receipts.write(ended('old', 1));
+      expect(ids(await receipts.all(standing))).toEqual(['old', 't-3', 't-4', 't-5', 't-6']);
+      const later = String(Date.now() + 3_600_000);
+      await server.command(
+        'ZADD',
+        'last:{ctl}:receipts',
+        'XX',
+        ...['old', 't-3', 't-4', 't-5', 't-6'].flatMap((id) => [later, id]),
+      );
+      await receipts.write(ended('older', 0));
+      expect(ids(await receipts.all(standing))).toEqual(['older', 't-3', 't-4', 't-5', 't-6']);
+    });
+
+    test('a terminate whose receipt was cleared away is gone on with once, and noted as over for good (S10)', async () => {
+      const receipts = few('once');
+      const stops = Array.from({ length: 8 }, (_, i) => ({ id: `t-${i}`, isForGood: true }));
+      for (const [i, { id }] of stops.entries()) await receipts.write(ended(id, 1_000 + i));
+      const first = await receipts.toGoOn(stops, standing);
+      expect([...first.keys()]).toEqual(['t-0', 't-1', 't-2']);
+      for (const [i, id] of [...first.keys()].entries()) await receipts.write(ended(id, 1_000 + i));
+      expect((await receipts.toGoOn(stops, standing)).size).toBe(0);
+      // Of these notes, too, the last is there.
+      const more = Array.from({ length: 20 }, (_, i) => ({ id: `u-${i}`, isForGood: true }));
+      for (const one of more) {
+        await receipts.write(ended(one.id, 2_000));
+        await receipts.toGoOn([one], standing);
+      }
+      await receipts.write(ended('t-0', 1));
+      expect((await receipts.toGoOn(stops.slice(0, 1), standing)).size).toBe(0);
+      for (const { id } of more.slice(0, 5)) await receipts.write(ended(id, 2_000));
+      expect((await receipts.toGoOn(stops.slice(0, 1), standing)).size).toBe(0);
+    });
+
+    test('that of a stop in force is there, however many came to their end since, and is one of those when it is released (S10)', async () => {
+      const receipts = few('force');
+      await receipts.write(inForce('pause', 1));
+      for (let i = 0; i < 7; i++) await receipts.write(ended(`t-${i}`, 1_000 + i));
+      expect(ids(await receipts.all(standing))).toEqual(['pause', 't-2', 't-3', 't-4', 't-5', 't-6']);
+      await receipts.write({ ...inForce('pause', 1), released: 9 });
+      expect(ids(await receipts.all(standing))).toEqual(['pause', 't-3', 't-4', 't-5', 't-6']);
+    });
   });
 
   test('hold up nothing that is written meanwhile, however long they are (I14)', async () => {
