@@ -32,7 +32,7 @@ export interface RedisStoreOptions {
   readonly founds?: boolean;
   /** How long a graph is kept once it has settled. Milliseconds, default 7 days. */
   readonly retentionMs?: number;
-  /** How much may wait to be written while Redis cannot be reached; then `append` and `claim` throw. Bytes, default 64 MiB. */
+  /** How much may wait to be written while Redis cannot be reached; then `append` and `claim` throw, but for what became of a session. Bytes, default 64 MiB. */
   readonly maxQueuedBytes?: number;
   /** Default: the machine's own. */
   readonly clock?: Clock;

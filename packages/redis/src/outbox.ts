@@ -15,6 +15,8 @@ export interface Write {
   /** Dropped, or refused by the server, when another process has this. */
   readonly localRoot: string;
   readonly args: readonly string[];
+  /** A record of a session's end: what it lets go of is more than what it takes. */
+  readonly isEnd?: boolean;
 }
 
 export interface OutboxOptions {
@@ -96,12 +98,12 @@ export class Outbox {
     this.life = life;
   }
 
-  /** Throws `store_failed` when too much waits already for a record or a claim; what became of a session always finds room. */
+  /** Throws `store_failed` when too much waits already for a record or a claim; what became of a session, its end too, always finds room. */
   push(write: Write): void {
     const bytes = sizeOf(write);
     // Whoever says what became of a session has no way to say it again: it is in the middle of ending it. A write of nothing takes no room.
-    const mayWait = write.fn === 'note' || write.fn === 'forget' || write.args.length === 0;
-    if (!mayWait && this.bytes + bytes > this.options.maxBytes)
+    const hasRoom = write.isEnd || write.fn === 'note' || write.fn === 'forget' || write.args.length === 0;
+    if (!hasRoom && this.bytes + bytes > this.options.maxBytes)
       throw new RuntimeError(
         'store_failed',
         `${this.bytes} bytes wait to be written to Redis (${this.trouble ?? this.options.wire.trouble ?? 'it is slow'}); maxQueuedBytes is ${this.options.maxBytes}`,

@@ -180,6 +180,7 @@ test('when too much waits records and claims are refused, and what became of a s
   expect(() => outbox.push({ ...one, fn: 'claim', args: ['x'.repeat(300), '2'] })).toThrow(/store_failed/);
   for (const state of ['resting', 'running', 'completed']) outbox.push({ ...one, fn: 'note', args: ['s-1', state] });
   outbox.push({ ...one, fn: 'forget', args: [] });
+  outbox.push({ ...one, fn: 'journal', args: [`settled ${'x'.repeat(2_000)}`], isEnd: true });
   expect(() => outbox.push({ ...one, fn: 'journal', args: ['{}'] })).toThrow(/store_failed/);
   // By this it is found out whether Redis has lost something.
   outbox.push({ ...one, fn: 'journal', args: [] });
@@ -191,5 +192,6 @@ test('when too much waits records and claims are refused, and what became of a s
   }
   await flushed;
   expect(sent.flat()).toContain('completed');
+  expect(sent.flat()).toContainEqual(expect.stringContaining('settled'));
   await outbox.close();
 });
