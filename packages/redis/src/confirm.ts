@@ -2,6 +2,7 @@
 // every now and then, since that word may be lost and a lease runs out in silence.
 
 import type { Confirmation, StoreProcess } from '@offswitch/runtime';
+import { atMost } from './at-most.ts';
 import type { Reply } from './connection/link.ts';
 import type { Wire } from './connection/wire.ts';
 import { compareIds } from './stream-id.ts';
@@ -77,16 +78,6 @@ function oneWord(): { readonly word: Promise<AllHave>; readonly tell: (word: All
     tell = resolve;
   });
   return { word, tell };
-}
-
-function atMost<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), ms);
-    void promise.then((value) => {
-      clearTimeout(timer);
-      resolve(value);
-    });
-  });
 }
 
 function isWaiting([, state]: Answer): boolean {

@@ -36,7 +36,7 @@ import {
   wordsOf,
 } from './registry.ts';
 
-/** Local roots taken over in one step of the server, and read before the next. */
+/** Local roots looked at in one step of the server; those that were taken over are read before the next. */
 const adoptedTogether = 200;
 /** Local roots asked for at once. */
 const askedTogether = 500;
@@ -237,6 +237,12 @@ export class RedisLineage implements LineageStore {
     return this.roots.get(localRoot) ?? localRoot;
   }
 
+  /** The root of the whole graph that a session stands in, also where it is another process's. */
+  async rootAbove(session: string): Promise<string | undefined> {
+    const localRoot = this.mine.get(session);
+    return localRoot === undefined ? (await this.locate(session))?.path[0] : this.rootOf(localRoot);
+  }
+
   localRootOf(session: string): string {
     return this.mine.get(session) ?? session;
   }
@@ -374,10 +380,13 @@ export class RedisLineage implements LineageStore {
     this.mustHold();
     const { process, control, membership } = this.options;
     if (this.unreadable.size > 0) await this.readPage(new Map([...this.unreadable].map(([one, { root }]) => [one, root])));
+    let behind: readonly string[] = ['', ''];
     for (let have = 0; ; ) {
-      const args = [process, membership.gen, membership.storeId, adoptedTogether, have, ...agents];
-      const given = (await control.fn('adopt', args).catch(refused)) as readonly string[];
-      if (given.length === 0 || agents.length === 0) return this.handOn();
+      const args = [process, membership.gen, membership.storeId, adoptedTogether, have, ...behind, ...agents];
+      const [given, ...lookedAt] = (await control.fn('adopt', args).catch(refused)) as readonly [readonly string[], ...string[]];
+      const isLast = lookedAt.length === 0;
+      if ((given.length === 0 && isLast) || agents.length === 0) return this.handOn();
+      if (!isLast) behind = lookedAt;
       const localRoots = new Map(given.map(localRootFrom).map(({ session, root }) => [session, root]));
       // Given before, and read; then an answer was lost.
       for (const page of this.pages) for (const one of page.localRoots.keys()) localRoots.delete(one);

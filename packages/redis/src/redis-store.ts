@@ -27,6 +27,7 @@ import {
   type StoreOpening,
 } from '@offswitch/runtime';
 import { Asked, answerTo } from './asking.ts';
+import { atMost } from './at-most.ts';
 import { RedisAudit } from './audit.ts';
 import { RedisBudgets } from './budgets.ts';
 import { linksToOwner } from './connection/cluster.ts';
@@ -273,6 +274,7 @@ class RedisStore implements StateStore {
       root: whole,
       localRoot: this.lineage.localRootIn(record),
       args: [JSON.stringify(record)],
+      isEnd: record.t === 'settled',
     });
   }
 
@@ -294,10 +296,10 @@ class RedisStore implements StateStore {
 
   async resolve(resolution: Resolution): Promise<boolean> {
     this.mustBeUsable();
-    const isFirst =
-      (await this.control
-        .fn('resolve', [this.trusted.ownId, Words.key(resolution), JSON.stringify(resolution)])
-        .catch(refused)) === 1;
+    // Where that cannot be told soon the word is kept for good: nobody waits for it.
+    const root = await atMost(this.lineage.rootAbove(resolution.session), this.settings.timeoutMs).catch(() => undefined);
+    const args = [this.trusted.ownId, Words.key(resolution), JSON.stringify(resolution), root ?? '', resolution.session];
+    const isFirst = (await this.control.fn('resolve', args).catch(refused)) === 1;
     if (isFirst) this.words.said(resolution);
     return isFirst;
   }
@@ -418,7 +420,7 @@ class RedisStore implements StateStore {
     this.learn(whole);
     this.writeMissing([...missingIn(before, whole.marks), ...whole.assumed]);
     this.trusted.keep();
-    const resolutions = this.newWords(whole.words);
+    const resolutions = this.newWords(whole.words, []);
     // Without them switches are read before anything begins (S5); what else there is must not be lost with them.
     const readings = this.trusted.isForeign
       ? []
@@ -450,11 +452,12 @@ class RedisStore implements StateStore {
   /** Reads everything, tells what is new of it, and writes what is missing there. */
   private async compare(): Promise<Position> {
     const before = this.known.snapshot();
+    const told = this.words.toldOf();
     const head = (await this.control.fn('sync')) as Reply[];
     const [, tail, seq, life] = head;
     const whole = await this.wholeOf(head);
     const news = this.learn(whole);
-    const resolutions = this.newWords(whole.words);
+    const resolutions = this.newWords(whole.words, told);
     const missing = missingIn(before, whole.marks);
     // What another system does not hold nobody has removed.
     const lost = this.trusted.isForeign ? [] : missing.filter((one) => one.isLost);
@@ -543,8 +546,8 @@ class RedisStore implements StateStore {
     }
   }
 
-  private newWords(words: Whole['words']): Resolution[] {
-    return this.words.newIn(words, this.key('resolutions'), this.unreadable);
+  private newWords(words: Whole['words'], before: readonly string[]): Resolution[] {
+    return this.words.newIn(words, before, this.key('resolutions'), this.unreadable);
   }
 
   /** What one key holds, if it can be read. */

@@ -5,7 +5,7 @@ import { parsed, type Unreadable } from './unreadable.ts';
 import type { Whole } from './whole.ts';
 
 export class Words {
-  private readonly known = new Map<string, Resolution>();
+  private readonly told = new Set<string>();
 
   /** What is one in Redis. */
   static key({ session, call }: Pick<Resolution, 'session' | 'call'>): string {
@@ -14,12 +14,23 @@ export class Words {
 
   /** This process said it. */
   said(word: Resolution): void {
-    this.known.set(Words.key(word), word);
+    this.told.add(Words.key(word));
   }
 
-  /** Those of a hash that are new here. What cannot be read is named in the store's health. */
-  newIn(words: Whole['words'], key: string, unreadable: Unreadable): Resolution[] {
-    return this.newOf(unreadable.readable<Resolution>(key, words, isResolution));
+  /** What was told so far, to be compared with what Redis says a little later. */
+  toldOf(): readonly string[] {
+    return [...this.told];
+  }
+
+  /**
+   * Those of a hash that are new here. Of those told before it was read, what is not there any more is forgotten. What cannot be read is named in
+   * the store's health.
+   */
+  newIn(words: Whole['words'], before: readonly string[], key: string, unreadable: Unreadable): Resolution[] {
+    const found = unreadable.readable<Resolution>(key, words, isResolution);
+    const kept = new Set(found.map(Words.key));
+    for (const one of before) if (!kept.has(one)) this.told.delete(one);
+    return this.newOf(found);
   }
 
   /** The one that an event tells of, if it is new here. */
@@ -29,7 +40,7 @@ export class Words {
   }
 
   private newOf(words: readonly Resolution[]): Resolution[] {
-    const found = words.filter((word) => !this.known.has(Words.key(word)));
+    const found = words.filter((word) => !this.told.has(Words.key(word)));
     for (const word of found) this.said(word);
     return found;
   }

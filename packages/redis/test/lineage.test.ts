@@ -5,7 +5,7 @@ import { RedisLineage } from '../src/lineage.ts';
 
 /** `given`: what is taken over next, as the server says it. */
 function alone(given: string[] = []): RedisLineage {
-  const reply = { adopt: () => given.splice(0), register: () => ['registered', '0-0', 'first'] };
+  const reply = { adopt: () => [given.splice(0)], register: () => ['registered', '0-0', 'first'] };
   return new RedisLineage({
     settings: { leaseMs: 5_000, retentionMs: 1_000, prefix: 'os1' },
     control: { fn: async (name: keyof typeof reply) => reply[name]() },

@@ -262,6 +262,37 @@ describeRedis('graphs over Redis', () => {
     await until('and so is this one', () => told.length === 2);
   });
 
+  test('a process takes over what it can of however many are gone, a page of them at a time, and asks nothing of those it cannot (I14)', async () => {
+    const ships = await fleet(redis, { leaseMs: 60_000 });
+    open.push(ships);
+    const [a, b] = [ships.store, await ships.share()];
+    await a.open();
+    await b.open();
+    await a.lineage.register({ session: 'r-1', path: ['r-1'], agent: 'writer', workflow: 'drafts', isLocalRoot: true });
+    // Whose agent was renamed since, and who left none, as the last of a page; many ended in the same millisecond.
+    const gone = Array.from({ length: 350 }, (_, i) => `p-${String(i).padStart(3, '0')}`);
+    const stay = gone.filter((_, i) => i % 3 > 0);
+    const leave = "for _, one in ipairs(ARGV) do redis.call('SADD', KEYS[1] .. one, 'nobody') end";
+    await redis.command('EVAL', leave, '1', ships.key('agents:'), ...stay);
+    await redis.command('ZADD', ships.key('lease'), ...gone.flatMap((one, i) => [i < 250 ? '1' : String(i), one]));
+    // What it ran and others have by now.
+    const others = Array.from({ length: 450 }, (_, i) => `o-${i}\no-${i}`);
+    await redis.command('SADD', ships.key(`p:${a.processId}:writer`), ...others);
+    await ships.proxies.get(a)!.mode('refuse');
+    await redis.command('ZADD', ships.key('lease'), 'XX', '1000', a.processId);
+    await redis.command('CONFIG', 'RESETSTAT');
+    const wanted = ['writer', ...Array.from({ length: 20 }, (_, i) => `agent-${i}`)];
+    await b.lineage.adopt(wanted);
+    const steps = await madeOf(redis, 'fcall');
+    expect((await b.lineage.find('r-1', 'r-1'))?.process).toBe(b.processId);
+    // One for each, and one that finds no more.
+    expect(await madeOf(redis, 'spop')).toBe(others.length + 2);
+    expect(steps).toBeGreaterThanOrEqual(6);
+    expect(await madeOf(redis, 'smembers')).toBeLessThanOrEqual(100 * steps);
+    const left = (await redis.command('ZRANGE', ships.key('lease'), '0', '-1')).split('\n');
+    expect(left.filter((one) => one.startsWith('p-')).sort()).toEqual(stay.sort());
+  });
+
   test('every process is told that one is gone which ran sessions, also where it has left none: it may have left credentials (I4)', async () => {
     const ships = await fleet(redis);
     open.push(ships);
@@ -288,6 +319,34 @@ describeRedis('graphs over Redis', () => {
     await b.mark(key, 'engaged', 0, { reason: 'x', at: 1 });
     await b.lineage.confirm(key, 0);
     expect(told).toEqual([]);
+  });
+
+  test('a person’s word on a call is kept as long as its graph is, and goes with it, whoever took it down (S7)', async () => {
+    const ships = await fleet(redis, { retentionMs: 1_000 });
+    open.push(ships);
+    const [a, b] = [ships.store, await ships.share()];
+    await a.open();
+    await b.open();
+    const born = { agent: 'writer', workflow: 'drafts' };
+    for (const one of ['parked', 'ended']) await a.lineage.register({ ...born, session: one, path: [one], isLocalRoot: true });
+    await a.lineage.register({ ...born, session: 'child', path: ['ended', 'child'], isLocalRoot: false });
+    const word = (session: string, call: string) => ({ session, call, verdict: 'happened', by: 'ada', at: 1 }) as const;
+    await a.resolve(word('parked', 't1-1'));
+    await a.resolve(word('child', 't1-1'));
+    // One who only looks, as the command does, asks where it stands.
+    await b.resolve(word('child', 't1-2'));
+    await b.resolve(word('nobody', 't1-1'));
+    a.lineage.note('ended', 'ended', 'completed');
+    a.forget('ended');
+    await a.flush();
+    const kept = async () => (await redis.command('HKEYS', ships.key('resolutions'))).split('\n').sort();
+    expect(await kept()).toHaveLength(4);
+    await ships.retentionPasses!();
+    await until('those of the graph that has gone are gone', async () => (await kept()).length === 2);
+    expect(await kept()).toEqual(['["nobody","t1-1"]', '["parked","t1-1"]']);
+    expect(await redis.command('HGETALL', ships.key('resolution-roots'))).toBe('["parked","t1-1"]\nparked');
+    const { resolutions } = await (await ships.share()).open();
+    expect(resolutions).toHaveLength(2);
   });
 
   test('the loops of a gate that has closed are cleared away in time, or go on at the next gate', async () => {
@@ -328,8 +387,6 @@ describeRedis('graphs over Redis', () => {
             a.lineage.register({ session: id, path: [id], agent: 'loop', workflow: 'drafts', isLocalRoot: true, isLoop: true }),
           ),
       );
-    const madeOf = async (command: string): Promise<number> =>
-      Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.command('INFO', 'commandstats'))?.[1] ?? 0);
     const lasting = async (): Promise<number> => {
       const left = await Promise.all(
         ids.filter((_, i) => i % 80 === 0).map((id) => redis.command('PTTL', `${ships.prefix}:{${id}}:m`)),
@@ -344,12 +401,12 @@ describeRedis('graphs over Redis', () => {
     await b.open();
     await b.serve!(async () => undefined, { keepsAlive: false });
     // Nine keys each.
-    expect(await madeOf('pexpire')).toBeLessThan(9 * 300 * (await madeOf('fcall')));
+    expect(await madeOf(redis, 'pexpire')).toBeLessThan(9 * 300 * (await madeOf(redis, 'fcall')));
     await until('all are cleared away in time', async () => (await lasting()) === 0);
     await redis.command('CONFIG', 'RESETSTAT');
     await ships.proxies.get(a)!.heal();
     await until('it goes on', () => !a.lineage.isCutOff());
-    expect(await madeOf('persist')).toBeLessThan(9 * 300 * (await madeOf('fcall')));
+    expect(await madeOf(redis, 'persist')).toBeLessThan(9 * 300 * (await madeOf(redis, 'fcall')));
     await until('all are kept again', async () => (await lasting()) === 20);
     await until('nothing is left to see to', async () => (await redis.command('EXISTS', ships.key('loops'))) === '0');
   });
@@ -453,3 +510,8 @@ describeRedis('graphs over Redis', () => {
     ]);
   });
 });
+
+/** How often the server made this command since its counts were put back. */
+async function madeOf(redis: LocalRedis, command: string): Promise<number> {
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.command('INFO', 'commandstats'))?.[1] ?? 0);
+}

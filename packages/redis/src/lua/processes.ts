@@ -50,6 +50,7 @@ local function renew(keys, a)
     if redis.call('SCARD', ctl(p, 'agents:' .. one)) == 0 then removeProcess(p, one) else gone[#gone + 1] = one end
   end
   seeToLoops(p)
+  seeToWords(p)
   return { have, (tail(p)), gen, hadLapsed, gone, lifeOf(p) }
 end
 
@@ -97,21 +98,43 @@ local function answer(keys, a)
   return 1
 end
 
--- Moves what processes that are gone ran to this one. What it was given is kept until it says that it has it: an answer may be lost.
+-- Processes looked at in one step: there may be thousands that left what nobody here can take over.
+local deadTogether = 100
+
+-- A page of processes that are gone, with the ends of their leases, behind this one. Where that has been removed or is back: from the first on
+-- whose lease ended when its did; some are then looked at twice, and none is passed over.
+local function deadAfter(p, last, till)
+  local lease, from = ctl(p, 'lease'), 0
+  if last ~= '' then
+    if redis.call('ZSCORE', lease, last) == till then from = redis.call('ZRANK', lease, last) + 1
+    else from = redis.call('ZCOUNT', lease, '-inf', '(' .. till) end
+  end
+  return redis.call('ZRANGEBYSCORE', lease, '-inf', whole(nowMs(p)), 'WITHSCORES', 'LIMIT', from, deadTogether)
+end
+
+-- Moves what processes that are gone ran to this one, a page of them at a time: answers what it was given, and the last process that was looked at
+-- wholly, or nothing where no other is left. What it was given is kept until it says that it has it: an answer may be lost.
 local function adopt(keys, a)
-  local p, process, gen, id, most, have = a[1], a[2], a[3], a[4], tonumber(a[5]), tonumber(a[6])
+  local p, process, gen, id, most, have, last, till = a[1], a[2], a[3], a[4], tonumber(a[5]), tonumber(a[6]), a[7], a[8]
   if not isStore(p, id) then return other end
   if not holds(p, process, gen) then return lapsed end
+  local wanted = {}
+  for i = 9, #a do wanted[a[i]] = true end
   local mine = ctl(p, 'adopted:' .. process)
   if have > 0 then redis.call('LTRIM', mine, have, -1) end
   local left = most - redis.call('LLEN', mine)
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ctl(p, 'lease'), '-inf', whole(nowMs(p)))) do
-    for i = 7, #a do
-      local agent = a[i]
+  local dead = deadAfter(p, last, till)
+  local hasRoom = left > 0
+  local at = 1
+  while hasRoom and at < #dead do
+    local gone = dead[at]
+    local agents = redis.call('SMEMBERS', ctl(p, 'agents:' .. gone))
+    for _, agent in ipairs(agents) do
       local theirs = ctl(p, 'p:' .. gone .. ':' .. agent)
-      while left > 0 do
+      while wanted[agent] and left > 0 do
         local one = redis.call('SPOP', theirs)
         if not one then break end
+        left = left - 1
         local root, session = string.match(one, '^([^\\n]*)\\n(.*)$')
         if redis.call('HGET', graph(p, root, 'o'), session) == gone then
           redis.call('HSET', graph(p, root, 'o'), session, process)
@@ -119,13 +142,17 @@ local function adopt(keys, a)
           redis.call('SADD', ctl(p, 'agents:' .. process), agent)
           redis.call('LREM', ctl(p, 'adopted:' .. gone), 0, one)
           redis.call('RPUSH', mine, one)
-          left = left - 1
         end
       end
-      if redis.call('EXISTS', theirs) == 0 then redis.call('SREM', ctl(p, 'agents:' .. gone), agent) end
+      if wanted[agent] and redis.call('EXISTS', theirs) == 0 then redis.call('SREM', ctl(p, 'agents:' .. gone), agent) end
     end
     if redis.call('SCARD', ctl(p, 'agents:' .. gone)) == 0 then removeProcess(p, gone) end
+    -- With no room left there may be more of this one.
+    hasRoom = left > 0
+    if hasRoom then last, till, at = gone, dead[at + 1], at + 2 end
   end
-  return redis.call('LRANGE', mine, 0, most - 1)
+  local given = redis.call('LRANGE', mine, 0, most - 1)
+  if hasRoom and #dead < 2 * deadTogether then return { given } end
+  return { given, last, till }
 end
 `;

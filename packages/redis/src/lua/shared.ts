@@ -145,7 +145,8 @@ local function removeProcess(p, process)
   if sent then redis.call('SET', ctl(p, 'sent:' .. process), sent, 'PX', weekMs) end
   redis.call('HDEL', ctl(p, 'sent'), process)
   redis.call('SREM', ctl(p, 'awaits'), process)
-  redis.call('DEL', ctl(p, 'in:' .. process), ctl(p, 'agents:' .. process), ctl(p, 'adopted:' .. process))
+  -- They may be long, and many processes be removed in one step.
+  redis.call('UNLINK', ctl(p, 'in:' .. process), ctl(p, 'agents:' .. process), ctl(p, 'adopted:' .. process))
 end
 
 local function settle(p, root, keepMs)

@@ -31,12 +31,25 @@ local function keep(keys, a)
   return 1
 end
 
+-- A word is of use as long as its graph is kept: what is not known to stand in one is kept for good.
 local function resolve(keys, a)
-  local p, id, field, value = a[1], a[2], a[3], a[4]
+  local p, id, field, value, root, session = a[1], a[2], a[3], a[4], a[5], a[6]
   if isForeign(p, id) then return other end
   if redis.call('HSETNX', ctl(p, 'resolutions'), field, value) == 0 then return 0 end
+  if redis.call('HEXISTS', graph(p, root, 'n'), session) == 1 then redis.call('HSET', ctl(p, 'resolution-roots'), field, root) end
   tell(p, 't', 'word', 'd', value)
   return 1
+end
+
+-- A few words at a time, with each renewal: those whose graphs have gone go too.
+local function seeToWords(p)
+  local some = redis.call('HRANDFIELD', ctl(p, 'resolution-roots'), 10, 'WITHVALUES')
+  for i = 1, #some, 2 do
+    if redis.call('EXISTS', graph(p, some[i + 1], 'm')) == 0 then
+      redis.call('HDEL', ctl(p, 'resolutions'), some[i])
+      redis.call('HDEL', ctl(p, 'resolution-roots'), some[i])
+    end
+  end
 end
 
 -- Where everything stands. The stops and the words themselves are read in pages, after this: what changes meanwhile is told as well.
@@ -98,10 +111,11 @@ local function confirm(keys, a)
   local isWaiting = false
   for i = 1, #all, 2 do
     local one, left = all[i], tonumber(all[i + 1]) - now
-    if one ~= process then
+    -- Of those that are gone, of whom there may be thousands, nothing else is asked.
+    if one ~= process and left <= 0 then out[#out + 1] = { one, 'lapsed', whole(left), '{}' }
+    elseif one ~= process then
       local at = redis.call('HGET', ctl(p, 'seen'), one)
-      local state = 'waits'
-      if left <= 0 then state = 'lapsed' elseif at and reaches(at, id) then state = 'took' end
+      local state = at and reaches(at, id) and 'took' or 'waits'
       if state == 'waits' then isWaiting = true end
       out[#out + 1] = { one, state, whole(left), redis.call('HGET', ctl(p, 'proc'), one) or '{}' }
     end
