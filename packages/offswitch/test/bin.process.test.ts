@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -13,9 +13,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(place, { recursive: true, force: true }));
 
-function run(program: string, args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+function run(
+  program: string,
+  args: readonly string[],
+  as: { readonly uid?: number; readonly gid?: number } = {},
+): Promise<{ code: number; out: string; err: string }> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [program, ...args], { cwd: place }, (_, out, err) =>
+    const child = execFile(process.execPath, [program, ...args], { cwd: place, ...as }, (_, out, err) =>
       resolve({ code: child.exitCode ?? -1, out, err }),
     );
   });
@@ -41,6 +45,50 @@ describe('the offswitch program', () => {
     } finally {
       await bench.close();
     }
+  });
+  test.skipIf(!existsSync('/dev/full')).each([[[]], [['--json']]])(
+    'makes the stop whole where what it prints finds no room, and does not end as if nothing were wrong: %j (I13, S10)',
+    async (more) => {
+      const bench = new Bench();
+      const full = openSync('/dev/full', 'w');
+      try {
+        await bench.provision();
+        await bench.visit();
+        const args = [bin, '--state', bench.folder, 'engage', 'global', '--reason', 'incident', '--yes', ...more];
+        const child = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });
+        let told = '';
+        child.stderr!.on('data', (text) => {
+          told += String(text);
+        });
+        expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1);
+        expect(told).toMatch(/^offswitch: .*ENOSPC.*\n$/);
+        expect((await bench.start()).stops()).toMatchObject([{ tier: 'global', reason: 'incident' }]);
+      } finally {
+        closeSync(full);
+        await bench.close();
+      }
+    },
+  );
+  test.each([
+    [['stop', 's-1', '--reason', 'x', '--yes']],
+    [['resolve', 's-1', 't1-1', '--happened']],
+  ])('says of a folder that is somebody else\'s that nothing was recorded, and nothing of who runs: %j (S10)', async (args) => {
+    const state = join(place, '.offswitch');
+    // Root is refused nothing.
+    const other = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    chmodSync(state, other.uid === undefined ? 0 : 0o700);
+    chmodSync(place, 0o755);
+    try {
+      const ran = await run(bin, ['--state', state, ...args], other);
+      expect(ran.code).toBe(1);
+      expect(`${ran.out}${ran.err}`).not.toMatch(/✓|no process is running|^recorded|recorded in/m);
+      expect(ran.err).toMatch(/not (known|recorded)|nothing was recorded/);
+      if (other.uid !== undefined) expect(ran.err).toContain("sudo -u '#0' offswitch");
+      expect(ran.err).toContain(state);
+    } finally {
+      chmodSync(state, 0o700);
+    }
+    expect(readdirSync(state)).toEqual([]);
   });
   test('refuses a flip without a terminal, with exit code 3', async () => {
     expect((await run(bin, ['stop', 's-1', '--reason', 'x'])).code).toBe(3);

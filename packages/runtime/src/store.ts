@@ -40,6 +40,8 @@ export interface StoreHealth {
   /** `ok`; `memory`: nothing survives this process, and a stop that was latched in the folder may be unknown here; `failed`: hold everything. */
   readonly state: 'ok' | 'memory' | 'failed';
   readonly why?: string;
+  /** Nothing is written, whatever else is wrong: what this process is told is gone with it. The system's code: `EACCES`, `ENOSPC`. */
+  readonly unwritable?: string;
 }
 
 /** The last definite reading of one flag for one subject, kept so that a vendor's outage during a deploy does not stop the fleet (S5). */

@@ -159,6 +159,37 @@ describe('a session whose second process claims it and dies while a third looks 
   );
 });
 
+describe('a process whose like cannot be listed any more', () => {
+  test('takes nobody for gone', async () => {
+    const other = await process();
+    other.append('s-1', birth('s-1'));
+    await other.flush();
+    const clock = manualClock();
+    const store = make({ clock });
+    await store.open({ runsSessions: true });
+    let isTold = false;
+    store.watch(({ isOrphaned }) => {
+      isTold ||= isOrphaned === true;
+    });
+    const names = join(folder, 'processes');
+    const look = async (): Promise<void> => {
+      for (let round = 0; round < 20; round++) {
+        await clock.advance(500);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    fs.renameSync(names, `${names}-away`);
+    fs.symlinkSync('processes', names);
+    await look();
+    expect(isTold).toBe(false);
+    fs.rmSync(names);
+    fs.renameSync(`${names}-away`, names);
+    kill(other);
+    await look();
+    expect(isTold).toBe(true);
+  });
+});
+
 describe('very many claims that another process makes', () => {
   test('are read a few at a time: what else is to be done is done in between', async () => {
     const manual = manualClock();

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { nodeFs } from '../src/folder/folder-fs.ts';
 import type { FolderStoreOptions } from '../src/folder/folder-options.ts';
 import { folderStore } from '../src/folder/folder-store.ts';
 import { listProcesses, outsideFolder } from '../src/folder/processes.ts';
+import { formatStopKey } from '../src/stop-key.ts';
 import type { ControlHandler, StateStore } from '../src/store.ts';
 
 const places: string[] = [];
@@ -194,6 +195,45 @@ describe('the local socket', () => {
     writeFileSync(join(path, 'processes', 'pgone.json'), JSON.stringify({ pid: 1, socket: '/nowhere/x.sock', startedAt: 1 }));
     expect(await listProcesses(path)).toHaveLength(1);
     expect(readdirSync(join(path, 'processes'))).toEqual([`${store.processId}.json`]);
+  });
+
+  test('of a process whose file may not be read says that it lives: nobody takes over what it runs', async () => {
+    const path = fresh();
+    const { store } = await serving(path, echo);
+    const file = `${store.processId}.json`;
+    rmSync(join(path, 'processes', file));
+    symlinkSync(file, join(path, 'processes', file));
+    expect(await listProcesses(path)).toMatchObject([{ process: store.processId }]);
+  });
+
+  test('of a folder that cannot say who runs does not say that nobody does: no stop is called confirmed (I1, S10)', async () => {
+    const path = fresh();
+    const { store } = await serving(path, echo);
+    await serving(path, echo);
+    const names = join(path, 'processes');
+    renameSync(names, `${names}-away`);
+    symlinkSync('processes', names);
+    const unknown = { code: 'store_failed', message: expect.stringContaining('who runs is not known') };
+    await expect(listProcesses(path)).rejects.toMatchObject(unknown);
+    await expect(requestControl(path, 'x')).rejects.toMatchObject(unknown);
+    const key = formatStopKey({ kind: 'switch', tier: 'user', subject: 'u-1', series: 'flags' });
+    await expect(store.lineage.confirm(key, 0)).rejects.toMatchObject(unknown);
+    rmSync(names);
+    renameSync(`${names}-away`, names);
+    expect(await listProcesses(path)).toHaveLength(2);
+  });
+
+  test('hears of nobody from a folder outside that others can write to: they would answer in our name', async () => {
+    const path = fresh();
+    const outside = outsideFolder(path);
+    const { socket } = await serving(fresh(), echo);
+    mkdirSync(outside);
+    writeFileSync(join(outside, 'p1.json'), JSON.stringify({ pid: 1, socket, startedAt: 1 }));
+    chmodSync(outside, 0o777);
+    expect(await listProcesses(path)).toEqual([]);
+    chmodSync(outside, 0o700);
+    expect(await listProcesses(path)).toMatchObject([{ process: 'p1' }]);
+    rmSync(outside, { recursive: true });
   });
 
   test('is opened once', async () => {

@@ -512,7 +512,7 @@ describe('a folder that cannot be used', () => {
         return nodeFs.openSync(...args);
       }) as typeof nodeFs.openSync;
       const { store, opening } = await opened(path, { fs: disk({ openSync }) });
-      expect(store.health).toMatchObject({ state: 'memory', why: expect.stringContaining(code) });
+      expect(store.health).toMatchObject({ state: 'memory', why: expect.stringContaining(code), unwritable: code });
       expect(warned).toHaveBeenCalledOnce();
       warned.mockRestore();
       expect(opening.stops).toMatchObject([{ key: key('u-1'), engaged: details }]);
@@ -524,6 +524,16 @@ describe('a folder that cannot be used', () => {
       expect(logs(path)).toEqual([]);
     },
   );
+
+  test('because it can neither be written nor listed holds everything, and is known to keep nothing (S5, S10)', async () => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const refuse = () => {
+      throw failing('EACCES');
+    };
+    const { store } = await opened(fresh(), { fs: disk({ mkdirSync: refuse, readdirSync: refuse }) });
+    expect(store.health).toMatchObject({ state: 'failed', why: expect.stringContaining('stops'), unwritable: 'EACCES' });
+    warned.mockRestore();
+  });
 
   test('below a file means memory', async () => {
     const path = fresh();

@@ -24,13 +24,14 @@ import {
   type StoredStop,
 } from '@offswitch/runtime';
 import { loadFrom } from './control-of.ts';
-import { CommandError } from './failure.ts';
+import { CommandError, failureOf } from './failure.ts';
+import { isRefusal, wayIn } from './whose.ts';
 
 export interface Place {
   /** The state folder, for people. */
   readonly folder: string;
   exists(): boolean;
-  /** What each running process says; none runs: none. `process`: that one alone. */
+  /** What each running process says; none runs: none. `process`: that one alone. Where who runs is not known, an error of a process without a name says so. */
   ask(method: string, params?: Readonly<Record<string, unknown>>, process?: string): Promise<readonly ControlAnswer[]>;
   /** Works with no process alive, like all that follows. */
   stops(): Promise<readonly StoredStop[]>;
@@ -73,10 +74,11 @@ export function folderPlace(folder: string): Place {
     const store = folderStore(folder);
     try {
       await store.open();
-      if (store.health.state === 'memory')
+      const { unwritable } = store.health;
+      if (unwritable !== undefined)
         throw new CommandError(
           'store_failed',
-          `${folder} cannot be written, so nothing was recorded: ${store.health.why ?? 'check its rights'}`,
+          `${folder} cannot be written (${unwritable}), so nothing was recorded${isRefusal(unwritable) ? wayIn(folder) : ''}`,
         );
       return await write(store);
     } finally {
@@ -94,8 +96,15 @@ export function folderPlace(folder: string): Place {
   return {
     folder,
     exists: () => existsSync(folder),
-    ask: (method, params = {}, process) =>
-      requestControl(folder, method, params, { timeoutMs: answerWithinMs, ...(process === undefined ? {} : { process }) }),
+    ask: async (method, params = {}, process) => {
+      const options = { timeoutMs: answerWithinMs, ...(process === undefined ? {} : { process }) };
+      try {
+        return await requestControl(folder, method, params, options);
+      } catch (error) {
+        // Keeps no stop from being made, and is never taken for "nobody runs".
+        return [{ process: '', pid: 0, error: { code: 'processes_unknown', message: `${failureOf(error).message}${wayIn(folder)}` } }];
+      }
+    },
     stops: async () => (existsSync(folder) ? reader.stops() : []),
     mark: async (key, side, n, details) => {
       await writing((store) => store.mark(key, side, n, details));

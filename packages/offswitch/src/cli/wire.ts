@@ -49,7 +49,9 @@ export async function askAll<T>(
 
 /** Processes that run and did not answer, as sentences. */
 export function silentOnes(answers: Answers<unknown>): readonly string[] {
-  return answers.silent.map((one) => clean(`process ${one.pid} did not answer (${one.code}): ${one.message}`));
+  return answers.silent.map((one) =>
+    clean(one.process === '' ? one.message : `process ${one.pid} did not answer (${one.code}): ${one.message}`),
+  );
 }
 
 export interface Preview {

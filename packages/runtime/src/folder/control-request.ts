@@ -23,7 +23,7 @@ const maxAnswerBytes = 67_108_864;
 
 /**
  * Asks every running process of a folder, and returns what each said; none runs: none. Never rejects for what a process did
- * or failed to do. Files of dead processes are removed on the way.
+ * or failed to do, but with `store_failed` where who runs cannot be told. Files of dead processes are removed on the way.
  */
 export async function requestControl(
   folder: string,

@@ -88,12 +88,22 @@ export class DeadProcesses {
     await this.learnClaimants();
     // First: who has written or claimed anything was alive before. It may have come and died between two looks, so that nobody saw it alive.
     const wrote = new Set([...this.whoWrote(), ...this.claimants]);
-    const living = new Set((await this.from.living()).map(({ id }) => id));
+    const living = await this.living();
+    if (living === undefined) return false;
     const fresh = [...wrote].filter(
       (one) => one !== processId && !living.has(one) && !this.taken.has(one) && !this.gone.has(one),
     );
     for (const one of fresh) this.gone.add(one);
     return fresh.length > 0;
+  }
+
+  /** `undefined`: who runs cannot be told now, so nobody is taken for gone. */
+  private async living(): Promise<ReadonlySet<string> | undefined> {
+    try {
+      return new Set((await this.from.living()).map(({ id }) => id));
+    } catch {
+      return undefined;
+    }
   }
 
   private async learnClaimants(): Promise<void> {

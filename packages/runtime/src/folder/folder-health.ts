@@ -31,7 +31,7 @@ export class FolderHealth {
   private readonly onChange: (health: StoreHealth) => void;
   private readonly onStopsGone: () => void;
   private readonly troubles = new Map<Trouble, string>();
-  private memory: string | undefined;
+  private memory: { readonly code: string; readonly why: string } | undefined;
   /** Device and inode of the folder, and of `stops` in it. */
   private identity: string | undefined;
   private stops: string | undefined;
@@ -66,9 +66,11 @@ export class FolderHealth {
         this.fail('folder', `${this.folder} cannot be used (${codeOf(error) || String(error)}): mend the disk, then restart`);
         return undefined;
       }
-      this.memory = `the state folder ${this.folder} cannot be written (${codeOf(error)}): stops and checkpoints are kept in memory and are lost with this process; make it writable, then restart`;
+      const code = codeOf(error);
+      const why = `the state folder ${this.folder} cannot be written (${code}): stops and checkpoints are kept in memory and are lost with this process; make it writable, then restart`;
+      this.memory = { code, why };
       this.update();
-      return this.memory;
+      return why;
     }
     this.keepOutOfGit();
     return undefined;
@@ -123,8 +125,9 @@ export class FolderHealth {
   }
 
   private update(): void {
-    if (this.troubles.size > 0) this.current = { state: 'failed', why: [...this.troubles.values()].join('; ') };
-    else if (this.memory !== undefined) this.current = { state: 'memory', why: this.memory };
+    const unwritable = this.memory === undefined ? {} : { unwritable: this.memory.code };
+    if (this.troubles.size > 0) this.current = { state: 'failed', why: [...this.troubles.values()].join('; '), ...unwritable };
+    else if (this.memory !== undefined) this.current = { state: 'memory', why: this.memory.why, ...unwritable };
     else this.current = { state: 'ok' };
     this.onChange(this.current);
   }

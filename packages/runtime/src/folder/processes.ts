@@ -9,7 +9,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { RuntimeError } from '../error.ts';
-import { codeOf, type FolderFs, folderMode, nodeFs, removeIfThere } from './folder-fs.ts';
+import { codeOf, folderMode, nodeFs, removeIfThere, storeFailed } from './folder-fs.ts';
 
 /** A running process that answers requests. */
 export interface ProcessEntry {
@@ -43,21 +43,29 @@ export function outsideFolder(folder: string): string {
 /** Makes the folder, or refuses one that somebody else put there: whoever owns it could answer in our name. */
 export function makePrivateFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: folderMode });
-  const found = lstatSync(path);
-  const isOurs =
-    found.isDirectory() && (process.getuid === undefined || found.uid === process.getuid()) && (found.mode & 0o077) === 0;
-  if (!isOurs)
+  if (!isPrivateFolder(path))
     throw new RuntimeError('store_failed', `${path} is not a folder of this user's alone; remove it, or pass another socketDir`);
+}
+
+function isPrivateFolder(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  const isOurs = process.getuid === undefined || found?.uid === process.getuid();
+  return found !== undefined && isOurs && found.isDirectory() && (found.mode & 0o077) === 0;
 }
 
 export function processFile(folder: string, process: string): string {
   return join(folder, 'processes', `${process}.json`);
 }
 
-/** The running processes of a state folder, oldest first. Files and sockets of dead ones are removed. */
+/**
+ * The running processes of a state folder, oldest first. Files and sockets of dead ones are removed. Rejects with `store_failed` where
+ * they cannot be listed: who runs is not known then, and that nobody does would be untrue (S10).
+ */
 export async function listProcesses(folder: string): Promise<readonly ProcessEntry[]> {
+  const outside = outsideFolder(folder);
   const found = await Promise.all(
-    [join(folder, 'processes'), outsideFolder(folder)].map(async (place) => {
+    // In a folder that somebody else put there none of ours can be.
+    [join(folder, 'processes'), ...(isPrivateFolder(outside) ? [outside] : [])].map(async (place) => {
       const names = readNames(place).filter((name) => name.endsWith('.json'));
       return Promise.all(names.map((name) => livingProcess(folder, join(place, name), name.slice(0, -'.json'.length))));
     }),
@@ -83,13 +91,13 @@ async function livingProcess(folder: string, file: string, process: string): Pro
 }
 
 function readEntry(folder: string, file: string, process: string): ProcessEntry | undefined {
-  // A file whose contents are lost still names a process, whose socket is where sockets are.
+  // A file whose contents are lost, or may not be read, still names a process, whose socket is where sockets are.
   const guess: ProcessEntry = { process, pid: 0, socket: join(socketFolder(folder), `${process}.sock`), startedAt: 0 };
   let value: Partial<Record<keyof ProcessEntry, unknown>> | null;
   try {
     value = JSON.parse(nodeFs.readFileSync(file, 'utf8'));
   } catch (error) {
-    return codeOf(error) === '' ? guess : undefined;
+    return absent.has(codeOf(error)) ? undefined : guess;
   }
   if (typeof value !== 'object' || value === null || typeof value.socket !== 'string') return guess;
   return {
@@ -116,10 +124,13 @@ function isListening(socket: string): Promise<boolean> {
   });
 }
 
-function readNames(folder: string, disk: FolderFs = nodeFs): string[] {
+const absent: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
+
+function readNames(folder: string): string[] {
   try {
-    return disk.readdirSync(folder);
-  } catch {
-    return [];
+    return nodeFs.readdirSync(folder);
+  } catch (error) {
+    if (absent.has(codeOf(error))) return [];
+    throw storeFailed(`who runs is not known: ${folder} cannot be listed`, error);
   }
 }
