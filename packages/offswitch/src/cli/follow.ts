@@ -13,11 +13,15 @@ import {
   stages,
 } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
+import type { Place } from './place.ts';
+import type { Reach } from './preview.ts';
 import { clean, count, paint } from './print.ts';
-import { type Answered, askAll, isRecord, receiptsIn, type Status, silentOnes, statusIn, stopsIn } from './wire.ts';
+import { type Answered, type Answers, askAll, isRecord, receiptsIn, type Status, silentOnes, statusIn, stopsIn } from './wire.ts';
 
 /** How long a command waits for confirmation. Milliseconds. 5 s: a file change takes 50 ms to be read; past that somebody should look. */
 const confirmWithinMs = 5000;
+/** The same where a process hangs, without which nothing is confirmed: as long as the others need to say what they can. Milliseconds. */
+const besideOneThatHangsMs = 1000;
 const pollMs = 100;
 /** Receipts are asked for by the ids of their stops; of more stops than this, by when they were made. */
 const mostNamed = 500;
@@ -36,28 +40,31 @@ export interface Followed {
 
 /**
  * Follows a stop through its stages. `isIt` says which stop; `applies` whether a process that does not hold the stop is right not
- * to, because nobody it covers lives there.
+ * to, because nobody it covers lives there. `found`: who answered a moment ago and who did not; where somebody did not, those are asked that did, and
+ * nobody waits for the other again.
  */
 export async function followStop(
   command: Command,
   isIt: (stop: Stop) => boolean,
   applies?: (process: string) => Promise<boolean>,
+  found?: Pick<Reach, 'answering' | 'silent'>,
 ): Promise<Followed> {
   const { io, place } = command;
-  const until = io.now() + confirmWithinMs;
+  const hangs = found && found.silent.length > 0 ? found : undefined;
+  const until = io.now() + (hangs ? besideOneThatHangsMs : confirmWithinMs);
   const shown = new Set<Stage>();
   const gates = new Set<string>();
   const asked = new Set<string>();
   let last: Followed = { isFenced: false, processes: 0, stages: [], receipts: [], receiptIds: [], silent: [] };
   for (let round = 0; round === 0 || io.now() < until; round++) {
     if (round > 0) await io.sleep(pollMs);
-    const statuses = await askAll(place, 'status', {}, statusIn);
-    const silent = silentOnes(statuses);
+    const statuses = hangs === undefined ? await askAll(place, 'status', {}, statusIn) : await askEach(place, hangs.answering);
+    const silent = [...(hangs?.silent ?? []), ...silentOnes(statuses)];
     if (statuses.answered.length === 0 && silent.length === 0) return { ...last, isFenced: true, processes: 0, silent };
     const receipts: Receipt[] = [];
     /** Receipts that may still grow by themselves. */
     const growing: Receipt[] = [];
-    let isFenced = silent.length === 0;
+    let isEachFenced = true;
     for (const one of statuses.answered) {
       const mine = await receiptsOf(command, one, isIt);
       receipts.push(...mine);
@@ -72,7 +79,7 @@ export async function followStop(
       const fenced = mine.filter(({ stages }) => stages.fenced !== undefined);
       const ids = new Set(fenced.map(({ stop }) => stop.id));
       const isEach = there.every(({ id }) => ids.has(id) || fenced.some((receipt) => isReceiptOf(receipt, id)));
-      if (!isFree && !(there.length > 0 && fenced.length === mine.length && isEach)) isFenced = false;
+      if (!isFree && !(there.length > 0 && fenced.length === mine.length && isEach)) isEachFenced = false;
     }
     const reached =
       receipts.length === 0 ? [] : stages.filter((stage) => receipts.every((one) => one.stages[stage] !== undefined));
@@ -83,10 +90,17 @@ export async function followStop(
       command.say(`  ${paint(io, 'green', '✓')} ${stageNames[stage]}`);
     }
     const receiptIds = [...new Set(receipts.map(({ id }) => id))];
+    const isFenced = isEachFenced && silent.length === 0;
     last = { isFenced, processes: statuses.answered.length, stages: reached, receipts, receiptIds, silent };
-    if (isFenced && growing.every((one) => one.stages.done !== undefined)) return last;
+    if (isEachFenced && silent.length === (hangs?.silent.length ?? 0) && growing.every((one) => one.stages.done !== undefined))
+      return last;
   }
   return last;
+}
+
+async function askEach(place: Place, processes: readonly string[]): Promise<Answers<Status>> {
+  const all = await Promise.all(processes.map((one) => askAll(place, 'status', {}, statusIn, one)));
+  return { answered: all.flatMap(({ answered }) => answered), silent: all.flatMap(({ silent }) => silent) };
 }
 
 /** A gate alone does not see its loop's turns end: what it says at once is all that it says until the loop asks again. */
@@ -158,7 +172,7 @@ export function tellFollowed(command: Command, followed: Followed): void {
       paint(
         io,
         'yellow',
-        `  ! not confirmed by every process within ${confirmWithinMs / 1000} s. It is recorded and takes hold where it is read; look again: offswitch status`,
+        `  ! not confirmed by every process${followed.silent.length > 0 ? '' : ` within ${confirmWithinMs / 1000} s`}. It is recorded and takes hold where it is read; look again: offswitch status`,
       ),
     );
     return;

@@ -10,10 +10,12 @@ export interface Reach {
   readonly preview: Preview;
   /** What the id is known as, where nobody knows it as what it was named. */
   readonly namesake?: 'session' | 'conversation';
-  /** Does anybody know of this session: a process that runs it, or what one that is gone has left? What cannot be read is not known. */
-  knows(session: string): boolean;
+  /** This session, where anybody knows of it: a process that runs it, or what one that is gone has left. What cannot be read is not known. */
+  find(session: string): SessionLine | undefined;
   /** Processes that answered. */
   readonly processes: number;
+  /** Which these are. */
+  readonly answering: readonly string[];
   /** Processes that run and did not answer, as sentences. */
   readonly silent: readonly string[];
   /** What could not be read; then there may be more. */
@@ -37,8 +39,9 @@ export async function reachOf(command: Command, target: FlipTarget): Promise<Rea
   return {
     preview: { ...counted, nearest },
     ...(namesake === undefined ? {} : { namesake }),
-    knows: (session) => [...sessions, ...left].some(({ id }) => id === session),
+    find: (session) => [...sessions, ...left].find(({ id }) => id === session),
     processes: answers.answered.length,
+    answering: answers.answered.map(({ process }) => process),
     silent: silentOnes(answers),
     ...(damage === undefined ? {} : { damage }),
   };

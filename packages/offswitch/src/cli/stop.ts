@@ -1,16 +1,18 @@
-// stop.ts: break-glass. Ends (or pauses) one session with no flag source at all: through the running process that has it, and
-// where none answers straight into the folder, which stops it wherever it is next looked at.
+// stop.ts: break-glass. Ends (or pauses) one session with no flag source at all: straight into the state, from where every process takes
+// it in. A process that hangs is told of, and waited for by nothing that a person has said yes to (S3).
 
 import { randomBytes } from 'node:crypto';
-import { checkId, type Stop, type StopAction } from '@offswitch/core';
-import { formatStopKey, subjectKey } from '@offswitch/runtime';
+import { checkId, isEngaged, type Stop, type StopAction } from '@offswitch/core';
+import { formatStopKey, parseStopKey, subjectKey } from '@offswitch/runtime';
 import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { CommandError, exit } from './failure.ts';
+import { wordsOf } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
-import { reachOf, showReach } from './preview.ts';
+import { inTime } from './in-time.ts';
+import { type Reach, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
-import { askAll, isReceipt, sessionsIn, statusIn } from './wire.ts';
+import { askAll, isEnded, isReceipt, sessionsIn, statusIn } from './wire.ts';
 
 export async function stop(command: Command, session: string, action: StopAction, who: Who, isYes: boolean): Promise<Done> {
   const { io, place } = command;
@@ -29,9 +31,24 @@ export async function stop(command: Command, session: string, action: StopAction
   );
   command.say('  authorised  whoever can write the state. No flag source is needed, and none is asked');
   const target = { tier: 'instance', subject: session, isConversation: false } as const;
-  const reach = await reachOf(command, target);
+  const isIt = (one: Stop): boolean => one.cause === 'operator' && one.subject.sessionId === session && one.action === action;
+  const earlier = earlierAct(command, session, action).catch(() => undefined);
+  const reaching = reachOf(command, target);
+  const latch = async (): Promise<Latched> => {
+    const latched = await inState(command, session, action, who, await earlier, isIt);
+    if (latched.by === 'folder') command.say(`  ✓ recorded in ${clean(place.folder)}`);
+    return latched;
+  };
+  let latched: Latched | undefined;
+  let told: Promise<unknown> | undefined;
+  if (isYes && !(await isIn(reaching))) {
+    latched = await latch();
+    told = place.ask('reread').catch(() => undefined);
+  }
+  const reach = await reaching;
   showReach(command, reach, 'stops', target);
-  const isKnown = reach.knows(session);
+  const known = reach.find(session);
+  const isKnown = known !== undefined;
   // Of a process that does not answer nobody knows what it has; that is warned of above.
   const isNobody = !isKnown && reach.silent.length === 0;
   if (isNobody)
@@ -42,21 +59,29 @@ export async function stop(command: Command, session: string, action: StopAction
         `  warning     no session ${clean(session)} is known in ${clean(place.folder)}: check the id (offswitch sessions --all). The stop is recorded all the same, for one that is known elsewhere only`,
       ),
     );
-  await confirm(
-    io,
-    action === 'terminate' ? `End session ${clean(session)} for good?` : `Pause session ${clean(session)}?`,
-    isYes,
-  );
+  if (!latched) {
+    if (known && isEnded(known) && reach.processes > 0)
+      throw new CommandError('session_ended', `session ${clean(session)} has ended already (${clean(known.state)})`);
+    await confirm(
+      io,
+      action === 'terminate' ? `End session ${clean(session)} for good?` : `Pause session ${clean(session)}?`,
+      isYes,
+    );
+    latched = await latch();
+    // Whoever hangs hears of it from the state.
+    told = Promise.all(
+      (reach.silent.length > 0 ? reach.answering : [undefined]).map((process) => place.ask('reread', {}, process)),
+    ).catch(() => undefined);
+  }
+  await told;
 
-  const isIt = (one: Stop): boolean => one.cause === 'operator' && one.subject.sessionId === session && one.action === action;
-  const latched =
-    (await throughProcess(command, session, action, who, isIt)) ?? (await intoFolder(command, session, action, who));
-  const followed = await followStop(command, (one) => isIt(one) || one.id === latched.id);
+  const { id, by } = latched;
+  const followed = await followStop(command, (one) => isIt(one) || one.id === id, undefined, reach);
   tellFollowed(command, followed);
   return done(
     {
-      stop: latched.id,
-      latchedBy: latched.by,
+      stop: id,
+      latchedBy: by,
       preview: reach.preview,
       ...(isKnown || isNobody ? { known: isKnown } : {}),
       confirmed: followed.isFenced && followed.processes > 0,
@@ -74,7 +99,59 @@ interface Latched {
   readonly by: 'process' | 'folder';
 }
 
-/** `undefined` where no process has the session, or none has done it for sure. */
+/** How long an order that was said yes to waits for the count of what it stops. Milliseconds: processes that are well answer in a few. */
+const countFirstMs = 500;
+
+const isIn = (reaching: Promise<Reach>): Promise<boolean> =>
+  inTime(
+    countFirstMs,
+    reaching.then(
+      () => true,
+      () => true,
+    ),
+  ).catch(() => false);
+
+/** The same order again is the same stop, so that one release lifts it. */
+async function earlierAct({ place }: Command, session: string, action: StopAction): Promise<string | undefined> {
+  const found = (await place.stops()).find(({ key: name, marks }) => {
+    const key = parseStopKey(name);
+    const isOperators = key?.kind === 'act' && key.cause === 'operator' && key.action === action && key.tier === 'instance';
+    return isOperators && key.subject === subjectKey(session) && isEngaged(marks);
+  });
+  return found?.key;
+}
+
+async function inState(
+  command: Command,
+  session: string,
+  action: StopAction,
+  who: Who,
+  earlier: string | undefined,
+  isIt: (stop: Stop) => boolean,
+): Promise<Latched> {
+  const subject = subjectKey(session);
+  const id =
+    earlier ??
+    formatStopKey({
+      kind: 'act',
+      cause: 'operator',
+      action,
+      tier: 'instance',
+      subject,
+      id: `c${randomBytes(8).toString('hex')}`,
+    });
+  try {
+    await command.place.mark(id, 'engaged', 0, { ...who, at: command.io.now(), subject: session });
+    return { id, by: 'folder' };
+  } catch (error) {
+    const latched = await throughProcess(command, session, action, who, isIt);
+    if (!latched) throw error;
+    command.say(paint(command.io, 'yellow', `  ! ${clean(wordsOf(error))}; the process that has it was told instead`));
+    return latched;
+  }
+}
+
+/** Where the state cannot be written: `undefined` where no process has the session, or none has done it. */
 async function throughProcess(
   command: Command,
   session: string,
@@ -86,34 +163,17 @@ async function throughProcess(
   const known = await askAll(place, 'sessions', {}, sessionsIn);
   const owner = known.answered.find((one) => one.value.some((line) => line.id === session && line.state !== 'elsewhere'));
   if (!owner) return undefined;
-  const answers = await askAll(
+  const { answered } = await askAll(
     place,
     'stop',
     { session, action, ...who },
     (value) => (isReceipt(value) ? value.stop.id : ''),
     owner.process,
   );
-  const [answered] = answers.answered;
-  if (answered && answered.value !== '') return { id: answered.value, by: 'process' };
-  if (answers.silent.some((one) => one.code === 'session_ended'))
-    throw Object.assign(new Error(answers.silent[0]!.message), { code: 'session_ended' });
+  const id = answered.find((one) => one.value !== '')?.value;
+  if (id !== undefined) return { id, by: 'process' };
   // It answers when fenced, which may take longer than we wait: in force already is as good.
   const statuses = await askAll(place, 'status', {}, statusIn, owner.process);
   const found = statuses.answered.flatMap((one) => one.value.stops).find(isIt);
   return found && { id: found.id, by: 'process' };
-}
-
-async function intoFolder(command: Command, session: string, action: StopAction, who: Who): Promise<Latched> {
-  const id = formatStopKey({
-    kind: 'act',
-    cause: 'operator',
-    action,
-    tier: 'instance',
-    subject: subjectKey(session),
-    id: `c${randomBytes(8).toString('hex')}`,
-  });
-  await command.place.mark(id, 'engaged', 0, { ...who, at: command.io.now(), subject: session });
-  await command.place.ask('reread');
-  command.say(`  ✓ recorded in ${clean(command.place.folder)}`);
-  return { id, by: 'folder' };
 }

@@ -1,0 +1,167 @@
+// stop.test.ts: a stop waits for nobody who hangs (S3): what a person has said yes to is durable at once, whoever answers.
+
+import type { ControlAnswer } from 'offswitch';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { commandOf, type Done } from '../src/cli/command.ts';
+import type { Io } from '../src/cli/io.ts';
+import { folderPlace, type Place } from '../src/cli/place.ts';
+import { stop } from '../src/cli/stop.ts';
+
+const who = { reason: 'runs wild', by: 'ann' };
+
+/** One process that is well and one that hangs until it is given up; and what was asked of whom. */
+class Scene {
+  readonly asked: string[] = [];
+  readonly marked: string[] = [];
+  canWrite = true;
+  state = 'running';
+  /** Which of the two has the session. */
+  owner: 'well' | 'hangs' = 'well';
+  out = '';
+  readonly questions: string[] = [];
+  private readonly givingUp: (() => void)[] = [];
+
+  /** The time is up for whoever has not answered. */
+  readonly giveUp = async (): Promise<void> => {
+    await settle();
+    for (const one of this.givingUp.splice(0)) one();
+    await settle();
+  };
+
+  private readonly ask = async (method: string, _params = {}, process?: string): Promise<readonly ControlAnswer[]> => {
+    this.asked.push(`${method} ${process ?? 'all'}`);
+    const isWell = process !== 'hangs';
+    const answers: ControlAnswer[] = isWell ? [{ process: 'well', pid: 4, result: this.well(method) }] : [];
+    if (process === 'well') return answers;
+    await new Promise<void>((over) => this.givingUp.push(over));
+    return [...answers, { process: 'hangs', pid: 5, error: { code: 'timeout', message: 'no answer' } }];
+  };
+
+  private well(method: string): unknown {
+    const stops = this.marked.map((id) => ({
+      id,
+      cause: 'operator',
+      tier: 'instance',
+      action: 'terminate',
+      subject: { sessionId: 's-1' },
+      since: 1,
+    }));
+    const stages = { recorded: 1, fenced: 1, drained: 1, revoked: 1, done: 1 };
+    if (method === 'sessions') return this.owner === 'well' ? [{ id: 's-1', path: ['s-1'], state: this.state }] : [];
+    if (method === 'status') return { stops };
+    if (method === 'stop') this.marked.push('act.of.the.process');
+    if (method === 'receipts' || method === 'stop') {
+      const receipts = this.well('status') as { stops: { id: string }[] };
+      const all = receipts.stops.map((one) => ({ id: one.id, stop: one, stages, sessions: [], grants: [], residue: [] }));
+      return method === 'stop' ? all[0] : all;
+    }
+    return { sessions: this.owner === 'well' ? 1 : 0 };
+  }
+
+  readonly run = (isYes: boolean): Promise<Done> => {
+    const place: Place = {
+      ...folderPlace('/nowhere'),
+      exists: () => true,
+      ask: this.ask,
+      stops: async () => this.marked.map((key) => ({ key, marks: { engaged: 0, released: -1 } })),
+      journals: async () => ({ journals: [] }),
+      mark: async (key) => {
+        if (!this.canWrite) throw new Error('the disk is full');
+        this.marked.push(key);
+      },
+    };
+    const io: Io = {
+      out: (text) => {
+        this.out += text;
+      },
+      err: () => {},
+      isInteractive: true,
+      hasColour: false,
+      env: {},
+      user: 'ann',
+      ask: async (question) => {
+        this.questions.push(question);
+        return 'y';
+      },
+      now: () => 0,
+      sleep: async () => {},
+    };
+    return stop(commandOf(io, place, false), 's-1', 'terminate', who, isYes);
+  };
+}
+
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 50; i++) await new Promise(setImmediate);
+};
+
+beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => vi.useRealTimers());
+
+describe.each(['well', 'hangs'] as const)(
+  'offswitch stop beside a process that hangs, of a session that the one has that %s',
+  (owner) => {
+    test('with --yes is durable half a second later, before anybody has given up waiting', async () => {
+      const scene = Object.assign(new Scene(), { owner });
+      const ran = scene.run(true);
+      await settle();
+      expect(scene.marked).toEqual([]);
+      await vi.advanceTimersByTimeAsync(500);
+      await settle();
+      expect(scene.marked).toEqual([expect.stringMatching(/^act\..*s-1/)]);
+      expect(scene.asked).toContain('reread all');
+      await scene.giveUp();
+      expect(await ran).toMatchObject({
+        exitCode: 4,
+        json: { latchedBy: 'folder', silent: [expect.stringContaining('process 5')] },
+      });
+    });
+
+    test('is durable with the yes, and asks nobody again who did not answer', async () => {
+      const scene = Object.assign(new Scene(), { owner });
+      const ran = scene.run(false);
+      await scene.giveUp();
+      // What follows comes to its end by itself.
+      expect(await ran).toMatchObject({
+        exitCode: 4,
+        json: { confirmed: false, processes: 1, stages: expect.arrayContaining(['done']) },
+      });
+      expect(scene.questions).toHaveLength(1);
+      expect(scene.marked).toHaveLength(1);
+      expect(scene.asked.slice(0, 2).sort()).toEqual(['preview all', 'sessions all']);
+      expect(scene.asked.slice(2)).toContain('reread well');
+      expect(scene.asked.slice(2).filter((one) => !one.endsWith(' well'))).toEqual([]);
+      expect(scene.out).toContain('✓ recorded in /nowhere');
+      expect(scene.out).toContain('not confirmed by every process. It is recorded');
+    });
+  },
+);
+
+describe('offswitch stop', () => {
+  test('asked for again is the same stop, so that one release lifts it (I10)', async () => {
+    const scene = new Scene();
+    const first = scene.run(false);
+    await scene.giveUp();
+    const again = scene.run(false);
+    await scene.giveUp();
+    expect((await again).json.stop).toBe((await first).json.stop);
+  });
+
+  test('of a session that has ended records nothing and says how it ended', async () => {
+    const scene = Object.assign(new Scene(), { state: 'completed' });
+    const ran = scene.run(true);
+    ran.catch(() => {});
+    await scene.giveUp();
+    await expect(ran).rejects.toMatchObject({ code: 'session_ended' });
+    expect(scene.marked).toEqual([]);
+  });
+
+  test('where the state cannot be written goes through the process that has the session, and says so (I13)', async () => {
+    const scene = Object.assign(new Scene(), { canWrite: false });
+    const ran = scene.run(false);
+    await scene.giveUp();
+    await scene.giveUp();
+    expect(await ran).toMatchObject({ json: { stop: 'act.of.the.process', latchedBy: 'process' } });
+    expect(scene.out).toContain('! the disk is full; the process that has it was told instead');
+    expect(scene.out).not.toContain('recorded in');
+  });
+});
