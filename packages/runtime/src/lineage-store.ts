@@ -2,7 +2,7 @@
 // of a stop, who is gone.
 //
 // A stop is never pushed to descendants: each process holds every stop and derives, so what is registered here serves the
-// questions "may this begin under that root" and "who is where", never the decision (R1, R3 of docs/lineage.md).
+// questions "may this begin under that root" and "who is where", never the decision (R1, R3 of docs/architecture.md).
 
 import type { JournalRecord, Left } from './journal.ts';
 import type { StoreOpening } from './store.ts';
