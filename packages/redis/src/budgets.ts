@@ -14,6 +14,9 @@ export interface BudgetOptions {
   readonly retentionMs: number;
 }
 
+/** Processes whose leases are asked for at once. */
+const askedTogether = 50;
+
 export class RedisBudgets implements BudgetStore {
   private readonly options: BudgetOptions;
 
@@ -55,11 +58,32 @@ export class RedisBudgets implements BudgetStore {
   }
 
   async orphans(): Promise<readonly BudgetOrphan[]> {
-    const found = (await this.options.wire.fn('orphans').catch(refused)) as readonly (readonly string[])[];
-    return found.map(([process, name, granted, told]) => {
-      const [account, ...keys] = name!.split('\n');
-      return { process: process!, account: account!, keys, grantedMicros: Number(granted), toldMicros: Number(told) };
-    });
+    const { wire, prefix } = this.options;
+    const processes = (await wire.call(['SMEMBERS', `${prefix}:{ctl}:blp`]).catch(refused)) as readonly string[];
+    const found: BudgetOrphan[] = [];
+    for (let i = 0; i < processes.length; i += askedTogether) {
+      const some = processes.slice(i, i + askedTogether).map((process) => this.orphansOf(process));
+      for (const orphans of await Promise.all(some)) found.push(...orphans);
+    }
+    return found;
+  }
+
+  /** In pages. What one passes over, where the server was restarted meanwhile, stays leased, and so counts as spent. */
+  private async orphansOf(process: string): Promise<readonly BudgetOrphan[]> {
+    const found = new Map<string, BudgetOrphan>();
+    let from = '0';
+    do {
+      const [next, leases] = (await this.options.wire.fn('orphans', [process, from]).catch(refused)) as readonly [
+        string,
+        readonly (readonly [name: string, granted: string, told: string])[],
+      ];
+      for (const [name, granted, told] of leases) {
+        const [account, ...keys] = name.split('\n');
+        found.set(name, { process, account: account!, keys, grantedMicros: Number(granted), toldMicros: Number(told) });
+      }
+      from = next;
+    } while (from !== '0');
+    return [...found.values()];
   }
 
   async reconcile({ process, account, keys }: BudgetOrphan, spentMicros: number): Promise<void> {

@@ -42,6 +42,33 @@ describeRedis('leases of caps in Redis', () => {
   }
   const sum = (leases: readonly Lease[]): number => leases.reduce((all, { held }) => all + held, 0);
 
+  test('what processes that are gone had leased is read in pages, each lease of it once, and of those that live none', async () => {
+    const ships = await fleet(redis, { leaseMs: 60_000 });
+    try {
+      const [gone, here] = [ships.store, await ships.share()];
+      await gone.open();
+      await here.open();
+      const accounts = Array.from({ length: 450 }, (_, i) => `s-${i}`);
+      const lease = (store: StateStore, account: string) => {
+        const scopes = keys.map((key) => ({ key, capMicros }));
+        return store.budgets!.lease({ account, scopes, wantMicros: 7, minMicros: 1, toldMicros: 0 });
+      };
+      await Promise.all(accounts.map((account) => lease(gone, account)));
+      await lease(here, 's-0');
+      await ships.kill!(gone);
+      await redis.command('CONFIG', 'RESETSTAT');
+      const orphans = await here.budgets!.orphans();
+      const asked = await redis.command('INFO', 'commandstats');
+      expect(orphans.map(({ account }) => account).sort()).toEqual(accounts.sort());
+      expect(new Set(orphans.map(({ process, grantedMicros }) => `${process} ${grantedMicros}`))).toEqual(
+        new Set([`${gone.processId} 7`]),
+      );
+      expect(Number(/cmdstat_fcall:calls=(\d+)/.exec(asked)?.[1])).toBeGreaterThanOrEqual(4);
+    } finally {
+      await ships.close();
+    }
+  });
+
   test('what is left and what others hold is counted as if every lease were looked at (I8)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {

@@ -102,22 +102,20 @@ local function spend(keys, a)
   return 1
 end
 
+-- A page of the leases of one process, if that is gone. They may be very many: those of graphs that ended with it stay.
 local function orphans(keys, a)
-  local p, out = a[1], {}
-  local now = nowMs(p)
-  for _, process in ipairs(redis.call('SMEMBERS', ctl(p, 'blp'))) do
-    if not isAlive(p, process, now) then
-      for _, name in ipairs(redis.call('SMEMBERS', ctl(p, 'bl:' .. process))) do
-        local held, told = 0, '0'
-        for _, key in ipairs(keysIn(name)) do
-          local v = redis.call('HGET', budget(p, key), leaseField(process, name))
-          if v and heldIn(v) >= held then held, told = heldIn(v), string.match(v, ' (%d+)$') end
-        end
-        out[#out + 1] = { process, name, whole(held), told }
-      end
+  local p, process, from, out = a[1], a[2], a[3], {}
+  if isAlive(p, process, nowMs(p)) then return { '0', out } end
+  local page = redis.call('SSCAN', ctl(p, 'bl:' .. process), from, 'COUNT', 100)
+  for _, name in ipairs(page[2]) do
+    local held, told = 0, '0'
+    for _, key in ipairs(keysIn(name)) do
+      local v = redis.call('HGET', budget(p, key), leaseField(process, name))
+      if v and heldIn(v) >= held then held, told = heldIn(v), string.match(v, ' (%d+)$') end
     end
+    out[#out + 1] = { name, whole(held), told }
   end
-  return out
+  return { page[1], out }
 end
 
 local function reconcile(keys, a)
