@@ -69,27 +69,27 @@ describe('the offswitch program', () => {
       }
     },
   );
-  test.each([
-    [['stop', 's-1', '--reason', 'x', '--yes']],
-    [['resolve', 's-1', 't1-1', '--happened']],
-  ])('says of a folder that is somebody else\'s that nothing was recorded, and nothing of who runs: %j (S10)', async (args) => {
-    const state = join(place, '.offswitch');
-    // Root is refused nothing.
-    const other = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-    chmodSync(state, other.uid === undefined ? 0 : 0o700);
-    chmodSync(place, 0o755);
-    try {
-      const ran = await run(bin, ['--state', state, ...args], other);
-      expect(ran.code).toBe(1);
-      expect(`${ran.out}${ran.err}`).not.toMatch(/✓|no process is running|^recorded|recorded in/m);
-      expect(ran.err).toMatch(/not (known|recorded)|nothing was recorded/);
-      if (other.uid !== undefined) expect(ran.err).toContain("sudo -u '#0' offswitch");
-      expect(ran.err).toContain(state);
-    } finally {
-      chmodSync(state, 0o700);
-    }
-    expect(readdirSync(state)).toEqual([]);
-  });
+  test.each([[['stop', 's-1', '--reason', 'x', '--yes']], [['resolve', 's-1', 't1-1', '--happened']]])(
+    "says of a folder that is somebody else's that nothing was recorded, and nothing of who runs: %j (S10)",
+    async (args) => {
+      const state = join(place, '.offswitch');
+      // Root is refused nothing.
+      const other = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+      chmodSync(state, other.uid === undefined ? 0 : 0o700);
+      chmodSync(place, 0o755);
+      try {
+        const ran = await run(bin, ['--state', state, ...args], other);
+        expect(ran.code).toBe(1);
+        expect(`${ran.out}${ran.err}`).not.toMatch(/✓|no process is running|^recorded|recorded in/m);
+        expect(ran.err).toMatch(/not (known|recorded)|nothing was recorded/);
+        if (other.uid !== undefined) expect(ran.err).toContain("sudo -u '#0' offswitch");
+        expect(ran.err).toContain(state);
+      } finally {
+        chmodSync(state, 0o700);
+      }
+      expect(readdirSync(state)).toEqual([]);
+    },
+  );
   test('refuses a flip without a terminal, with exit code 3', async () => {
     expect((await run(bin, ['stop', 's-1', '--reason', 'x'])).code).toBe(3);
   });

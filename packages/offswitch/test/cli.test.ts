@@ -125,13 +125,38 @@ describe('a flip with no process alive', () => {
     writeFileSync(bench.file, sound);
     const runtime = await bench.start();
     const ran = await bench.cli(['release', 'global', '--reason', 'over', '--yes']);
+    expect(ran.code).toBe(4);
     expect(ran.out).toContain(`offswitch release --stop ${made.json.stop}`);
+    // The name is right, and nobody goes on.
+    expect(ran.out).not.toMatch(/check the name|✓ released/);
+    const told = await bench.cli(['release', 'global', '--reason', 'over', '--yes', '--json']);
+    expect(told).toMatchObject({ code: 4, json: { confirmed: false, held: [], others: [{ id: made.json.stop }] } });
     expect(runtime.stops()).toHaveLength(1);
     expect(await bench.cli(['release', '--stop', String(made.json.stop), '--reason', 'over', '--yes'])).toMatchObject({
       code: 0,
     });
     expect(runtime.stops()).toEqual([]);
   });
+});
+
+test("a release of a conversation that an operator's stop still ends says so, and which (S1, S10)", async () => {
+  await bench.visit();
+  const sound = readFileSync(bench.file, 'utf8');
+  writeFileSync(bench.file, '');
+  const target = ['instance', 'c-1', '--conversation'];
+  const made = await bench.cli(['engage', ...target, '--reason', 'incident', '--yes', '--json']);
+  writeFileSync(bench.file, sound);
+  const args = ['release', ...target, '--reason', 'over', '--yes', '--json'];
+  expect(await bench.cli(args)).toMatchObject({ code: 4, json: { others: [{ id: made.json.stop }] } });
+  // Of another conversation, and of a session of that name, it holds nothing.
+  for (const other of [
+    ['instance', 'c-2', '--conversation'],
+    ['instance', 'c-1'],
+  ])
+    expect(await bench.cli(['release', ...other, '--reason', 'over', '--yes', '--json'])).toMatchObject({
+      code: 0,
+      json: { others: [] },
+    });
 });
 
 describe('a flip that no process has read yet', () => {

@@ -119,3 +119,20 @@ test.each([
     await bench.close();
   }
 });
+
+test('a stop that a process has not let go of in time is not called another history (S10)', async () => {
+  const said: string[] = [];
+  const { command } = commandOver([], new Set());
+  const stop: Stop = { ...stopOf(1), id: 'act.operator.pause.instance.s-1.o1', action: 'pause' };
+  const { ask } = command.place;
+  command.place.ask = async (method) =>
+    method === 'status' || method === 'release'
+      ? [{ process: 'p1', pid: 1, result: method === 'status' ? { stops: [stop] } : [stop] }]
+      : ask(method);
+  Object.assign(command, { say: (line: string) => said.push(line) });
+  Object.assign(command.place, { stops: async () => [] });
+  const { exitCode, json } = await releaseStop(command, stop.id, undefined, { reason: 'well', by: 'ann' }, true);
+  expect([exitCode, json.confirmed, json.held]).toEqual([4, false, [stop]]);
+  expect(said.join()).toContain(`still in force: ${stop.id}`);
+  expect(said.join()).not.toContain('nother history');
+});

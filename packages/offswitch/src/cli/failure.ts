@@ -11,7 +11,8 @@ export const exit = {
   notConfirmed: 3,
   /**
    * It was done and is recorded, but a running process has not confirmed it in time, or the session to stop is nobody's, or the id is known
-   * as that of a conversation where a session was named (or the reverse). Of a release of a conversation: nothing was released, because a running process does not answer (`sessions_unknown`).
+   * as that of a conversation where a session was named (or the reverse), or whom a release was to let go on another stop of the same reach
+   * still holds. Of a release of a conversation: nothing was released, because a running process does not answer (`sessions_unknown`).
    */
   unconfirmed: 4,
 } as const;

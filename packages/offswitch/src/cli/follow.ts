@@ -19,7 +19,7 @@ import { clean, count, paint } from './print.ts';
 import { type Answered, type Answers, askAll, isRecord, receiptsIn, type Status, silentOnes, statusIn, stopsIn } from './wire.ts';
 
 /** How long a command waits for confirmation. Milliseconds. 5 s: a file change takes 50 ms to be read; past that somebody should look. */
-const confirmWithinMs = 5000;
+export const confirmWithinMs = 5000;
 /** The same where a process hangs, without which nothing is confirmed: as long as the others need to say what they can. Milliseconds. */
 const besideOneThatHangsMs = 1000;
 const pollMs = 100;
@@ -154,7 +154,7 @@ export async function followRelease(
   }
 }
 
-function isForeign({ id }: Stop, series: string | undefined): boolean {
+export function isForeign({ id }: Stop, series: string | undefined): boolean {
   const key = parseStopKey(id);
   return series !== undefined && key?.kind === 'switch' && (awaitedSeries(key.series) ?? key.series) !== seriesKey(series);
 }

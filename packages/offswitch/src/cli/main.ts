@@ -74,7 +74,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(cleanLines(text)) })
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 error or refused, 2 wrong command line, 3 nothing done because nobody confirmed,\n4 done and recorded, but a running process has not confirmed it yet, or nobody knows the session.',
+      '\nExit codes: 0 done, 1 error or refused, 2 wrong command line, 3 nothing done because nobody confirmed,\n4 done and recorded, but a running process has not confirmed it yet, or nobody knows the session,\n  or another stop of the same reach is still in force.',
     );
   const on =
     (work: (command: Command, options: Options, args: readonly (string | undefined)[]) => Promise<Done>) =>

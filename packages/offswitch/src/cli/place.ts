@@ -102,7 +102,9 @@ export function folderPlace(folder: string): Place {
         return await requestControl(folder, method, params, options);
       } catch (error) {
         // Keeps no stop from being made, and is never taken for "nobody runs".
-        return [{ process: '', pid: 0, error: { code: 'processes_unknown', message: `${failureOf(error).message}${wayIn(folder)}` } }];
+        return [
+          { process: '', pid: 0, error: { code: 'processes_unknown', message: `${failureOf(error).message}${wayIn(folder)}` } },
+        ];
       }
     },
     stops: async () => (existsSync(folder) ? reader.stops() : []),

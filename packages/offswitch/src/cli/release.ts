@@ -14,6 +14,7 @@ import { flipThrough } from './flip-through.ts';
 import { followRelease } from './follow.ts';
 import { reachOf, showReach } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
+import { inForce, isOtherOf, othersOf, tellHeld, tellOthers } from './still-held.ts';
 import { askAll, silentOnes, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
@@ -36,7 +37,8 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
         : target.tier === 'user'
           ? `every agent of user ${subject}`
           : '';
-  if (!(await isHeld(command, target)))
+  // A name with a typo in it releases nobody, and would say that it had.
+  if (!(await inForce(command)).some((stop) => isStopOf(target, new Set())(stop) || isOtherOf(target, stop)))
     command.say(
       paint(
         command.io,
@@ -59,15 +61,17 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
   if (pending.length > 0) command.say('  ✓ what no process had read yet is released by act');
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
-  if (target.tier === 'instance') return done({ flip });
-  const after = await followRelease(command, isStopOf(target, new Set()), {
-    key: plan.flag.key,
-    who,
-    series: plan.declared.source.series,
-  });
-  tellHeld(command, after);
-  const isConfirmed = after.held.length === 0 && after.silent.length === 0;
-  await tellOthers(command, target);
+  if (target.tier === 'instance') {
+    const others = await othersOf(command, target);
+    tellOthers(command, others);
+    return done({ flip, others }, others.length === 0 ? exit.ok : exit.unconfirmed);
+  }
+  const { series } = plan.declared.source;
+  const after = await followRelease(command, isStopOf(target, new Set()), { key: plan.flag.key, who, series });
+  const others = await othersOf(command, target);
+  tellHeld(command, after, others.length === 0 ? 'released' : 'the switch is released', series);
+  tellOthers(command, others);
+  const isConfirmed = after.held.length === 0 && after.silent.length === 0 && others.length === 0;
   return done(
     {
       flip,
@@ -76,6 +80,7 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
       confirmed: isConfirmed && after.processes > 0,
       processes: after.processes,
       held: after.held,
+      others,
       silent: after.silent,
     },
     isConfirmed ? exit.ok : exit.unconfirmed,
@@ -86,53 +91,6 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
 function isLatchOf({ key: name, marks }: StoredStop, target: FlipTarget): boolean {
   const key = parseStopKey(name);
   return key?.kind === 'switch' && key.tier === 'instance' && key.subject === targetKey(target) && isEngaged(marks);
-}
-
-/** A name with a typo in it releases nobody, and would say that it had. */
-async function isHeld(command: Command, target: FlipTarget): Promise<boolean> {
-  const statuses = await askAll(command.place, 'status', {}, statusIn);
-  const told = statuses.answered.flatMap((one) => one.value.stops);
-  return [...told, ...(await storedStops(command))].some(isStopOf(target, new Set()));
-}
-
-/** In force, as the state has them; none where it cannot be read. */
-async function storedStops({ place }: Command): Promise<readonly Stop[]> {
-  const stored = await place.stops().catch(() => []);
-  return stored.flatMap((one) => (isEngaged(one.marks) ? (stopOf(one) ?? []) : []));
-}
-
-/** Releasing one stop releases no other (S1): those of the same reach that an operator made are named, with the way out. */
-async function tellOthers(command: Command, target: FlipTarget): Promise<void> {
-  for (const stop of await storedStops(command)) {
-    if (stop.cause !== 'operator' || stop.tier !== target.tier || subjectName(stop.subject) !== (target.subject ?? '')) continue;
-    command.say(
-      paint(
-        command.io,
-        'yellow',
-        `  ! an operator's stop of the same reach is still in force (${clean(stop.reason)}); to release it: offswitch release --stop ${clean(stop.id)} --reason ...`,
-      ),
-    );
-  }
-}
-
-function tellHeld(command: Command, after: Awaited<ReturnType<typeof followRelease>>, isAny = true): void {
-  const { io } = command;
-  for (const one of after.silent) command.say(paint(io, 'yellow', `  ! ${one}`));
-  if (after.processes === 0 && after.silent.length === 0) {
-    command.say('  no process is running; it takes effect at start');
-    return;
-  }
-  for (const stop of after.held) {
-    command.say(
-      paint(
-        io,
-        'yellow',
-        `  ! still in force: ${clean(stop.id)}. Another history engaged it; to release it by act: offswitch release --stop ${clean(stop.id)} --reason ...`,
-      ),
-    );
-  }
-  if (isAny && after.held.length === 0 && after.silent.length === 0)
-    command.say('  ✓ released: confirmed by every running process');
 }
 
 /**
@@ -238,10 +196,11 @@ async function askEach(command: Command, params: Readonly<Record<string, unknown
 async function tellReleased(command: Command, released: readonly Stop[], isIt: (stop: Stop) => boolean): Promise<Done> {
   const after = await followRelease(command, (stop) => isIt(stop) || released.some((one) => one.id === stop.id));
   command.say(`  ${released.length === 0 ? 'nothing was in force' : `✓ ${count(released.length, 'stop')} released`}`);
-  tellHeld(command, after, released.length > 0);
-  const isConfirmed = after.held.length === 0 && after.silent.length === 0;
+  tellHeld(command, after, released.length > 0 ? 'released' : undefined);
+  const { held, silent, processes } = after;
+  const isConfirmed = held.length === 0 && silent.length === 0;
   return done(
-    { released, confirmed: isConfirmed && after.processes > 0, processes: after.processes },
+    { released, confirmed: isConfirmed && processes > 0, processes, held, silent },
     isConfirmed ? exit.ok : exit.unconfirmed,
   );
 }
