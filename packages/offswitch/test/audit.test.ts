@@ -44,8 +44,8 @@ describe('offswitch audit', () => {
   });
   test('of nothing makes no folder and says so', async () => {
     rmSync(bench.folder, { recursive: true });
-    expect(await bench.cli(['audit'])).toMatchObject({ code: 0, out: expect.stringContaining('nothing is in the audit log') });
-    expect(await bench.cli(['audit', 'verify'])).toMatchObject({ code: 1, err: expect.stringContaining('no state folder') });
+    for (const words of [['audit'], ['audit', 'verify']])
+      expect(await bench.cli(words)).toMatchObject({ code: 1, err: expect.stringContaining('no state folder') });
     expect(existsSync(bench.folder)).toBe(false);
   });
   test('shows a reason that holds escape sequences without them', async () => {

@@ -90,6 +90,22 @@ describe('the offswitch program', () => {
       expect(readdirSync(state)).toEqual([]);
     },
   );
+  test.each([[['sessions']], [['receipts']], [['audit']], [['stop', 's-1', '--reason', 'x', '--yes']]])(
+    "says of a folder below one that is somebody else's whose that is, and not that there is none: %j (S10)",
+    async (args) => {
+      const other = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+      const above = join(place, 'above');
+      mkdirSync(join(above, 'state'), { recursive: true });
+      chmodSync(above, other.uid === undefined ? 0 : 0o700);
+      chmodSync(place, 0o755);
+      const ran = await run(bin, ['--state', join(above, 'state'), ...args], other);
+      chmodSync(above, 0o700);
+      expect(ran.code).toBe(1);
+      expect(ran.err).toContain('EACCES');
+      expect(ran.err).not.toContain('there is no state folder');
+      if (other.uid !== undefined) expect(ran.err).toContain(`${above} belongs to user 0`);
+    },
+  );
   test('refuses a flip without a terminal, with exit code 3', async () => {
     expect((await run(bin, ['stop', 's-1', '--reason', 'x'])).code).toBe(3);
   });

@@ -337,6 +337,33 @@ describe('terminate', () => {
   });
 });
 
+describe('a place with a typo in it', () => {
+  const reads = ['sessions', 'receipts', 'audit', 'audit verify', 'ghosts'];
+  test.each([...reads, 'receipts r-1'])('is no place in which nothing is wrong: %s (S10)', async (words) => {
+    const state = `${bench.place}/nowhere`;
+    const there = () => bench.cli(['--state', state, ...words.split(' '), '--json']);
+    expect(await there()).toMatchObject({ code: 1, json: { error: { code: 'no_folder' } } });
+    mkdirSync(state);
+    expect(await there()).toMatchObject({ code: 1, json: { error: {} } });
+    for (const folder of ['stops', 'receipts', 'journal', 'grants']) mkdirSync(`${state}/${folder}`);
+    expect(await there()).toMatchObject({ code: 1, json: { error: { code: 'no_state' } } });
+  });
+  test.each(reads)('is told from one in which nothing has happened yet: %s', async (words) => {
+    await bench.visit();
+    expect((await bench.cli([...words.split(' '), '--json'])).json.error).toBeUndefined();
+  });
+  test.each([...reads, 'status', 'stop s-1 --reason x --yes', 'engage global --reason x --yes'])(
+    'is told from one that cannot be looked at: %s (S10)',
+    async (words) => {
+      fs.symlinkSync('loop', `${bench.place}/loop`);
+      const ran = await bench.cli(['--state', `${bench.place}/loop/state`, ...words.split(' ')]);
+      expect(ran.code).toBe(1);
+      expect(ran.out + ran.err).toContain('ELOOP');
+      expect(ran.out + ran.err).not.toMatch(/there is no (state )?folder|no application has written|: none/);
+    },
+  );
+});
+
 describe('resolve with no process alive', () => {
   test('keeps how the person knows beside who said so', async () => {
     await bench.visit();
@@ -470,7 +497,7 @@ describe('sessions that were left in a folder that cannot be written', () => {
     expect(await bench.cli(['status', '--json'])).toMatchObject({ code: 1 });
   });
   test('are only looked at: the command makes nothing in a folder that is not there', async () => {
-    expect((await bench.cli(['sessions', '--json'])).json).toMatchObject({ sessions: [] });
+    expect((await bench.cli(['sessions'])).code).toBe(1);
     expect(() => readFileSync(bench.folder)).toThrow('ENOENT');
   });
 });

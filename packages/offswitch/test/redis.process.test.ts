@@ -145,7 +145,7 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     runtimes.push(runtime as Runtime);
     const one = bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
     const listed = async (state: string) => (await bench.cli(['--state', state, 'sessions', '--json'])).json.sessions;
-    expect(await listed(server.url)).toEqual([]);
+    expect(await listed(server.url)).toBeUndefined();
     expect(await listed(`${server.url}?prefix={os1}`)).toMatchObject([{ id: one.id }]);
     const prefixed = `${server.url}/0?prefix=%7Bos1%7D`;
     expect(await bench.cli(['--state', prefixed, 'stop', one.id, '--reason', 'r', '--yes', '--json'])).toMatchObject({
@@ -161,6 +161,9 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     for (const [code, ...args] of [
       [0, 'ghosts'],
       [0, 'terminate', '--user', 'u-1', '--reason', 'r', '--yes'],
+      [0, 'audit'],
+      [0, 'sessions'],
+      [0, 'receipts'],
       // Nothing is in its log: that may be so, or somebody took it away.
       [1, 'audit', 'verify'],
     ] as const) {

@@ -535,6 +535,13 @@ describe('a folder that cannot be used', () => {
     warned.mockRestore();
   });
 
+  test('because it is another one is left as it was by who only looks', async () => {
+    const path = fresh();
+    mkdirSync(path);
+    await expect(at(path).stops()).rejects.toMatchObject({ code: 'store_failed' });
+    expect(readdirSync(path)).toEqual([]);
+  });
+
   test('below a file means memory', async () => {
     const path = fresh();
     writeFileSync(path, '');

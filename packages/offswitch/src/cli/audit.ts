@@ -15,6 +15,7 @@ type Entry = Readonly<Record<string, unknown>>;
 /** Newest last, so that a terminal ends with what happened last. Lines that are no entries are counted, and are for `verify`. */
 export async function audit(command: Command, limit: number): Promise<Done> {
   const chains = await command.place.auditChains();
+  if (chains.length === 0) await mustHaveBeenUsed(command.place);
   let unread = chains.filter(({ damage }) => damage !== undefined).length;
   const entries: { readonly entry: Entry; readonly at: number }[] = [];
   for (const { lines } of chains) {

@@ -5,7 +5,7 @@ import { CommandError } from './failure.ts';
 import type { Place } from './place.ts';
 import { clean } from './print.ts';
 
-/** Throws `no_folder`. */
+/** Throws `no_folder`, or `no_access` where that cannot be told. */
 export function mustExist(place: Place): void {
   if (!place.exists())
     throw new CommandError('no_folder', `there is no state folder ${clean(place.folder)}; name the application's with --state`);

@@ -25,11 +25,13 @@ import {
 } from '@offswitch/runtime';
 import { loadFrom } from './control-of.ts';
 import { CommandError, failureOf } from './failure.ts';
-import { isRefusal, wayIn } from './whose.ts';
+import { clean } from './print.ts';
+import { isThere, wayIn } from './way-in.ts';
 
 export interface Place {
   /** The state folder, for people. */
   readonly folder: string;
+  /** Throws `no_access` where that cannot be told. */
   exists(): boolean;
   /** What each running process says; none runs: none. `process`: that one alone. Where who runs is not known, an error of a process without a name says so. */
   ask(method: string, params?: Readonly<Record<string, unknown>>, process?: string): Promise<readonly ControlAnswer[]>;
@@ -78,7 +80,7 @@ export function folderPlace(folder: string): Place {
       if (unwritable !== undefined)
         throw new CommandError(
           'store_failed',
-          `${folder} cannot be written (${unwritable}), so nothing was recorded${isRefusal(unwritable) ? wayIn(folder) : ''}`,
+          `${clean(folder)} cannot be written (${unwritable}), so nothing was recorded${wayIn(folder, unwritable)}`,
         );
       return await write(store);
     } finally {
@@ -95,19 +97,24 @@ export function folderPlace(folder: string): Place {
   });
   return {
     folder,
-    exists: () => existsSync(folder),
+    exists: () => isThere(folder),
     ask: async (method, params = {}, process) => {
       const options = { timeoutMs: answerWithinMs, ...(process === undefined ? {} : { process }) };
       try {
         return await requestControl(folder, method, params, options);
       } catch (error) {
         // Keeps no stop from being made, and is never taken for "nobody runs".
+        const { code } = (error as Error).cause as NodeJS.ErrnoException;
         return [
-          { process: '', pid: 0, error: { code: 'processes_unknown', message: `${failureOf(error).message}${wayIn(folder)}` } },
+          {
+            process: '',
+            pid: 0,
+            error: { code: 'processes_unknown', message: `${failureOf(error).message}${wayIn(folder, code)}` },
+          },
         ];
       }
     },
-    stops: async () => (existsSync(folder) ? reader.stops() : []),
+    stops: async () => (isThere(folder) ? reader.stops() : []),
     mark: async (key, side, n, details) => {
       await writing((store) => store.mark(key, side, n, details));
       const { reason, by, subject } = details;
@@ -121,7 +128,7 @@ export function folderPlace(folder: string): Place {
         ...(subject === undefined ? {} : { subject }),
       });
     },
-    receipts: async (unread) => (existsSync(folder) ? reader.receipts(unread) : []),
+    receipts: async (unread) => (isThere(folder) ? reader.receipts(unread) : []),
     resolve: async (resolution) => {
       const isFirst = await writing((store) => store.resolve(resolution));
       if (isFirst) auditor.note(resolvedFact(resolution));
@@ -129,10 +136,10 @@ export function folderPlace(folder: string): Place {
     },
     note: (fact) => auditor.note(fact),
     close: () => auditor.close(),
-    auditChains: async () => (existsSync(folder) ? ((await reader.audit?.chains()) ?? []) : []),
-    bundle: async (session) => (existsSync(folder) ? reader.forensics?.readBundle(session) : undefined),
-    grants: async () => (existsSync(join(folder, 'grants')) ? ((await reader.grants?.list()) ?? []) : []),
-    journals: async () => (existsSync(folder) ? readFolderJournals(folder) : { journals: [] }),
+    auditChains: async () => (isThere(folder) ? ((await reader.audit?.chains()) ?? []) : []),
+    bundle: async (session) => (isThere(folder) ? reader.forensics?.readBundle(session) : undefined),
+    grants: async () => (isThere(join(folder, 'grants')) ? ((await reader.grants?.list()) ?? []) : []),
+    journals: async () => (isThere(folder) ? readFolderJournals(folder) : { journals: [] }),
     registered: async () => [],
     document: () => reader.readDocument('switches'),
     control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),

@@ -3,6 +3,7 @@
 import { isReceiptOf, type Receipt, stageNames, stages } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
+import { mustHaveBeenUsed } from './nothing-there.ts';
 import { age, clean, count, moment, paint, table } from './print.ts';
 import { mayWork, receiptPage } from './receipt-page.ts';
 import { inTreeOrder } from './tree.ts';
@@ -28,7 +29,7 @@ export async function receipts(command: Command, id: string | undefined, isPage:
   return done({ receipts: found, ...problems });
 }
 
-/** What processes say comes first: it is newer than what is written down. Newest first. */
+/** What processes say comes first: it is newer than what is written down. Newest first. Throws where nothing was ever written down. */
 async function collect(command: Command, id: string | undefined, unread: string[]): Promise<readonly Receipt[]> {
   const answers = await askAll(command.place, 'receipts', id === undefined ? {} : { id }, receiptsIn);
   const byId = new Map<string, Receipt>();
@@ -38,6 +39,7 @@ async function collect(command: Command, id: string | undefined, unread: string[
   ]) {
     if (!byId.has(one.id)) byId.set(one.id, one);
   }
+  if (byId.size + unread.length + answers.answered.length + answers.silent.length === 0) await mustHaveBeenUsed(command.place);
   return [...byId.values()].sort((a, b) => b.stop.since - a.stop.since);
 }
 

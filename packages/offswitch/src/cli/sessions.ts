@@ -4,6 +4,7 @@ import { commandFor } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
 import { knownSessions } from './known.ts';
+import { mustHaveBeenUsed } from './nothing-there.ts';
 import { clean, money, paint, table } from './print.ts';
 import { inTreeOrder } from './tree.ts';
 import { askAll, isEnded, type SessionLine, statusIn } from './wire.ts';
@@ -14,6 +15,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
   if (isNobody && silent.length > 0) {
     throw new CommandError('no_process', `${silent.join('; ')}; what is in force: offswitch status`, exit.failed);
   }
+  if (isNobody && all.length === 0 && damage === undefined) await mustHaveBeenUsed(command.place);
   if (isNobody)
     command.say(
       `no process is running on ${clean(command.place.folder)}; these were left, and what nothing holds goes on at the next start`,

@@ -37,7 +37,6 @@ export async function status(command: Command, isAll: boolean): Promise<Done> {
   const answers = await askAll(place, 'status', {}, statusIn);
   const running = answers.answered;
   const problems: string[] = [...silentOnes(answers)];
-  if (!place.exists()) problems.push(`there is no folder ${clean(place.folder)}: nothing below tells of any application`);
   const attempt = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
     try {
       return await work();
@@ -47,6 +46,8 @@ export async function status(command: Command, isAll: boolean): Promise<Done> {
       return otherwise;
     }
   };
+  if (!(await attempt(async () => place.exists(), true)))
+    problems.push(`there is no folder ${clean(place.folder)}: nothing below tells of any application`);
   const declared = await attempt(() => readDeclared(place), undefined);
   const stored = await attempt(() => place.stops(), undefined);
   // Of a place with a typo in it, or one that has lost its data, "none" would be the worst of answers.
