@@ -171,7 +171,7 @@ const here = (path: string): string => relative(process.cwd(), path) || path;
 
 /** The command with what it needs to find this fleet from here. */
 function commandHere(options: Options): string {
-  return `npx offswitch${stateFlag(options, process.cwd(), process.env.REDIS_URL)}${options.isLocal ? ` --env-file ${here(options.envFile)}` : ''}`;
+  return `npx offswitch${stateFlag(options, process.cwd(), process.env.REDIS_URL)}${options.isLocal ? ` --credentials ${here(options.envFile)}` : ''}`;
 }
 
 function howToStop(options: Options, command: string, location: string | undefined): readonly string[] {

@@ -30,7 +30,7 @@ describe.each([
     const { code, text } = await runProgram(folder, ['--source', source, '--local', ...few]);
     expect(text).toMatch(new RegExp(`made \\d+ flags in ${source}`));
     expect(text).toContain(`switches: ${source}, 127.0.0.1:`);
-    expect(text).toContain(`npx offswitch --env-file studio/${source}.env engage global`);
+    expect(text).toContain(`npx offswitch --credentials studio/${source}.env engage global`);
     expect(text).toContain('3 jobs have ended: 3 completed');
     expect(code).toBe(0);
     expect((await stat(join(folder, 'studio', `${source}.env`))).mode & 0o077).toBe(0);

@@ -106,6 +106,12 @@ describe('the offswitch program', () => {
       if (other.uid !== undefined) expect(ran.err).toContain(`${above} belongs to user 0`);
     },
   );
+  test('says of a file of credentials that is not there that it cannot be read', async () => {
+    expect(await run(bin, ['--credentials', 'nope', 'inspect'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('nope cannot be read'),
+    });
+  });
   test('refuses a flip without a terminal, with exit code 3', async () => {
     expect((await run(bin, ['stop', 's-1', '--reason', 'x'])).code).toBe(3);
   });

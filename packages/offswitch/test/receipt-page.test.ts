@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { endless, type Receipt, type ReceiptSession } from '@offswitch/runtime';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Command } from '../src/cli/command.ts';
 import { receiptPage } from '../src/cli/receipt-page.ts';
+import { receipts } from '../src/cli/receipts.ts';
 import { Bench } from './bench.ts';
 
 const hourMs = 3_600_000;
@@ -165,4 +167,22 @@ describe('offswitch receipts', () => {
   test.each([[['receipts', '--html']], [['receipts', 'x', '--html', '--json']]])('%j is a usage error', async (args) => {
     expect(await bench.cli(args)).toMatchObject({ code: 2 });
   });
+});
+
+test('a receipt in a terminal is without the control characters that any text of it may hold, and whatever its times are', async () => {
+  const hostile = 'a\u001b[2J\u202eb';
+  const { stop, grants: lent, ...rest } = receiptOf(hostile);
+  const forged = {
+    ...rest,
+    stop: { ...stop, action: hostile },
+    grants: lent.map((one) => ({ ...one, state: hostile })),
+    released: 1e300,
+  };
+  const said: string[] = [];
+  const place = { ask: async () => [{ process: 'p1', pid: 1, result: [forged] }], receipts: async () => [] };
+  const io = { now: () => 1, hasColour: false };
+  const command = { io, place, isJson: false, say: (line: string) => said.push(line) } as unknown as Command;
+  for (const id of [undefined, forged.id]) await receipts(command, id, false);
+  expect(said.join('\n').replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);
+  expect(said.join()).toContain('grant ');
 });

@@ -212,14 +212,17 @@ describe('a flip of a switch that is read from a vendor', () => {
       if (name.isFile()) expect(readFileSync(join(name.parentPath, name.name), 'utf8')).not.toContain(secret);
     }
   });
-  test('takes credentials from a file, beneath those of the environment', async () => {
-    await start();
-    bench.env = { UNLEASH_PROJECT: 'agents' };
-    const file = join(bench.place, 'vendor.env');
-    writeFileSync(file, `UNLEASH_URL=http://127.0.0.1:2\nUNLEASH_ADMIN_TOKEN=${secret}\nUNLEASH_PROJECT=other\n`);
-    expect((await bench.cli(['--env-file', file, ...engage])).code).toBe(0);
-    expect(vendor.made[0]).toMatchObject({ url: 'http://127.0.0.1:2', project: 'agents' });
-  });
+  test.each(['--credentials', '--env-file'])(
+    'takes credentials from a file, beneath those of the environment: %s',
+    async (option) => {
+      await start();
+      bench.env = { UNLEASH_PROJECT: 'agents' };
+      const file = join(bench.place, 'vendor.env');
+      writeFileSync(file, `UNLEASH_URL=http://127.0.0.1:2\nUNLEASH_ADMIN_TOKEN=${secret}\nUNLEASH_PROJECT=other\n`);
+      expect((await bench.cli([option, file, ...engage])).code).toBe(0);
+      expect(vendor.made[0]).toMatchObject({ url: 'http://127.0.0.1:2', project: 'agents' });
+    },
+  );
 });
 
 describe('an engage that the vendor does not take', () => {

@@ -51,7 +51,7 @@ export async function controlOf(
     const names = missing.map((one) => `${one.name} (${one.what})`).join(' and ');
     throw new CommandError(
       'credentials_missing',
-      `to flip switches in ${vendor.title}, set ${names} in the environment, or name a file with --env-file`,
+      `to flip switches in ${vendor.title}, set ${names} in the environment, or name a file with --credentials`,
     );
   }
   const instanceKey = declared.switches.instance?.key;

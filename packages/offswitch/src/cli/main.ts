@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
 import type { Breaker } from '@offswitch/core';
 import { parseStopKey } from '@offswitch/runtime';
-import { Argument, CommanderError, Command as Program } from 'commander';
+import { Argument, CommanderError, Option, Command as Program } from 'commander';
 import { audit, auditVerify } from './audit.ts';
 import { type Command, commandOf, type Done, subjectOf, tierOf, whoOf } from './command.ts';
 import { engage } from './engage.ts';
@@ -43,6 +43,7 @@ interface Options extends Verdict {
   readonly workflow?: string;
   readonly user?: string;
   readonly allow?: string;
+  readonly credentials?: string;
   readonly envFile?: string;
   readonly source?: string;
   readonly apply?: boolean;
@@ -69,7 +70,9 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
       "state folder of the application, or 'redis://...' with '?prefix=...' where the application has another prefix than os1 (default: $OFFSWITCH_STATE, else .offswitch)",
     )
     .option('--json', 'one JSON object on stdout, for machines')
-    .option('--env-file <file>', "the vendor's credentials, as NAME=value lines; what is set in the environment wins")
+    .option('--credentials <file>', "the vendor's credentials, as NAME=value lines; what is set in the environment wins")
+    // The same, for whoever is used to it. Node 20 takes this word for its own, and ends with 9 where there is no such file.
+    .addOption(new Option('--env-file <file>').hideHelp())
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(cleanLines(text)) })
     .addHelpText(
@@ -82,7 +85,7 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
       const self = given.at(-1) as Program;
       const options = self.optsWithGlobals<Options>();
       const command = commandOf(
-        withEnvFile(io, options.envFile),
+        withEnvFile(io, options.credentials ?? options.envFile),
         placeOf(options.state ?? (io.env.OFFSWITCH_STATE || '.offswitch')),
         options.json === true,
       );

@@ -68,9 +68,9 @@ function list(command: Command, all: readonly Receipt[]): void {
 function full(command: Command, one: Receipt): void {
   const { io } = command;
   const { stop } = one;
-  const at = (time: number | undefined): string => (time === undefined ? 'not yet' : new Date(time).toISOString());
+  const at = (time: number | undefined): string => (time === undefined ? 'not yet' : moment(time));
   command.say(paint(io, 'bold', `receipt ${clean(one.id)}`));
-  command.say(`  stop      ${stop.action} ${stop.tier} ${clean(subjectName(stop.subject))}`.trimEnd());
+  command.say(`  stop      ${clean(stop.action)} ${stop.tier} ${clean(subjectName(stop.subject))}`.trimEnd());
   command.say(`  reason    ${clean(stop.reason)}${stop.by === undefined ? '' : ` (${clean(stop.by)})`}`);
   command.say(table(stages.map((stage) => [stageNames[stage], at(one.stages[stage])])).trimEnd());
   if (one.released !== undefined) command.say(`  released  ${at(one.released)}`);
@@ -101,7 +101,7 @@ function full(command: Command, one: Receipt): void {
   if (rows.length > 0) command.say(table(rows).trimEnd());
   for (const grant of one.grants)
     command.say(
-      `  grant     ${clean(grant.id)} of ${clean(grant.session)} at ${clean(grant.broker)}: ${grant.state} since ${moment(grant.at)}, may work ${mayWork(grant)}${grant.evidence === undefined ? '' : ` (${clean(grant.evidence)})`}`,
+      `  grant     ${clean(grant.id)} of ${clean(grant.session)} at ${clean(grant.broker)}: ${clean(grant.state)} since ${moment(grant.at)}, may work ${mayWork(grant)}${grant.evidence === undefined ? '' : ` (${clean(grant.evidence)})`}`,
     );
   if (one.residue.length === 0) command.say('  residue   none known');
   for (const left of one.residue) command.say(paint(io, 'yellow', `  residue   ${clean(left)}`));
