@@ -16,11 +16,11 @@ import { countStates, statusOf } from './status.ts';
 import { describeStop, type StopEntry } from './stop-entry.ts';
 import { subjectKey } from './stop-key.ts';
 import type { ControlHandler } from './store.ts';
-import { previewOf, type SessionView } from './view.ts';
+import { aboveOf, previewOf, type SessionView } from './view.ts';
 
 export function gateControlHandler(kernel: Kernel, loops: Loops): ControlHandler {
   const { clock, store } = kernel.options;
-  const views = (): SessionView[] => [...loops.all()].map((loop) => viewOf(kernel, loop, clock.now()));
+  const views = (): SessionView[] => [...loops.all()].map((loop) => viewOf(kernel, loops, loop, clock.now()));
   return async (method, params) => {
     const { text, optional } = fieldsOf(method, params);
     switch (method) {
@@ -84,7 +84,7 @@ export function gateControlHandler(kernel: Kernel, loops: Loops): ControlHandler
   };
 }
 
-function viewOf(kernel: Kernel, { node, start, refusal }: Loop, now: number): SessionView {
+function viewOf(kernel: Kernel, loops: Loops, { node, start, refusal }: Loop, now: number): SessionView {
   // One that has not begun is held, whatever no stop says.
   const decision = strongest(kernel.decide(node), start && refusal ? refusal.decision : run);
   const left = leftAbove(node);
@@ -98,6 +98,7 @@ function viewOf(kernel: Kernel, { node, start, refusal }: Loop, now: number): Se
     ...(node.userId === undefined ? {} : { user: node.userId }),
     ...(node.conversationId === undefined ? {} : { conversation: node.conversationId }),
     ...(left === undefined ? {} : { left }),
+    ...aboveOf(node, (id) => loops.get(id) !== undefined),
     state: decision.action === 'run' ? 'running' : decision.action === 'pause' ? 'paused' : 'terminated',
     turn: 0,
     checkpointTurn: 0,

@@ -5,6 +5,7 @@ import { leftAbove } from './detached.ts';
 import type { Graph, Member } from './graph.ts';
 import type { Left } from './journal.ts';
 import type { Node } from './node.ts';
+import type { PathSegment } from './path/segment.ts';
 import { unknownCalls } from './saved.ts';
 import type { World } from './world.ts';
 
@@ -19,6 +20,8 @@ export interface SessionView {
   readonly conversation?: string;
   /** Whom the root of its graph was detached from: the switches of their workflows and users reach it. */
   readonly left?: Left;
+  /** Those above it that came by its path from other processes, root first: what their switches stop, they stop here. */
+  readonly above?: readonly PathSegment[];
   /**
    * `running`; `paused`: rests in place; `parked`: rests with its memory freed; `stopping`: terminated, something of it is still in
    * flight; the rest are ends. `elsewhere`: another process has it.
@@ -62,6 +65,7 @@ export function viewOf(world: World, graph: Graph, member: Member): SessionView 
     ...(record.user === undefined ? {} : { user: record.user }),
     ...(record.conversation === undefined ? {} : { conversation: record.conversation }),
     ...(left === undefined ? {} : { left }),
+    ...aboveOf(member.node, (id) => graph.get(id) !== undefined),
     state: stateOf(graph, member),
     turn: live?.open?.number ?? member.saved.turns.at(-1)?.number ?? member.saved.checkpointTurn,
     checkpointTurn: member.saved.checkpointTurn,
@@ -71,6 +75,22 @@ export function viewOf(world: World, graph: Graph, member: Member): SessionView 
     unknownCalls: member.saved.settled ? [] : unknown,
     since: record.at,
   };
+}
+
+/** `isHere`: this process tells of it itself. */
+export function aboveOf(node: Node, isHere: (session: string) => boolean): Pick<SessionView, 'above'> {
+  const above: PathSegment[] = [];
+  for (let at = node.parent; at; at = at.parent) {
+    if (isHere(at.id)) continue;
+    const { id, workflow, userId, conversationId } = at;
+    above.unshift({
+      session: id,
+      ...(workflow === undefined ? {} : { workflow }),
+      ...(userId === undefined ? {} : { user: userId }),
+      ...(conversationId === undefined ? {} : { conversation: conversationId }),
+    });
+  }
+  return above.length > 0 ? { above } : {};
 }
 
 function stateOf(graph: Graph, { saved, live }: Member): SessionView['state'] {

@@ -25,12 +25,17 @@ export async function leftBehind(place: Place): Promise<LeftBehind> {
   const isHead = ({ record }: Saved): boolean => record.s === record.root || record.arrived !== undefined;
   const open = new Set(folded.filter((one) => isHead(one) && !one.settled).map((one) => one.record.s));
   const steps = new Map(folded.map((one) => [one.record.s, stepOf(one.record)]));
+  // Of those above in other processes, who may have left nothing here, what came by the path.
+  for (const { session, ...segment } of folded.flatMap(({ record }) => record.arrived?.segments ?? []))
+    if (!steps.has(session)) steps.set(session, { s: session, ...segment });
+  const arrived = new Map(folded.map(({ record }) => [record.s, record.arrived]));
   const holdOf = folderHold(stored, steps);
   const sessions = folded
     .filter((one) => one.record.path.some((id) => open.has(id)))
     .map((one): SessionLine => {
       const hold = one.settled ? undefined : holdOf(one.record);
       const left = one.record.path.map((id) => steps.get(id)?.left).find((by) => by !== undefined);
+      const above = one.record.path.map((id) => arrived.get(id)?.segments).find((by) => by !== undefined);
       return {
         id: one.record.s,
         path: one.record.path,
@@ -39,6 +44,7 @@ export async function leftBehind(place: Place): Promise<LeftBehind> {
         ...(one.record.user === undefined ? {} : { user: one.record.user }),
         ...(one.record.conversation === undefined ? {} : { conversation: one.record.conversation }),
         ...(left === undefined ? {} : { left }),
+        ...(above === undefined ? {} : { above }),
         state: one.settled?.status ?? 'parked',
         turn: one.turns.at(-1)?.number ?? one.checkpointTurn,
         costMicros: one.costMicros,

@@ -12,6 +12,8 @@ export interface Reach {
   readonly namesake?: 'session' | 'conversation';
   /** This session, where anybody knows of it: a process that runs it, or what one that is gone has left. What cannot be read is not known. */
   find(session: string): SessionLine | undefined;
+  /** Does anybody know of it, or of one under it? */
+  knows(session: string): boolean;
   /** Processes that answered. */
   readonly processes: number;
   /** Which these are. */
@@ -40,6 +42,7 @@ export async function reachOf(command: Command, target: FlipTarget): Promise<Rea
     preview: { ...counted, nearest },
     ...(namesake === undefined ? {} : { namesake }),
     find: (session) => [...sessions, ...left].find(({ id }) => id === session),
+    knows: (session) => [...sessions, ...left].some(({ path }) => path.includes(session)),
     processes: answers.answered.length,
     answering: answers.answered.map(({ process }) => process),
     silent: silentOnes(answers),
@@ -63,15 +66,18 @@ function namesakeOf(known: readonly SessionLine[], { tier, subject, isConversati
 /** The live sessions of a tier and subject, and all beneath them, also of what was detached from there (S2). */
 export function covered(sessions: readonly SessionLine[], { tier, subject, isConversation }: FlipTarget): readonly SessionLine[] {
   const byId = new Map(sessions.map((one) => [one.id, one]));
-  const own = (one: SessionLine): boolean =>
+  const isOwn = (id: string, { workflow, user, conversation }: Partial<Omit<SessionLine, 'id'>>): boolean =>
     tier === 'global' ||
-    (tier === 'feature' && one.workflow === subject) ||
-    (tier === 'user' && one.user === subject) ||
-    (tier === 'instance' && (isConversation ? one.conversation : one.id) === subject);
+    (tier === 'feature' && workflow === subject) ||
+    (tier === 'user' && user === subject) ||
+    (tier === 'instance' && (isConversation ? conversation : id) === subject);
+  // Whoever is above it and is not among them has ended, or its process does not answer: the path says who that is.
+  const isUnder = ({ path, above = [] }: SessionLine): boolean =>
+    path.some((id) => isOwn(id, byId.get(id) ?? above.find(({ session }) => session === id) ?? {}));
   const isLeft = ({ left = [] }: SessionLine): boolean =>
     (tier === 'feature' && left.some(({ workflow }) => workflow === subject)) ||
     (tier === 'user' && left.some(({ user }) => user === subject));
-  return sessions.filter((one) => !isEnded(one) && (isLeft(one) || one.path.some((id) => own(byId.get(id) ?? one))));
+  return sessions.filter((one) => !isEnded(one) && (isLeft(one) || isUnder(one)));
 }
 
 /** Those with nobody above them who is ended too: an order against each ends them all. */

@@ -48,7 +48,9 @@ export async function stop(command: Command, session: string, action: StopAction
   const reach = await reaching;
   showReach(command, reach, 'stops', target);
   const known = reach.find(session);
-  const isKnown = known !== undefined;
+  const before = await earlier;
+  // Ended for good before, it may be that nobody remembers it.
+  const isKnown = reach.knows(session) || before !== undefined;
   // Of a process that does not answer nobody knows what it has; that is warned of above.
   const isNobody = !isKnown && reach.silent.length === 0;
   if (isNobody)
@@ -58,6 +60,10 @@ export async function stop(command: Command, session: string, action: StopAction
         'yellow',
         `  warning     no session ${clean(session)} is known in ${clean(place.folder)}: check the id (offswitch sessions --all). The stop is recorded all the same, for one that is known elsewhere only`,
       ),
+    );
+  if (before !== undefined && !reach.knows(session))
+    command.say(
+      `  before      it was stopped by this same order before, and nobody has it any more (offswitch receipts ${clean(before)})`,
     );
   if (!latched) {
     if (known && isEnded(known) && reach.processes > 0)

@@ -1,7 +1,7 @@
 // wire.ts: what running processes answer, read with care: one may be of another version, or hang, or lie.
 
 import { type Stop, type Subject, tiers } from '@offswitch/core';
-import type { Left, Receipt } from '@offswitch/runtime';
+import type { Left, PathSegment, Receipt } from '@offswitch/runtime';
 import type { Place } from './place.ts';
 import { clean } from './print.ts';
 
@@ -82,6 +82,8 @@ export interface SessionLine {
   readonly conversation?: string;
   /** Whom the root of its graph was detached from. */
   readonly left?: Left;
+  /** Those above it in other processes, who may have ended, or be in one that does not answer. */
+  readonly above?: readonly PathSegment[];
   readonly state: string;
   readonly turn: number;
   readonly costMicros: number;
@@ -111,6 +113,7 @@ export function sessionsIn(value: unknown): readonly SessionLine[] {
         ...optional('user', text(one.user)),
         ...optional('conversation', text(one.conversation)),
         ...(one.left === undefined ? {} : { left: leftIn(one.left) }),
+        ...(one.above === undefined ? {} : { above: aboveIn(one.above) }),
         state: text(one.state) ?? 'unknown',
         turn: number(one.turn) ?? 0,
         costMicros: number(one.costMicros) ?? 0,
@@ -138,6 +141,21 @@ function leftIn(value: unknown): Left {
     ...optional('workflow', text(record(one).workflow)),
     ...optional('user', text(record(one).user)),
   }));
+}
+
+function aboveIn(value: unknown): readonly PathSegment[] {
+  return list(value).flatMap((one) => {
+    const { session, workflow, user, conversation } = record(one);
+    if (typeof session !== 'string') return [];
+    return [
+      {
+        session,
+        ...optional('workflow', text(workflow)),
+        ...optional('user', text(user)),
+        ...optional('conversation', text(conversation)),
+      },
+    ];
+  });
 }
 
 /** Each session once: told by the process that has it, where several know of it. */
