@@ -216,6 +216,18 @@ describe('break-glass with no process alive', () => {
     const live = await bench.cli(['stop', 's-other', '--reason', 'x', '--yes', '--json']);
     expect([live.code, live.json.known, live.json.confirmed]).toEqual([4, false, true]);
   });
+  test('of a session that it ended before, which nobody remembers, says so and is well (S10)', async () => {
+    const runtime = await bench.start();
+    const run = bench.agentOn(runtime, 'resume-rewrite').start(undefined);
+    await bench.cli(['stop', run.id, '--reason', 'x', '--yes']);
+    expect((await run.outcome).status).toBe('terminated');
+    const ran = await bench.cli(['stop', run.id, '--reason', 'x', '--yes']);
+    expect(ran).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('this order was given before, and nobody has the session any more'),
+    });
+    expect(ran.out).not.toContain('is known');
+  });
   test('of a session that was left behind is recorded and well', async () => {
     const runtime = await bench.start();
     const { id } = bench.agentOn(runtime, 'resume-rewrite').start(undefined);

@@ -10,7 +10,7 @@ import { CommandError, exit } from './failure.ts';
 import { wordsOf } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
 import { inTime } from './in-time.ts';
-import { type Reach, reachOf, showReach } from './preview.ts';
+import { countWithinMs, type Reach, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, isEnded, isReceipt, sessionsIn, statusIn } from './wire.ts';
 
@@ -48,8 +48,7 @@ export async function stop(command: Command, session: string, action: StopAction
   const reach = await reaching;
   showReach(command, reach, 'stops', target);
   const known = reach.find(session);
-  const before = await earlier;
-  // Ended for good before, it may be that nobody remembers it.
+  const before = reach.knows(session) ? undefined : await toldBefore(command, session, await earlier);
   const isKnown = reach.knows(session) || before !== undefined;
   // Of a process that does not answer nobody knows what it has; that is warned of above.
   const isNobody = !isKnown && reach.silent.length === 0;
@@ -61,9 +60,9 @@ export async function stop(command: Command, session: string, action: StopAction
         `  warning     no session ${clean(session)} is known in ${clean(place.folder)}: check the id (offswitch sessions --all). The stop is recorded all the same, for one that is known elsewhere only`,
       ),
     );
-  if (before !== undefined && !reach.knows(session))
+  if (before !== undefined)
     command.say(
-      `  before      it was stopped by this same order before, and nobody has it any more (offswitch receipts ${clean(before)})`,
+      `  before      this order was given before, and nobody has the session any more: offswitch receipts ${clean(before)}`,
     );
   if (!latched) {
     if (known && isEnded(known) && reach.processes > 0)
@@ -125,6 +124,13 @@ async function earlierAct({ place }: Command, session: string, action: StopActio
     return isOperators && key.subject === subjectKey(session) && isEngaged(marks);
   });
   return found?.key;
+}
+
+/** The receipt of the same order given before, where that names the session: those that have ended nobody remembers for ever. */
+async function toldBefore({ place }: Command, session: string, earlier: string | undefined): Promise<string | undefined> {
+  if (earlier === undefined) return undefined;
+  const receipts = await inTime(countWithinMs, place.receipts()).catch(() => []);
+  return receipts.find(({ id, sessions }) => id === earlier && sessions.some((one) => one.session === session))?.id;
 }
 
 async function inState(
