@@ -100,19 +100,34 @@ describe('offswitch audit verify', () => {
     writeFileSync(heads, text);
     expect(await bench.cli(['audit', 'verify', '--heads', heads])).toMatchObject({ code: 2 });
   });
-  test('of a place in which no application has written anything is no success: it may be a typo; nor is an empty log', async () => {
+  test('of a place in which no application has written anything is no success: it may be a typo', async () => {
     const empty = join(bench.place, 'empty');
     mkdirSync(empty);
     expect(await bench.cli(['--state', empty, 'audit', 'verify', '--json'])).toMatchObject({
       code: 1,
       json: { error: { code: 'no_state' } },
     });
-    await bench.cli(['release', 'global', '--reason', 'over', '--yes']);
+  });
+  test('of an application that has never stopped anything says that nothing is there, and is well', async () => {
+    for (const path of [bench.folder, bench.file]) rmSync(path, { recursive: true });
+    await bench.provision();
     await bench.visit();
+    const { code, out } = await bench.cli(['audit', 'verify']);
+    expect([code, out.split('\n')[0]]).toEqual([
+      0,
+      `nothing is in the audit log of ${bench.folder}, and nothing was ever stopped there`,
+    ]);
+  });
+  test('of an empty log is no success where anything was stopped, also if that was released (S10)', async () => {
+    const runtime = await bench.start();
+    for (const kind of ['engage', 'release']) await bench.cli([kind, 'global', '--reason', 'x', '--yes']);
+    await runtime.close();
     for (const path of logs()) rmSync(path);
     const { code, out } = await bench.cli(['audit', 'verify']);
     expect(code).toBe(1);
-    expect(out).toContain(`✗ log-empty: nothing is in the audit log of ${bench.folder}: nothing was done there since`);
+    expect(out).toContain(
+      `✗ log-empty: nothing is in the audit log of ${bench.folder}, which knows of 1 stop: it was taken away`,
+    );
     expect(out).not.toContain('nothing is changed or missing');
   });
   test('alone takes heads to compare with: without it they are refused, not overlooked', async () => {

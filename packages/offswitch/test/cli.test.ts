@@ -1,4 +1,5 @@
-import fs, { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { flagFile, flagFileControl, folderStore, formatStopKey, isEngaged, newPathKey, openGate, subjectKey } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Io } from '../src/cli/io.ts';
@@ -913,3 +914,18 @@ describe('lint', () => {
     expect(ran.err).toContain('nowhere.json');
   });
 });
+
+test.each([['stop', 's-1', '--reason', 'x', '--yes'], ['status'], ['ghosts']])(
+  '%s on the folder of an application that has its state in Redis is refused, with the way out (S10)',
+  async (...args) => {
+    rmSync(bench.folder, { recursive: true, force: true });
+    mkdirSync(bench.folder);
+    writeFileSync(join(bench.folder, 'redis.json'), '{}');
+    const ran = await bench.cli([...args, '--json']);
+    expect(ran).toMatchObject({
+      code: 2,
+      json: { error: { code: 'state_in_redis', message: expect.stringContaining('--state redis://') } },
+    });
+    expect(readdirSync(bench.folder)).toEqual(['redis.json']);
+  },
+);

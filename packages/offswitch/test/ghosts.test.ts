@@ -361,6 +361,26 @@ describe('ghosts', () => {
     ).toEqual([]);
   });
 
+  test('are a grant of a session that was stopped for good while nobody ran: nobody was there to fence it, or to take the grant back', () => {
+    const record = {
+      id: 'g1',
+      session: 's-root',
+      path: ['s-root'],
+      broker: 'mail',
+      process: 'p1',
+      state: 'active',
+      at: 1,
+      expiresAt: now + 60_000,
+    };
+    const journals = [{ process: 'p1', alive: false, records: [born('s-root')] }];
+    const left = { journals, grants: [{ record: record as never, isOwnerAlive: false }], processes: [] };
+    const { stops } = stopped(undefined) as Pick<Seen, 'stops'>;
+    expect(classes(ghostsIn(seen({ ...left, stops })))).toEqual(['live-grant s-root']);
+    expect(classes(ghostsIn(seen(left)))).toEqual([]);
+    // Of a process that does not answer it is not known whether it has taken it in.
+    expect(classes(ghostsIn(seen({ ...left, stops, isPartial: true })))).toEqual([]);
+  });
+
   test('are a grant that has no end, and one of which only a damaged file is left', () => {
     const record = {
       id: 'g1',

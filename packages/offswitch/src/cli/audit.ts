@@ -1,7 +1,6 @@
 // audit.ts: what an auditor asks for: the log of all processes as one list, and whether it is still what was written.
 
 import { readFileSync } from 'node:fs';
-import { isEngaged } from '@offswitch/core';
 import { type AuditAnchor, type AuditFinding, type AuditHead, verifyAudit } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
@@ -55,13 +54,12 @@ interface Finding extends Partial<Omit<AuditFinding, 'what'>> {
   readonly message: string;
 }
 
-/** Of a log that was taken away as a whole nothing is left that could name it, so that none at all is never said to be whole. */
-async function emptyLog(place: Place): Promise<string> {
-  const nothing = `nothing is in the audit log of ${place.folder}`;
-  const inForce = (await place.stops()).filter(({ marks }) => isEngaged(marks)).length;
-  return inForce > 0
-    ? `${nothing}, and ${count(inForce, 'stop')} ${inForce === 1 ? 'is' : 'are'} in force there: it was taken away`
-    : `${nothing}: nothing was done there since its application declared its switches, or it was taken away`;
+/** Of a log that was taken away as a whole nothing is left that could name it, but the stops whose entries it should hold. */
+async function emptyLog(place: Place): Promise<readonly Finding[]> {
+  const stops = (await place.stops()).length;
+  if (stops === 0) return [];
+  const message = `nothing is in the audit log of ${place.folder}, which knows of ${count(stops, 'stop')}: it was taken away`;
+  return [{ what: 'log-empty', message }];
 }
 
 /** `file`: heads that were kept somewhere else, as `audit verify --json` gave them. */
@@ -76,7 +74,7 @@ export async function auditVerify(command: Command, file: string | undefined): P
     ...(file === undefined ? [] : headsOf(file).map((head) => ({ ...head, by: file }))),
   ];
   const report = verifyAudit(chains, kept);
-  if (chains.length === 0) besides.push({ what: 'log-empty', message: await emptyLog(place) });
+  if (chains.length === 0) besides.push(...(await emptyLog(place)));
   const findings: readonly Finding[] = [...report.findings, ...besides];
   for (const { process, what, message } of findings)
     command.say(paint(io, 'red', `✗ ${process === undefined ? '' : `chain ${clean(process)}: `}${what}: ${clean(message)}`));
@@ -84,7 +82,9 @@ export async function auditVerify(command: Command, file: string | undefined): P
   const isWhole = findings.length === 0;
   if (isWhole)
     command.say(
-      `✓ ${entries} in ${count(report.heads.length, 'chain')}, ${count(report.anchors, 'head')} compared: nothing is changed or missing`,
+      chains.length === 0
+        ? `nothing is in the audit log of ${clean(place.folder)}, and nothing was ever stopped there`
+        : `✓ ${entries} in ${count(report.heads.length, 'chain')}, ${count(report.anchors, 'head')} compared: nothing is changed or missing`,
     );
   command.say(
     table(

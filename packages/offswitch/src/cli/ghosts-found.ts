@@ -101,6 +101,8 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
     slackMs: clockSkewMs + (seen.withinMs ?? 0),
   };
   const isFenced = (stop: Stop): boolean => receipts.get(stop.id)?.stages.fenced !== undefined;
+  // Where nobody runs nobody fences: whoever takes it up hears of the stop first.
+  const isNobody = seen.processes.length === 0 && !seen.isPartial;
 
   const ghosts: Ghost[] = [];
   for (const { line, process, deadlineMs, at } of live.values()) {
@@ -168,7 +170,7 @@ export function ghostsIn(seen: Seen): readonly Ghost[] {
     if (isGrantOver(record) || record.expiresAt <= seen.at) continue;
     const { session, path } = record;
     const hold = holdOf({ path });
-    const isStopped = hold?.action === 'terminate' && isFenced(hold);
+    const isStopped = hold?.action === 'terminate' && (isNobody || isFenced(hold));
     const isNowhere = !seen.isPartial && !live.has(session) && !steps.has(session);
     const why = live.has(session)
       ? isStopped && 'its session is stopped for good'

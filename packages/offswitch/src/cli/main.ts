@@ -20,7 +20,7 @@ import { folderPlace, type Place } from './place.ts';
 import { clean } from './print.ts';
 import { provision } from './provision.ts';
 import { receipts } from './receipts.ts';
-import { isRedisUrl, redisPlace } from './redis-place.ts';
+import { isRedisUrl, mustNotBeInRedis, redisPlace } from './redis-place.ts';
 import { release, releaseBreaker, releaseStop } from './release.ts';
 import { resolve, type Verdict } from './resolve.ts';
 import { resume } from './resume.ts';
@@ -60,7 +60,9 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     if (isRedisUrl(state)) return redisPlace(state, place('.offswitch'));
     if (state === '' || state.includes('://'))
       throw new CommandError('no_place', `--state is a folder or redis://..., not ${JSON.stringify(state)}`, exit.usage);
-    return place(resolvePath(state));
+    const folder = resolvePath(state);
+    mustNotBeInRedis(folder);
+    return place(folder);
   };
   const program = new Program('offswitch')
     .configureHelp({ showGlobalOptions: true })

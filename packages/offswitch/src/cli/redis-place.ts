@@ -1,6 +1,8 @@
 // redis-place.ts: the same for an application whose state is in Redis: `--state redis://...`. What the folder has on disk, Redis has in
 // keys; what the folder reaches by sockets, Redis reaches by the processes' inboxes.
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { KillSwitches } from '@offswitch/core';
 import {
@@ -14,6 +16,7 @@ import {
 } from '@offswitch/runtime';
 import { CommandError, exit, failureOf } from './failure.ts';
 import { folderPlace, type Place } from './place.ts';
+import { clean } from './print.ts';
 
 interface RedisAddress {
   readonly url: string;
@@ -41,6 +44,19 @@ const answerWithinMs = 3_000;
 
 export function isRedisUrl(state: string): boolean {
   return /^rediss?:\/\//.test(state);
+}
+
+/**
+ * A folder where an application that has its state in Redis keeps only which one that is (the `anchor` of redisStore). A stop that is written there
+ * reaches nobody. Throws `state_in_redis`.
+ */
+export function mustNotBeInRedis(folder: string): void {
+  if (!existsSync(join(folder, 'redis.json')) || existsSync(join(folder, 'switches.json'))) return;
+  throw new CommandError(
+    'state_in_redis',
+    `the application of ${clean(folder)} keeps its state in Redis, and nothing of it is in this folder: name that Redis, with --state redis://host:port or OFFSWITCH_STATE`,
+    exit.usage,
+  );
 }
 
 /** `state`: as `--state` has it, with the application's prefix as `?prefix=`. `folder` is what of the others has nothing to do with state: files, modules. */
