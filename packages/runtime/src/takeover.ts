@@ -20,6 +20,8 @@ const adoptAgainAtMostMs = 60_000;
 export class Takeover {
   private readonly world: World;
   private adopting: Promise<void> = Promise.resolve();
+  /** Asked for, and not begun. */
+  private toAdopt: Promise<void> | undefined;
   private again: unknown;
   private againMs = adoptAgainMs;
   private notTaken = '';
@@ -103,30 +105,36 @@ export class Takeover {
     );
   }
 
-  /** Takes over what processes that are gone have left, where its agent is defined here. */
+  /** Takes over what processes that are gone have left, where its agent is defined here. Many who ask in one moment ask the store once. */
   adoptOrphans(): Promise<void> {
     // One after the other: what the first was given, the second finds here.
-    this.adopting = this.adopting.then(async () => {
-      const { world } = this;
-      if (world.isClosed) return;
-      try {
-        const adoption = await world.store.lineage.adopt([...world.definitions.keys()]);
-        if (world.isClosed) return;
-        this.recover(adoption);
-        world.leases.learn(adoption.journals);
-        // Asked for before the store has told that they are gone, it may tell of them no more.
-        if (adoption.journals.length > 0) void world.grants.takeOver();
-        world.parking.reconsider();
-        if (adoption.unread) this.adoptLater(adoption.unread.join('; '));
-        else {
-          this.againMs = adoptAgainMs;
-          this.notTaken = '';
-        }
-      } catch (error) {
-        if (!world.isClosed) this.adoptLater(String(error));
-      }
+    this.toAdopt ??= this.adopting.then(() => {
+      this.toAdopt = undefined;
+      return this.adoptNow();
     });
-    return this.adopting;
+    this.adopting = this.toAdopt;
+    return this.toAdopt;
+  }
+
+  private async adoptNow(): Promise<void> {
+    const { world } = this;
+    if (world.isClosed) return;
+    try {
+      const adoption = await world.store.lineage.adopt([...world.definitions.keys()]);
+      if (world.isClosed) return;
+      this.recover(adoption);
+      world.leases.learn(adoption.journals);
+      // Asked for before the store has told that they are gone, it may tell of them no more.
+      if (adoption.journals.length > 0) void world.grants.takeOver();
+      world.parking.reconsider();
+      if (adoption.unread) this.adoptLater(adoption.unread.join('; '));
+      else {
+        this.againMs = adoptAgainMs;
+        this.notTaken = '';
+      }
+    } catch (error) {
+      if (!world.isClosed) this.adoptLater(String(error));
+    }
   }
 
   /** A store says once that a process is gone: nobody else asks again for what it left. */

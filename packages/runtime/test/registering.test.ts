@@ -46,4 +46,21 @@ describe('where the store keeps every session', () => {
     await refused;
     expect(clock.pending).toBe(0);
   });
+
+  test('many agents that are defined in one moment ask it once for what processes that are gone left', async () => {
+    const { store } = tellingStore();
+    Object.assign(store.lineage, { registersAll: true });
+    const asked: (readonly string[])[] = [];
+    const { adopt } = store.lineage;
+    store.lineage.adopt = (agents) => {
+      asked.push(agents);
+      return adopt.call(store.lineage, agents);
+    };
+    const { runtime, clock } = await world({ store });
+    await settle(clock);
+    asked.length = 0;
+    for (let i = 0; i < 20; i++) runtime.agent(`agent-${i}`, async () => 1);
+    await settle(clock);
+    expect(asked.map((agents) => agents.length)).toEqual([20]);
+  });
 });
