@@ -21,7 +21,7 @@ import { defineKillSwitches, flagFile, flagFileControl, openGate } from 'offswit
 
 const switches = defineKillSwitches({
   global: { authorized: ['on-call', 'engineering-leadership'] },
-  features: { 'batch-scoring': { authorized: ['on-call'] } }, // workflow names are types: a typo does not compile
+  features: { 'batch-scoring': { authorized: ['on-call'] } }, // names are types: a typo in gate.decide does not compile
   user: { authorized: ['support'] },
   instance: { authorized: ['on-call'] },
 });

@@ -1,4 +1,4 @@
-// readme.process.test.ts: the program of the README, over a real Redis.
+// readme.process.test.ts: what the README promises of a stop, over a real Redis.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { type LocalRedis, startLocalRedis } from '@offswitch/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeRedis } from './real-redis.ts';
 
-describeRedis('the program of the README', () => {
+describeRedis('a store that two processes open', () => {
   let server: LocalRedis;
   const folder = mkdtempSync(join(tmpdir(), 'offswitch-redis-readme-'));
   beforeAll(async () => {
@@ -19,11 +19,10 @@ describeRedis('the program of the README', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('makes a stop in one process, and every other has heard of it when it is confirmed (I1)', async () => {
+  test('takes a stop in one, and the other has heard of it when it is confirmed (I1)', async () => {
     const { url } = server;
     const anchor = join(folder, 'redis.json');
     const heard: string[] = [];
-    // #region share
     // On each machine. `store` is what createRuntime({ store }) and openGate({ store }) take.
     const here = redisStore({ url, anchor });
     await here.open();
@@ -35,7 +34,6 @@ describeRedis('the program of the README', () => {
     const key = 'act.operator.pause.global.-.o-1';
     await here.mark(key, 'engaged', 0, { reason: 'runaway drafts', by: 'ada', at: Date.now() });
     const { confirmed, unconfirmed } = await here.lineage!.confirm(key, 0);
-    // #endregion
     expect({ confirmed, unconfirmed, heard }).toEqual({ confirmed: [there.processId], unconfirmed: [], heard: [key] });
     await here.serve!(async (method) => ({ method }), { keepsAlive: false });
     expect(await requestRedisControl({ url }, 'status')).toMatchObject([

@@ -462,4 +462,25 @@ describe('the page about budgets', () => {
     expect(runtime.stops()).toEqual([]);
     await runtime.close();
   });
+
+  test('shows a call that says what it may cost and what it did, and that is what is spent of the cap', async () => {
+    const { runtime, store } = await world({ caps: { user: { '*': 100_000 } } });
+    const callModel = async (text: string, _signal: AbortSignal) => ({ text, tokens: { in: 1_000, out: 100 } });
+    // #region cost
+    const writer = runtime.agent('alpha', (session, prompt: string) =>
+      session.turn((turn) =>
+        turn.model(
+          'large',
+          (signal) => callModel(prompt, signal),
+          // usageOf: what the call did cost, from its reply. At $3 and $15 for a million tokens, one is 3 and 15 micros.
+          ({ tokens }) => ({ costMicros: 3 * tokens.in + 15 * tokens.out }),
+          { maxCostMicros: 30_000 }, // the most it may cost: $0.03
+        ),
+      ),
+    );
+    // #endregion
+    expect(await writer.run('cats', { userId: 'u-1' })).toMatchObject({ status: 'completed' });
+    await runtime.close();
+    expect(await store.budgets.spent(`user.${subjectKey('u-1')}`)).toEqual({ spentMicros: 4_500, leasedMicros: 0 });
+  });
 });
