@@ -79,7 +79,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     .option('--plain', 'plain lines, even in a terminal')
     .option(
       '--fresh',
-      'start over: removes what was made, and the state with every stop in it; asks first. Refused where that is in the Redis of REDIS_URL',
+      'start over: removes what was made, and the state with every stop in it; asks first. Stops engaged in the flag file, or at the vendor, stay until they are released. Refused where the state is in the Redis of REDIS_URL',
     )
     .option('-y, --yes', 'do not ask')
     .option('--compare', 'the same fleet twice, stopped at the same instant: wired the usual way, and governed')
@@ -150,6 +150,12 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
 /** What is made anew when a fleet starts over. What people flipped by hand in the flag file stays. */
 export function madeBy({ output, outbox, jobs, state }: Options): readonly string[] {
   return [output, outbox, jobs, state];
+}
+
+/** Which stops starting over forgets. A switch stays as people set it, but at a local server, which is new each time. */
+export function forgottenStops({ source, flags, isLocal }: Pick<Options, 'source' | 'flags' | 'isLocal'>): string {
+  const where = source === 'file' ? `in ${flags}` : `at ${source}`;
+  return `every stop in force${isLocal ? '' : ` but those engaged ${where}, which stay there until you release them (offswitch release)`}`;
 }
 
 /** Where the state is not this fleet's own. */

@@ -8,7 +8,7 @@ import { openEndpoint } from './endpoint.ts';
 import { type FleetEnd, startFleet } from './fleet.ts';
 import { startLocalMail } from './mail/local-mail.ts';
 import { mailAccount, mailEnvOf } from './mail/mail-account.ts';
-import { type Options, startOverBeside, stateFlag } from './options.ts';
+import { forgottenStops, type Options, startOverBeside, stateFlag } from './options.ts';
 import { openOutput } from './output.ts';
 import { paceFrom } from './pace.ts';
 import { jobsOf, openPlan } from './plan.ts';
@@ -140,7 +140,12 @@ export async function runFleet(options: Options): Promise<number> {
     await ownMail?.close();
     await endpoint.close();
     await wiring.close();
-    await redis?.close();
+    if (redis) {
+      await redis.close();
+      say(
+        'the Redis of this fleet has ended with it, so offswitch reads nothing there until the next start; to read receipts afterwards, start with a REDIS_URL of your own (docs/environment.md)',
+      );
+    }
   }
 }
 
@@ -197,11 +202,11 @@ function summary(end: FleetEnd, options: Options): readonly string[] {
   for (const key of end.failed) lines.push(`failed: ${key} (why: ${here(options.jobs)}/${key}.json)`);
   if (end.failed.length > 0)
     lines.push(
-      `to try a failed one again: see in the outbox that its letter is not out, remove its note, and start again. To do all of them again, and forget every stop in force with it: ${again}`,
+      `to try a failed one again: see in the outbox that its letter is not out, remove its note, and start again. To do all of them again, and forget ${forgottenStops(options)}: ${again}`,
     );
   for (const key of end.lost)
     lines.push(`lost: ${key} was started, and its state is gone; not started again, its letters may be out`);
   if (end.before === total)
-    lines.push(`all of them had ended before; to do it all again, and forget every stop in force with it: ${again}`);
+    lines.push(`all of them had ended before; to do it all again, and forget ${forgottenStops(options)}: ${again}`);
   return lines;
 }

@@ -9,7 +9,7 @@ import { loadAdverts, loadDocuments, type ResumeDocument } from './documents.ts'
 import { StudioError, writeFailed } from './documents-error.ts';
 import type { Advert } from './documents-schema.ts';
 import type { MailAccount } from './mail/mail-account.ts';
-import { hasRunBefore, madeBy, type Options, stateFlag } from './options.ts';
+import { forgottenStops, hasRunBefore, madeBy, type Options, stateFlag } from './options.ts';
 import type { Workflow } from './planner-roles.ts';
 import { openStore } from './store.ts';
 import { switches } from './switches.ts';
@@ -131,7 +131,7 @@ export async function startOver(options: Options): Promise<boolean> {
     if (!process.stdin.isTTY) throw new StudioError('invalid_input', '--fresh asks first, and nobody is here to ask: add --yes');
     const lines = createInterface({ input: process.stdin, output: process.stdout });
     const answer = await lines.question(
-      `Remove ${made.join(', ')}?\nSessions at rest end, stops in force are forgotten, and letters will be sent again. [y/N] `,
+      `Remove ${made.join(', ')}?\nSessions at rest end, and letters will be sent again. Forgotten is ${forgottenStops(options)}. [y/N] `,
     );
     lines.close();
     if (!/^y(es)?$/i.test(answer.trim())) return false;

@@ -46,6 +46,8 @@ describe('npm start -- --processes', () => {
       });
       expect(second.text).toContain(`process 2 (pid ${killed}) is gone (SIGKILL)`);
       expect(second).toMatchObject({ code: 0, text: expect.stringContaining('9 completed, 0 terminated, 0 failed') });
+      for (const { text } of [first, second])
+        expect(/\nthe Redis of this fleet has ended with it, .*REDIS_URL.*\n$/.test(text)).toBe(store === 'redis');
       const { documents } = await loadDocuments(exampleResumes);
       const expected = expectedOutputs(1, documents.slice(0, 3), await loadAdverts());
       const letters = readOutbox(join(folder, 'studio', 'outbox.jsonl')).map(({ letter }) => letter);

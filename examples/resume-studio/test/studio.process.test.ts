@@ -82,6 +82,7 @@ describe('npm start', () => {
 
     const third = await run(few);
     expect(third).toMatchObject({ code: 0, text: expect.stringContaining('npm start -- --fresh') });
+    expect(third.text).toMatch(/forget every stop in force but those engaged in \S+switches\.flagd\.json, which stay there/);
     expect(readOutbox(join(folder, 'studio', 'outbox.jsonl'))).toHaveLength(expected.letters.length);
 
     await rm(join(folder, '.offswitch'), { recursive: true });
