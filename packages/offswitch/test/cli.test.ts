@@ -1,5 +1,6 @@
 import fs, { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { flagFile, flagFileControl, folderStore, formatStopKey, isEngaged, newPathKey, openGate, subjectKey } from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Io } from '../src/cli/io.ts';
@@ -662,6 +663,26 @@ describe('with a process running', () => {
         });
     },
   );
+  test('receipts counts apart who had ended before the stop, in the list and in one in full (S10)', async () => {
+    const runtime = await bench.start();
+    const helper = runtime.agent('helper', async () => 'found');
+    const turns = bench.agentOn(runtime, 'resume-rewrite');
+    const scoring = runtime.agent('batch-scoring', async (session) => {
+      for (let n = 0; n < 2; n++) await session.turn((turn) => turn.spawn(helper, undefined));
+      while (!bench.isOver) await session.turn(() => wait(2));
+    });
+    const one = scoring.start(undefined);
+    const other = turns.start(undefined);
+    await expect.poll(() => runtime.session(one.id)?.turn ?? 0).toBeGreaterThan(2);
+    await bench.cli(['engage', 'feature', 'batch-scoring', '--reason', 'bad scores', '--yes']);
+    await bench.cli(['stop', other.id, '--reason', 'runs wild', '--yes']);
+    const list = await bench.cli(['receipts']);
+    expect(list.out).toMatch(/batch-scoring +done +1 session, and 2 that had ended /);
+    expect(list.out).toMatch(new RegExp(`${other.id} +done +1 session  `));
+    const { receipts } = (await bench.cli(['receipts', '--json'])).json as { receipts: { id: string; stop: { tier: string } }[] };
+    const paused = receipts.find(({ stop }) => stop.tier === 'feature');
+    expect((await bench.cli(['receipts', String(paused?.id)])).out).toMatch(/ covers +1 session, and 2 that had ended\n/);
+  });
   test('engage stops what it previewed, tells the stages as they became true, and release lets it go on (S10)', async () => {
     const runtime = await bench.start();
     const scoring = bench.agentOn(runtime, 'batch-scoring');

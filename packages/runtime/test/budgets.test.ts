@@ -481,6 +481,6 @@ describe('the page about budgets', () => {
     // #endregion
     expect(await writer.run('cats', { userId: 'u-1' })).toMatchObject({ status: 'completed' });
     await runtime.close();
-    expect(await store.budgets.spent(`user.${subjectKey('u-1')}`)).toEqual({ spentMicros: 4_500, leasedMicros: 0 });
+    expect(await store.budgets!.spent(`user.${subjectKey('u-1')}`)).toEqual({ spentMicros: 4_500, leasedMicros: 0 });
   });
 });

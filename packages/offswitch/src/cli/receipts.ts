@@ -55,7 +55,7 @@ function list(command: Command, all: readonly Receipt[]): void {
       one.stop.tier,
       subjectName(one.stop.subject),
       state,
-      count(one.sessions.length, 'session'),
+      covered(one),
       one.residue.length > 0 ? `${one.residue.length} left over` : '',
       age(command.io.now(), one.stop.since),
       one.stop.reason,
@@ -63,6 +63,12 @@ function list(command: Command, all: readonly Receipt[]): void {
     ];
   });
   command.say(table([['tier', 'subject', 'stage', 'covers', 'residue', 'since', 'reason', 'id'], ...rows], '').trimEnd());
+}
+
+/** `12 sessions, and 22 that had ended`: those it stopped or paused, and those it came too late for. */
+function covered({ sessions }: Receipt): string {
+  const ended = sessions.filter(({ state }) => state === 'already-ended').length;
+  return `${count(sessions.length - ended, 'session')}${ended > 0 ? `, and ${ended} that had ended` : ''}`;
 }
 
 function full(command: Command, one: Receipt): void {
@@ -75,9 +81,7 @@ function full(command: Command, one: Receipt): void {
   command.say(table(stages.map((stage) => [stageNames[stage], at(one.stages[stage])])).trimEnd());
   if (one.released !== undefined) command.say(`  released  ${at(one.released)}`);
   const processes = new Set(one.sessions.map((session) => session.process));
-  command.say(
-    `  covers    ${count(one.sessions.length, 'session')}${processes.size > 1 ? ` in ${count(processes.size, 'process')}` : ''}`,
-  );
+  command.say(`  covers    ${covered(one)}${processes.size > 1 ? ` in ${count(processes.size, 'process')}` : ''}`);
   const rows = inTreeOrder(one.sessions).flatMap(({ one: session, depth }) => [
     [
       `${'  '.repeat(Math.min(depth, 12))}${session.session}`,
