@@ -93,11 +93,22 @@ export function heightOf(world: World, { tier, subject, micros }: Cap): number {
   return micros + world.kernel.stops.allowed(subjectKey(subject), 'cost', micros, tier);
 }
 
+/** `value`: what would be spent or reserved with the call that does not fit. `nextMicros`: what of it that call may cost. */
+export interface Reached {
+  readonly value: number;
+  readonly nextMicros: number;
+}
+
+/** In micros, as the cap was declared and as a release names what more is allowed; lists show dollars. */
+export function overCap(value: number, nextMicros: number, limit: number, of: string): string {
+  return `breaker cost: ${value - nextMicros} micros are spent or reserved and the next call may cost ${nextMicros}, over the cap of ${limit} for ${of} (1000000 micros are $1)`;
+}
+
 /**
  * Latches the pause, unless it is in force. Its name counts how often this cap was reached, so that processes that see it at the
  * same time make one stop, and one release is enough.
  */
-export function reachCap(world: World, cap: Cap, session: string, value: number): void {
+export function reachCap(world: World, cap: Cap, session: string, { value, nextMicros }: Reached): void {
   const { stops } = world.kernel;
   const subject = subjectKey(cap.subject);
   const trips = stops.trips(subject, 'cost', cap.tier);
@@ -114,7 +125,7 @@ export function reachCap(world: World, cap: Cap, session: string, value: number)
   };
   const of = cap.tier === 'instance' ? 'this graph' : `${cap.tier === 'user' ? 'user' : 'workflow'} ${cap.subject}`;
   stops.act(key, {
-    reason: `breaker cost: ${value} is over the cap of ${limit} for ${of}`,
+    reason: overCap(value, nextMicros, limit, of),
     by: 'breaker',
     at: world.clock.now(),
     subject: cap.subject,

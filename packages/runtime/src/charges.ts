@@ -3,6 +3,7 @@
 import type { Breaker } from '@offswitch/core';
 import { isDeclared, type Reach, reachOf, type Thresholds, thresholdsFor } from './breakers.ts';
 import type { Call } from './call.ts';
+import { overCap } from './caps.ts';
 import type { Credit } from './credit.ts';
 import type { Graph } from './graph.ts';
 import { mintId } from './id.ts';
@@ -102,11 +103,12 @@ export class Charges {
     const allowance = cap === undefined ? 0 : this.world.kernel.stops.allowed(graph.root.node.key, 'cost', cap);
     const isReserved = graph.budget.reserve(micros, cap === undefined ? undefined : cap + allowance);
     if (isReserved) this.report(graph);
-    else if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros);
+    else if (root) this.check(root, 'cost', graph.budget.spent + graph.budget.reserved + micros, micros);
     return isReserved;
   }
 
-  private check(session: LiveSession, breaker: Breaker, value: number): void {
+  /** `nextMicros`: what of a cost the call may cost that does not fit. */
+  private check(session: LiveSession, breaker: Breaker, value: number, nextMicros = 0): void {
     const threshold = this.reach(session.workflow)[breaker];
     if (value <= threshold) return;
     if (!isDeclared(this.thresholds(session.workflow), breaker)) {
@@ -123,7 +125,10 @@ export class Charges {
     this.world.kernel.stops.act(
       { kind: 'act', cause: 'breaker', breaker, action: 'pause', tier: 'instance', subject: session.node.key, id: mintId('b') },
       {
-        reason: `breaker ${breaker}: ${value} is over the threshold of ${limit} for ${session.workflow}`,
+        reason:
+          breaker === 'cost'
+            ? overCap(value, nextMicros, limit, 'this graph')
+            : `breaker ${breaker}: ${value} is over the threshold of ${limit} for ${session.workflow}`,
         by: 'breaker',
         at: this.world.clock.now(),
         subject: session.id,

@@ -20,8 +20,8 @@ export interface CreditOptions {
   wait(): Promise<void>;
   /** Its calls wait anyway: a cap was reached meanwhile. */
   isHeld(): boolean;
-  /** A cap is reached. `overMicros`: by how much the call would be over it. */
-  reached(key: string, overMicros: number): void;
+  /** A cap is reached. `overMicros`: by how much the call would be over it; `nextMicros`: what it may cost. */
+  reached(key: string, overMicros: number, nextMicros: number): void;
   /** It holds something now. */
   opened(): void;
 }
@@ -189,7 +189,7 @@ export class Credit {
         // Calls that were just given what they need are made before the pause.
         await turnOfLoop();
         if (this.isOver) return false;
-        this.options.reached(answer.tightest, missing - answer.remainingMicros);
+        this.options.reached(answer.tightest, missing - answer.remainingMicros, micros);
         return false;
       }
       // What is too little for us is not for others.

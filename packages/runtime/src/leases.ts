@@ -135,7 +135,8 @@ export class Leases {
       ready: () => this.reconciled,
       wait: () => this.wait(),
       isHeld: () => world.mustHold(node),
-      reached: (key, overMicros) => this.reached(caps.find((cap) => cap.key === key) ?? caps[0]!, node.id, overMicros),
+      reached: (key, overMicros, nextMicros) =>
+        this.reached(caps.find((cap) => cap.key === key) ?? caps[0]!, node.id, overMicros, nextMicros),
       opened: () => this.watchIdle(),
     });
     ofGraph.set(name, credit);
@@ -148,8 +149,8 @@ export class Leases {
     return known;
   }
 
-  private reached(cap: Cap, session: string, overMicros: number): void {
-    if (!this.isClosed) reachCap(this.world, cap, session, heightOf(this.world, cap) + overMicros);
+  private reached(cap: Cap, session: string, overMicros: number, nextMicros: number): void {
+    if (!this.isClosed) reachCap(this.world, cap, session, { value: heightOf(this.world, cap) + overMicros, nextMicros });
   }
 
   private watchIdle(): void {

@@ -112,6 +112,26 @@ describe('the cap of a user', () => {
   });
 });
 
+describe('the reason of a pause by a cap', () => {
+  test.each([true, false])(
+    'says in micros what is spent, what the next call may cost, and the cap (S10); the store keeps budgets: %s',
+    async (keepsBudgets) => {
+      const store = memoryStore();
+      if (!keepsBudgets) Object.defineProperty(store, 'budgets', { value: undefined });
+      const one = await world({ store, breakers: { alpha: { costMicros: 1_000_000 } } });
+      payer(one, 'alpha', { calls: [], spent: 0 }, 40, 33_000).start(1);
+      await settle(one.clock, 6_000);
+      expect(trips(one)).toMatchObject([
+        {
+          reason:
+            'breaker cost: 990000 micros are spent or reserved and the next call may cost 33000, over the cap of 1000000 for this graph (1000000 micros are $1)',
+        },
+      ]);
+      await one.runtime.close();
+    },
+  );
+});
+
 describe('the cap of a workflow', () => {
   test('is over all its graphs, and pauses it and no other', async () => {
     const one = await world({ caps: { workflow: { alpha: 1_000 } } });
