@@ -109,9 +109,9 @@ describe.each(stateKinds)('what a killed process left in a %s', (kind) => {
     expect((await mine.outcome).status).toBe('terminated');
     expect(here.session(other.id)?.state).toBe('running');
 
-    // In a folder whoever lives marks it; in Redis it waits for one that defines its agent, and is told as a ghost until then.
+    // In a folder whoever lives takes it up and marks it; in Redis it waits for one that defines its agent, and is told as a ghost until then.
     const found = kind === 'folder' ? [] : [{ class: 'dead-process', session: dead.id }];
-    expect(await cli(['ghosts'])).toMatchObject({ code: found.length, json: { ghosts: found } });
+    await expect.poll(() => cli(['ghosts']), within).toMatchObject({ code: found.length, json: { ghosts: found } });
     await spawn('batch-scoring');
     await expect.poll(async () => (await cli(['ghosts'])).json.ghosts, within).toEqual([]);
     expect(await states()).toEqual({ [other.id]: 'running' });
