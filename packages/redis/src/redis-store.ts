@@ -267,12 +267,12 @@ class RedisStore implements StateStore {
     if (this.phase !== 'open') this.mustBeOpen();
     // A copy that was abandoned may still have a word to say, and its graph is not known by its first session any more.
     if (this.lineage.isLost(root)) return;
-    // The runtime knows graphs by their first session here; a graph's journal is one, whoever writes it.
-    const whole = this.lineage.rootOf(root);
+    // The runtime knows graphs by their first session here; a graph's journal is one, whoever writes it. What is written of a session that is not
+    // registered yet is refused with its graph, too, once that is another's (I6).
     this.outbox.push({
       fn: 'journal',
-      root: whole,
-      localRoot: this.lineage.localRootIn(record),
+      root: this.lineage.rootOf(root),
+      localRoot: root,
       args: [JSON.stringify(record)],
       isEnd: record.t === 'settled',
     });

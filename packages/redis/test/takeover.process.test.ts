@@ -102,6 +102,17 @@ describeRedis('graphs over Redis', () => {
       expect((await redis.command('HGET', key('e').replace('r-1', 'r-2'), 'r-2')).split(' ')[0]).toBe('2');
     });
 
+    test('writes nothing of what it began under that either, and what the store had not taken in yet when it was lost (I6)', async () => {
+      const { a, b, lost, key } = await two();
+      const child = { ...born, s: 'r-1a', path: ['r-1', 'r-1a'] } as const;
+      a.append('r-1', child);
+      await a.flush();
+      await redis.command('HSET', key('o'), 'r-1', b.processId);
+      a.append('r-1', { t: 'settled', s: 'r-1a', e: 1, at: 2, status: 'terminated' });
+      await a.flush();
+      expect([await redis.command('XLEN', key('j')), lost]).toEqual(['2', ['r-1']]);
+    });
+
     test('takes back no epoch that a session has in the store, and has lost it (I6)', async () => {
       const { a, b, lost, key } = await two();
       await redis.command('HSET', key('e'), 'r-1', `7 ${b.processId}`);
