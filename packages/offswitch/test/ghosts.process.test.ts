@@ -69,10 +69,14 @@ describe.each(stateKinds)('offswitch ghosts over a %s', (kind) => {
     calls,
   });
   /** Two sessions of an honest process, of which one is stopped for good. */
-  const stopOneOf = async (runtime: Runtime): Promise<{ stopped: string; spared: string }> => {
+  const stopOneOf = async (runtime: Runtime, rogue?: StateStore): Promise<{ stopped: string; spared: string }> => {
     const agent = bench.agentOn(runtime as Runtime<'resume-rewrite' | 'batch-scoring'>, 'resume-rewrite');
     const [one, other] = [agent.start(undefined), agent.start(undefined)];
     await runtime.store.flush();
+    // What the rogue has under it came there while it ran.
+    const rogues = { session: 's-rogue', path: [one.id, 's-rogue'], agent: 'batch-scoring', workflow: 'batch-scoring' };
+    if (rogue?.lineage.registersAll)
+      await expect.poll(async () => (await rogue.lineage.register({ ...rogues, isLocalRoot: true })).status).toBe('registered');
     await runtime.stop({ session: one.id, reason: 'r', by: 'ann' });
     await one.outcome;
     await expect.poll(async () => (await runtime.receipts())[0]?.stages.fenced, { timeout: 10_000 }).toBeDefined();
@@ -109,12 +113,12 @@ describe.each(stateKinds)('offswitch ghosts over a %s', (kind) => {
     const lines: object[] = [];
     const runtime = await start();
     const rogue = await startRogue(() => lines);
-    const { stopped } = await stopOneOf(runtime as Runtime);
+    const { stopped } = await stopOneOf(runtime as Runtime, rogue);
     const path = [stopped, 's-rogue'];
     const of = { s: 's-rogue', e: 1 } as const;
     const at = Date.now() + 400;
     const call = { ...of, t: 'call', turn: 1, kind: 'tool', name: 'send', class: 'effect' } as const;
-    const write = (record: JournalRecord): void => rogue.append(stopped, record);
+    const write = (record: JournalRecord): void => rogue.append('s-rogue', record);
     write({ ...of, t: 'session', at: 1, root: stopped, path, agent: 'batch-scoring', workflow: 'batch-scoring' });
     write({ ...call, at, key: 'a', id: 't1-1' });
     write({ ...of, t: 'end', at, turn: 1, key: 'a', outcome: 'not-sent' });
@@ -131,10 +135,10 @@ describe.each(stateKinds)('offswitch ghosts over a %s', (kind) => {
   test('finds a call that began after the fence when nothing of its graph is alive any more', async () => {
     const runtime = await start();
     const rogue = await startRogue(() => []);
-    const { stopped } = await stopOneOf(runtime as Runtime);
+    const { stopped } = await stopOneOf(runtime as Runtime, rogue);
     const of = { s: 's-rogue', e: 1 } as const;
     const at = Date.now() + 400;
-    const write = (record: JournalRecord): void => rogue.append(stopped, record);
+    const write = (record: JournalRecord): void => rogue.append('s-rogue', record);
     write({
       ...of,
       t: 'session',
@@ -147,6 +151,7 @@ describe.each(stateKinds)('offswitch ghosts over a %s', (kind) => {
     write({ ...of, t: 'call', turn: 1, kind: 'tool', name: 'send', class: 'effect', at, key: 'a', id: 't1-1' });
     write({ ...of, t: 'end', at, turn: 1, key: 'a', outcome: 'completed' });
     write({ ...of, t: 'settled', at, status: 'terminated' });
+    rogue.lineage.note('s-rogue', stopped, 'terminated');
     await rogue.flush();
     expect(await ghosts()).toEqual(['late-call s-rogue']);
   }, 60_000);
