@@ -135,8 +135,9 @@ export interface StateStore {
   /** The stops as they are stored now, others' marks included. */
   stops(): Promise<readonly StoredStop[]>;
   /**
-   * Appends one record to this process's journal. When it returns, the record survives a kill -9 of the process. Throws
-   * `store_failed` when it could not be written whole, and every append after that too.
+   * Appends one record to this process's journal. `root`: the first session of its graph in this process, which may have come from another one.
+   * When it returns, the record survives a kill -9 of the process. Throws `store_failed` when it could not be written whole, and every append
+   * after that too.
    */
   append(root: string, record: JournalRecord): void;
   /** Resolves when everything appended so far survives a loss of power. One flush serves all who wait. */

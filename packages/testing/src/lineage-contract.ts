@@ -491,7 +491,7 @@ export function describeLineageStore(name: string, make: () => Promise<LineageHa
           a.append(id, record(`${id}-c`, [id, `${id}-c`]));
         }
         await inB.register(registration(['r-0', 'away'], { isLocalRoot: true, call: 'k' }));
-        b.append('r-0', record('away', ['r-0', 'away']));
+        b.append('away', record('away', ['r-0', 'away']));
         for (const id of roots) expect(a.claim(id, 2)).toBe(true);
         await a.flush();
         await b.flush();
