@@ -20,8 +20,6 @@ export abstract class EndingSession extends RestingSession {
   /** A terminate has come and its calls are being ended, a slice at a time. */
   private isAborting = false;
   private deadline: unknown;
-  /** As what it ends, as soon as the store takes that down. */
-  private ending: Ending | undefined;
 
   /** Rests for good in this life: memory is freed, the checkpoint and the interrupted turn stay. The inner promises are abandoned. */
   park(decision: Stopped, unknownCalls: readonly string[]): void {
@@ -190,18 +188,22 @@ export abstract class EndingSession extends RestingSession {
 
   protected settle(status: Ending['status'], how: Omit<Ending, 'status'>): void {
     // A terminate is the stronger end of one that is not taken down yet.
-    if (this.isOver || (this.ending && status !== 'terminated')) return;
-    this.ending = { status, ...how };
-    this.end();
+    if (this.isOver || (refused.has(this) && status !== 'terminated')) return;
+    this.endAs({ status, ...how });
+  }
+
+  /** Tries again with an end that the store refused to take down. */
+  end(): void {
+    const ending = refused.get(this);
+    if (ending && !this.isOver) this.endAs(ending);
   }
 
   /**
    * It has ended when that is taken down, and is told of then: where the store refuses it, it is tried again. One that was called completed and
    * is run again after a crash would have ended twice (I9, S10).
    */
-  end(): void {
-    if (this.isOver || !this.ending) return;
-    const { status, ...how } = this.ending;
+  private endAs(ending: Ending): void {
+    const { status, ...how } = ending;
     if (this.open && status === 'terminated') this.keepLastTurn(this.open);
     let { error } = how;
     let isTakenDown: boolean;
@@ -220,6 +222,7 @@ export abstract class EndingSession extends RestingSession {
       isTakenDown = this.takeDown({ t: 'settled', status: 'failed', error: messageOf(failure) });
     }
     if (!isTakenDown) {
+      refused.set(this, ending);
       this.engine.endLater(this.session);
       return;
     }
@@ -279,6 +282,9 @@ interface Ending {
   readonly error?: unknown;
   readonly decision?: Stopped;
 }
+
+/** Few have one, so that the others carry no field for it. */
+const refused = new WeakMap<EndingSession, Ending>();
 
 /** In the place of the deadline's timer once it has passed. */
 const past: unique symbol = Symbol('past');
