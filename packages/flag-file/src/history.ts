@@ -3,9 +3,9 @@
 // A log for people. The flag file is the record, so nothing here decides anything: a failure to write it does not undo a
 // flip, and a damaged line is skipped and reported. What people edit by hand is not in it.
 
-import { appendFile, open, readFile, rename, rm } from 'node:fs/promises';
+import { appendFile, readFile, rename, rm } from 'node:fs/promises';
 import type { Flip, HistoryQuery } from '@offswitch/core';
-import { giveToOwnerOf } from './owner.ts';
+import { makeFile } from './owner.ts';
 import { codeOf } from './snapshot.ts';
 
 /** Flips kept. The file is cut back to this when it holds half as many again. */
@@ -24,29 +24,13 @@ export async function appendFlip(place: string, flip: Flip): Promise<void> {
   const line = `${JSON.stringify(flip)}\n`;
   const lines = before.split('\n').filter((one) => one !== '');
   if (lines.length + 1 < keptFlips * 1.5) {
-    if (!(await make(path, place, line))) await appendFile(path, `${start}${line}`);
+    if (!(await makeFile(path, place, line))) await appendFile(path, `${start}${line}`);
     return;
   }
   const temporary = `${path}.tmp`;
   await rm(temporary, { force: true });
-  await make(temporary, place, `${lines.slice(-(keptFlips - 1)).join('\n')}\n${line}`);
+  await makeFile(temporary, place, `${lines.slice(-(keptFlips - 1)).join('\n')}\n${line}`);
   await rename(temporary, path);
-}
-
-/** False where there is such a file already: what somebody else put there is not given away. */
-async function make(path: string, place: string, text: string): Promise<boolean> {
-  const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
-    if (codeOf(error) === 'EEXIST') return undefined;
-    throw error;
-  });
-  if (!handle) return false;
-  try {
-    await giveToOwnerOf(place, handle);
-    await handle.writeFile(text);
-  } finally {
-    await handle.close();
-  }
-  return true;
 }
 
 /** Newest first. `report` hears of lines that cannot be read. */

@@ -4,10 +4,10 @@
 // read with what is there just before it replaces the file (replace.ts).
 
 import { randomUUID } from 'node:crypto';
-import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { FlagFileError } from './error.ts';
-import { giveToOwnerOf } from './owner.ts';
+import { makeFile } from './owner.ts';
 import { codeOf } from './snapshot.ts';
 
 /** How often a held lock is looked at. Milliseconds. A write takes about three. */
@@ -42,16 +42,8 @@ export async function withLock<T>(path: string, waitMs: number, work: () => Prom
 
 async function create(path: string, lockPath: string, contents: string): Promise<boolean> {
   try {
-    const handle = await open(lockPath, 'wx', 0o600);
-    try {
-      await giveToOwnerOf(path, handle);
-      await handle.writeFile(contents);
-    } finally {
-      await handle.close();
-    }
-    return true;
+    return await makeFile(lockPath, path, contents);
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
     throw new FlagFileError('file_unavailable', `${lockPath} cannot be created (${codeOf(error)}); the folder must be writable`, {
       cause: error,
     });
