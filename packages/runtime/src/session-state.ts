@@ -28,7 +28,6 @@ export abstract class SessionState {
   readonly member: Member;
   /** The call of the parent inside which it lives. */
   readonly parentCall: Call | undefined;
-  readonly limiter: Limiter | undefined;
   open: OpenTurn | undefined;
   /** `stopped`: over because it was stopped, parked or taken over: its agent's promises are abandoned. */
   protected life: 'live' | 'ended' | 'stopped' = 'live';
@@ -47,7 +46,6 @@ export abstract class SessionState {
     this.graph = graph;
     this.member = member;
     this.parentCall = parentCall;
-    this.limiter = engine.limiter(member.saved.record.workflow);
   }
 
   /** Settles once, with whatever comes first: an end, a park, a stop. */
@@ -126,6 +124,11 @@ export abstract class SessionState {
 
   get decision(): Decision {
     return this.engine.decide(this.node);
+  }
+
+  /** Asked for, and not kept: most sessions wait most of the time. */
+  get limiter(): Limiter | undefined {
+    return this.engine.limiter(this.workflow);
   }
 
   get counters(): Counters {
