@@ -1,7 +1,18 @@
 import fs, { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { flagFile, flagFileControl, folderStore, formatStopKey, isEngaged, newPathKey, openGate, subjectKey } from 'offswitch';
+import {
+  conversationKey,
+  flagFile,
+  flagFileControl,
+  folderStore,
+  formatStopKey,
+  isEngaged,
+  newPathKey,
+  openGate,
+  subjectKey,
+  type Tier,
+} from 'offswitch';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Io } from '../src/cli/io.ts';
 import { main } from '../src/cli/main.ts';
@@ -159,6 +170,31 @@ test("a release of a conversation that an operator's stop still ends says so, an
       code: 0,
       json: { others: [] },
     });
+});
+
+describe('a stop that another history of the switch made', () => {
+  const moved = { reason: 'from the old place', at: 1, series: 'file:old' };
+  const cases: readonly [string, readonly string[], Tier, string, string][] = [
+    ['a workflow', ['feature', 'batch-scoring'], 'feature', 'batch-scoring', 'batch-scoring'],
+    ['a conversation', ['instance', 'c-1', '--conversation'], 'instance', conversationKey('c-1'), 'c-1'],
+  ];
+  test.each(cases)(
+    'of %s is not called released with nobody running, and is named (S1, S10)',
+    async (_, target, tier, subject, name) => {
+      await bench.visit();
+      const key = formatStopKey({ kind: 'switch', tier, subject, series: 'old' });
+      const store = folderStore(bench.folder);
+      await store.open();
+      await store.mark(key, 'engaged', 41, { ...moved, subject: name });
+      await store.close();
+      const args = ['release', ...target, '--reason', 'over', '--yes'];
+      const ran = await bench.cli(args);
+      expect(ran.out).toContain(`release it: offswitch release --stop ${key}`);
+      expect(await bench.cli([...args, '--json'])).toMatchObject({ code: 4, json: { others: [{ id: key }] } });
+      await bench.cli(['release', '--stop', key, '--reason', 'over', '--yes']);
+      expect(await bench.cli([...args, '--json'])).toMatchObject({ code: 0, json: { others: [] } });
+    },
+  );
 });
 
 describe('a flip that no process has read yet', () => {

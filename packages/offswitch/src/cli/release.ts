@@ -14,7 +14,7 @@ import { flipThrough } from './flip-through.ts';
 import { followRelease } from './follow.ts';
 import { reachOf, showReach } from './preview.ts';
 import { age, clean, count, paint } from './print.ts';
-import { inForce, isOtherOf, othersOf, tellHeld, tellOthers } from './still-held.ts';
+import { inForce, isOtherOf, type Others, othersOf, tellHeld, tellOthers } from './still-held.ts';
 import { askAll, silentOnes, statusIn, stopsIn, subjectName } from './wire.ts';
 
 export async function release(command: Command, target: FlipTarget, who: Who, isYes: boolean): Promise<Done> {
@@ -61,17 +61,17 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
   if (pending.length > 0) command.say('  ✓ what no process had read yet is released by act');
   await command.place.ask('refresh');
   // An ended session stays ended, so its stop stays in force and is not waited for.
-  if (target.tier === 'instance') {
-    const others = await othersOf(command, target);
-    tellOthers(command, others);
-    return done({ flip, others }, others.length === 0 ? exit.ok : exit.unconfirmed);
-  }
   const { series } = plan.declared.source;
+  if (target.tier === 'instance') {
+    const others = await othersOf(command, target, series);
+    tellOthers(command, others);
+    return done({ flip, ...others }, isNobody(others) ? exit.ok : exit.unconfirmed);
+  }
   const after = await followRelease(command, isStopOf(target, new Set()), { key: plan.flag.key, who, series });
-  const others = await othersOf(command, target);
-  tellHeld(command, after, others.length === 0 ? 'released' : 'the switch is released', series);
+  const others = await othersOf(command, target, series, after.held);
+  tellHeld(command, after, isNobody(others) ? 'released' : 'the switch is released', series);
   tellOthers(command, others);
-  const isConfirmed = after.held.length === 0 && after.silent.length === 0 && others.length === 0;
+  const isConfirmed = after.held.length === 0 && after.silent.length === 0 && isNobody(others);
   return done(
     {
       flip,
@@ -80,12 +80,14 @@ export async function release(command: Command, target: FlipTarget, who: Who, is
       confirmed: isConfirmed && after.processes > 0,
       processes: after.processes,
       held: after.held,
-      others,
+      ...others,
       silent: after.silent,
     },
     isConfirmed ? exit.ok : exit.unconfirmed,
   );
 }
+
+const isNobody = ({ others, problems }: Others): boolean => others.length === 0 && problems === undefined;
 
 /** What the release of a conversation's switch may let go of, here or in a process that reads it. Operators' stops are released by act. */
 function isLatchOf({ key: name, marks }: StoredStop, target: FlipTarget): boolean {
