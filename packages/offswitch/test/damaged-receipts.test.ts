@@ -75,12 +75,64 @@ describe('offswitch audit verify over receipts that are torn', () => {
   );
 });
 
+describe('offswitch receipts, of a stop whose other process left a receipt that is torn', () => {
+  let id: string;
+  let told: string;
+  beforeEach(() => {
+    const part = JSON.parse(readFileSync(join(bench.folder, names[0]!), 'utf8'));
+    id = part.id;
+    const other = join('receipts', `${id}.pb.json`);
+    writeFileSync(join(bench.folder, other), JSON.stringify({ ...part, process: 'pb' }));
+    told = `${other} cannot be read (it is torn): what it says is not known`;
+  });
+  const tear = (): void => spoil(join('receipts', `${id}.pb.json`), (text) => text.slice(0, 100));
+
+  test('names it on the page, on the other stream too, and ends with 1 (S10)', async () => {
+    expect(await bench.cli(['receipts', id, '--html'])).toMatchObject({ code: 0, err: '' });
+    tear();
+    const { code, out, err } = await bench.cli(['receipts', id, '--html']);
+    expect({ code, err }).toEqual({ code: 1, err: `offswitch: ${told}\n` });
+    expect(out).toMatch(/^<!doctype html>.*<\/html>\n$/s);
+    expect(out).toContain(`<li><bdi>${told}</bdi></li>`);
+    expect(out).not.toContain('Nothing is known to be left over');
+  });
+  test('names it as left over in the text and as JSON, and ends with 1 (S10)', async () => {
+    expect(await bench.cli(['receipts', id])).toMatchObject({ code: 0, out: expect.stringContaining('none known') });
+    tear();
+    const { code, out } = await bench.cli(['receipts', id]);
+    expect(code).toBe(1);
+    expect(out).toContain(`residue   ${told}\n`);
+    expect(out).not.toContain('none known');
+    expect(await bench.cli(['receipts', id, '--json'])).toMatchObject({
+      code: 1,
+      json: { receipts: [{ residue: [told] }], problems: [told.replace(': what it says is not known', '')] },
+    });
+  });
+  test('does not say that there is none where all are torn, neither of one nor of all (S10)', async () => {
+    tear();
+    spoilAll();
+    for (const args of [
+      ['receipts', id],
+      ['receipts', id, '--html'],
+    ]) {
+      const { code, err } = await bench.cli(args);
+      expect(code).toBe(1);
+      expect(err).toContain(told);
+    }
+    const { json } = await bench.cli(['receipts', id, '--json']);
+    expect(json.error).toMatchObject({ code: 'unknown_receipt', message: expect.stringContaining(told) });
+    const all = await bench.cli(['receipts']);
+    expect(all).toMatchObject({ code: 1, out: expect.stringContaining(told) });
+    expect(all.out).not.toContain('no stop has left a receipt');
+  });
+});
+
 describe('one receipt with nothing where something has to be', () => {
   beforeEach(() => spoil(names[0]!, (text) => JSON.stringify({ ...JSON.parse(text), sessions: [null] })));
 
   test('is named in red by offswitch receipts, which shows the others', async () => {
     const { code, out } = await bench.cli(['receipts']);
-    expect(code).toBe(0);
+    expect(code).toBe(1);
     expect(out).toContain(`! ${names[0]} is no receipt: what it says is not known`);
     expect(out).toContain('1 session');
     expect((await bench.cli(['receipts', '--json'])).json).toMatchObject({

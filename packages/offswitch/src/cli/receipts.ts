@@ -15,18 +15,28 @@ export async function receipts(command: Command, id: string | undefined, isPage:
     throw new CommandError('page_of_what', 'a page is of one receipt: offswitch receipts <id> --html > receipt.html', exit.usage);
   const unread: string[] = [];
   const all = await collect(command, id, unread);
-  if (!isPage) for (const one of unread) command.say(paint(command.io, 'red', `! ${clean(one)}: what it says is not known`));
-  const problems = unread.length > 0 ? { problems: unread } : {};
+  const isWhole = unread.length === 0;
+  const problems = isWhole ? {} : { problems: unread };
+  const notKnown = unread.map((one) => `${one}: what it says is not known`);
+  const ending = isWhole ? exit.ok : exit.failed;
   if (id === undefined) {
-    list(command, all);
-    return done({ receipts: all, ...problems });
+    for (const one of notKnown) command.say(paint(command.io, 'red', `! ${clean(one)}`));
+    if (all.length > 0 || isWhole) list(command, all);
+    return done({ receipts: all, ...problems }, ending);
   }
-  const found = all.filter((one) => isReceiptOf(one, id));
-  if (found.length === 0)
-    throw new CommandError('unknown_receipt', `there is no receipt ${JSON.stringify(clean(id))}; the list: offswitch receipts`);
-  if (isPage) command.io.out(receiptPage(found, command.io.now()));
-  else for (const one of found) full(command, one);
-  return done({ receipts: found, ...problems });
+  const said = all.filter((one) => isReceiptOf(one, id));
+  if (said.length === 0) {
+    const beside = isWhole ? '' : ` that can be read (${notKnown.map(clean).join('; ')})`;
+    const message = `there is no receipt ${JSON.stringify(clean(id))}${beside}; the list: offswitch receipts`;
+    throw new CommandError('unknown_receipt', message);
+  }
+  // Any of them may be a part of this one, by a process that says otherwise.
+  const found = said.map((one) => ({ ...one, residue: [...one.residue, ...notKnown] }));
+  if (isPage) {
+    for (const one of notKnown) command.io.err(`offswitch: ${clean(one)}\n`);
+    command.io.out(receiptPage(found, command.io.now()));
+  } else for (const one of found) full(command, one);
+  return done({ receipts: found, ...problems }, ending);
 }
 
 /** What processes say comes first: it is newer than what is written down. Newest first. Throws where nothing was ever written down. */
