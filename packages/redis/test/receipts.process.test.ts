@@ -117,10 +117,10 @@ describeRedis('receipts in a Redis that holds much', () => {
     afterEach(() => {
       for (const one of open.splice(0)) one.close();
     });
-    const few = (prefix: string): Receipts => {
+    const few = (prefix: string, process = 'p1'): Receipts => {
       const wire = new Wire({ open: linksTo({ url: server.url }), timeoutMs: 8_000, prefix, where: 'this machine' });
       open.push(wire);
-      return new Receipts({ writing: wire, reading: wire, prefix, process: 'p1', most: { kept: 5, done: 20 } });
+      return new Receipts({ writing: wire, reading: wire, prefix, process, most: { kept: 5, done: 20 } });
     };
     const ids = (receipts: readonly { readonly id: string }[]): string[] => receipts.map(({ id }) => id).sort();
 
@@ -167,6 +167,41 @@ describeRedis('receipts in a Redis that holds much', () => {
       expect(ids(await receipts.all(standing))).toEqual(['pause', 't-2', 't-3', 't-4', 't-5', 't-6']);
       await receipts.write({ ...inForce('pause', 1), released: 9 });
       expect(ids(await receipts.all(standing))).toEqual(['pause', 't-3', 't-4', 't-5', 't-6']);
+    });
+
+    describe('that of a terminate', () => {
+      const atWork = (id: string): ReceiptPart => ({ ...ended(id, 1), process: 'p2', stages: { recorded: 1, fenced: 1 } });
+      const lease = (prefix: string, tillMs: number) =>
+        server.command('ZADD', `${prefix}:{ctl}:lease`, String(Date.now() + tillMs), 'p2');
+      const fill = async (receipts: Receipts) => {
+        for (let i = 0; i < 7; i++) await receipts.write(ended(`t-${i}`, 1_000 + i));
+        return ids(await receipts.all(standing));
+      };
+
+      test('at which a process that lives is still at work is there, however many came to their end since another said that it is done (S10)', async () => {
+        const [one, two] = [few('at-work'), few('at-work', 'p2')];
+        await lease('at-work', 3_600_000);
+        await two.write(atWork('slow'));
+        await one.write(ended('slow', 1));
+        expect(await fill(one)).toEqual(['slow', 't-2', 't-3', 't-4', 't-5', 't-6']);
+        await two.write({ ...atWork('slow'), stages: all });
+        expect(ids(await one.all(standing))).toEqual(['slow', 't-3', 't-4', 't-5', 't-6']);
+      });
+      test('at which only a process that is gone was at work goes as those that are over do, and nothing of it is left', async () => {
+        const [one, two] = [few('gone'), few('gone', 'p2')];
+        await lease('gone', -1);
+        await two.write(atWork('left'));
+        await one.write(ended('left', 1));
+        expect(await fill(one)).toEqual(['t-2', 't-3', 't-4', 't-5', 't-6']);
+        expect(await server.command('KEYS', 'gone:*left*')).toBe('');
+      });
+      test('at work goes too where more of these were written than are kept, and nothing of it is left', async () => {
+        const two = few('grows', 'p2');
+        await lease('grows', 3_600_000);
+        for (let i = 0; i < 7; i++) await two.write(atWork(`w-${i}`));
+        expect(ids(await two.all(standing))).toEqual(['w-2', 'w-3', 'w-4', 'w-5', 'w-6']);
+        expect(await server.command('KEYS', 'grows:*w-0*')).toBe('');
+      });
     });
   });
 

@@ -3,6 +3,8 @@
 
 export const receipts = `
 local function receiptKey(p, id) return ctl(p, 'receipt:' .. id) end
+-- The processes whose own part says that the stop is still at work.
+local function atWorkKey(p, id) return ctl(p, 'receipt-at-work:' .. id) end
 
 -- What is put there now comes last, and goes last, also where the clock was set back.
 local function putLast(p, key, id)
@@ -15,14 +17,25 @@ local function clearAway(p, key, mostKept)
   local over = redis.call('ZCARD', key) - mostKept
   if over <= 0 then return end
   local old = redis.call('ZPOPMIN', key, math.min(over, 100))
-  for i = 1, #old, 2 do redis.call('UNLINK', receiptKey(p, old[i])) end
+  for i = 1, #old, 2 do redis.call('UNLINK', receiptKey(p, old[i]), atWorkKey(p, old[i])) end
+end
+
+-- What one that is gone was at work on, whoever takes its sessions over says anew.
+local function isAnyAtWork(p, id)
+  local now = nowMs(p)
+  for _, process in ipairs(redis.call('SMEMBERS', atWorkKey(p, id))) do
+    if isAlive(p, process, now) then return true end
+  end
+  return false
 end
 
 -- A part, and beside it (field '') how often the receipt was written. Whoever writes takes the note back that it is over. Those of stops that are
--- still at work are listed by themselves, so that none of them is cleared away for one that is over.
+-- still at work, in the process that writes or in any other that lives, are listed by themselves: none of them is cleared away for one that is over.
 local function receipt(keys, a)
-  local p, process, id, isOpen, text, mostKept = a[1], a[2], a[3], a[4] == '1', a[5], tonumber(a[6])
+  local p, process, id, isOwnOpen, text, mostKept = a[1], a[2], a[3], a[4] == '1', a[5], tonumber(a[6])
   local closed, open = ctl(p, 'receipts'), ctl(p, 'receipts-open')
+  redis.call(isOwnOpen and 'SADD' or 'SREM', atWorkKey(p, id), process)
+  local isOpen = isOwnOpen or isAnyAtWork(p, id)
   redis.call('HSET', receiptKey(p, id), process, text)
   redis.call('HINCRBY', receiptKey(p, id), '', 1)
   redis.call('ZREM', ctl(p, 'receipts-done'), id)
