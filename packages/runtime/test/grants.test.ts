@@ -6,6 +6,7 @@ import {
   type Receipt,
   type RuntimeEvent,
   type Turn,
+  withoutSecrets,
 } from '@offswitch/runtime';
 import { describeCredentialBroker, type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
@@ -217,6 +218,32 @@ describe('a credential that a tool asks for', () => {
     await settle(clock);
     expect(errors).toMatchObject([{ code: 'grant_failed' }, { code: 'invalid_option' }, { code: 'invalid_option' }]);
     expect(String(errors[0])).toContain('no such scope');
+  });
+
+  test.each([
+    ['refuses, and does not say why', { status: 'refused' }, 'it gave no reason'],
+    ['answers nothing', undefined, 'the broker gave an answer that is none'],
+    ['answers what is none', { status: 'granted' }, 'the broker gave an answer that is none'],
+  ])('is refused as any other by a broker that %s, and nothing is left of it (I4, I13)', async (_, answer, why) => {
+    const { runtime, broker, clock, store } = await lending();
+    let failure: unknown;
+    const child = runtime.agent('child', (session) => session.turn((turn) => borrow(turn, [])));
+    runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, []);
+          broker.issue = async () => answer as never;
+          await turn.spawn(child, undefined).catch((error) => {
+            failure = error;
+          });
+          await new Promise(() => {});
+        }),
+      )
+      .start(undefined);
+    await settle(clock, 60_000);
+    expect(String(failure)).toMatch(/grant_failed/);
+    expect(String(failure)).toContain(why);
+    expect((await store.grants!.list()).map(({ record }) => record.state)).not.toContain('issuing');
   });
 
   test('comes later where the store does not write it down at first: the call has not failed by that (I13)', async () => {
@@ -862,6 +889,33 @@ describe('a revocation that fails', () => {
     expect((await last({ runtime } as TestWorld)).stages.done).toBeDefined();
   });
 
+  test.each([
+    ['pending, and not why', { state: 'pending' }],
+    ['pending, and an error for why', { state: 'pending', why: new Error('503') }],
+    ['revoked, and for how it knows what is no text', { state: 'revoked', residualMs: 0, evidence: { status: 200 } }],
+    ['irrevocable, and not why', { state: 'irrevocable' }],
+    ['pending, and when to ask again in no number', { state: 'pending', why: '503', retryAfterMs: 1_000n }],
+    ['revoked, and what may outlive it in no number', { state: 'revoked', residualMs: Symbol('none') }],
+  ])(
+    'by a broker that says %s does not take the process down: it is asked on until nothing lives (I4, I13)',
+    async (_, answer) => {
+      const made = await lending({ caps: { canVerify: false } });
+      const { runtime, broker, clock } = made;
+      const { id } = runtime
+        .agent('alpha', (session) => session.turn((turn) => borrow(turn, [], new Promise(() => {}))))
+        .start(undefined);
+      await settle(clock);
+      const { revoke } = broker;
+      let asked = 0;
+      broker.revoke = async (...of) => (asked++ === 0 ? (answer as never) : revoke(...of));
+      await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+      for (let i = 0; i < 20; i++) await settle(clock, 60_000);
+      expect((await last(made)).grants).toMatchObject([{ evidence: expect.any(String) }]);
+      expect(broker.live).toEqual([]);
+      expect((await last(made)).stages.revoked).toBeDefined();
+    },
+  );
+
   test('is not said to be verified by a broker that says what is no answer (I4)', async () => {
     const { runtime, broker, clock } = await lending();
     const { id } = runtime
@@ -1226,5 +1280,13 @@ describe('a backend that repeats the secret in what it says', () => {
     expect(written).not.toContain(secret);
     expect(String(failure)).toContain('cannot exchange ***');
     expect(alarms.join()).toContain('cannot revoke ***');
+  });
+
+  test('is quoted without it whatever it says and whatever the secret is: half a character, and what is no text (I13)', () => {
+    expect(withoutSecrets('no such token: a\ud800b', ['a\ud800b'])).toBe('no such token: ***');
+    expect(withoutSecrets('token=a%EF%BF%BDb', ['a\ud800b'])).toBe('token=***');
+    expect(withoutSecrets(new Error('no such token: b1'), ['b1'])).toBe('Error: no such token: ***');
+    expect(withoutSecrets(undefined, ['b1', undefined])).toBe('it gave no reason');
+    expect(withoutSecrets(Object.create(null), ['b1'])).toBe('an error that cannot be shown');
   });
 });

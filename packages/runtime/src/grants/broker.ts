@@ -95,7 +95,7 @@ export interface CredentialBroker {
   readonly whilePaused?: 'revoke' | 'keep';
   /** One credential for one session, shared with nobody. Bounded; rejects only where it is not known whether something was issued. */
   issue(request: IssueRequest): Promise<Issued>;
-  /** Idempotent: of a grant that is gone or was never issued it answers `revoked`. A rejection counts as `pending`. */
+  /** Idempotent: of a grant that is gone or was never issued it answers `revoked`. A rejection counts as `pending`, and so does what is no answer. */
   revoke(grant: GrantHandle, options: RevokeOptions): Promise<Revocation>;
   /** Asked after a revocation, as proof. `unknown`: could not tell. */
   verify?(grant: GrantHandle): Promise<'active' | 'inactive' | 'unknown'>;

@@ -116,6 +116,7 @@ export async function mint(
       asked = broker.issue(parent ? { ...request, parent: parent.handle } : request);
       return asked;
     });
+    if (issued?.status !== 'issued' && issued?.status !== 'refused') throw new Error('the broker gave an answer that is none');
   } catch (error) {
     lent.isTrying = false;
     // Rejected, it has been answered; else it may be issued until it is, whatever is revoked before.
@@ -184,7 +185,7 @@ export function doubtful({ revoker }: Pick<MintOptions, 'revoker'>, lent: Lent, 
 function cameLate({ clock, ledger, revoker }: MintOptions, lent: Lent, late: Issued | undefined): void {
   lent.unansweredUntil = 0;
   if (late?.status === 'refused') {
-    revoker.neverWas(lent, late.why);
+    revoker.neverWas(lent, withoutSecrets(late.why, []));
     return;
   }
   if (late) lent.isFinal = false;

@@ -33,7 +33,7 @@ export interface RevokerOptions {
 
 export class Revoker {
   private readonly options: RevokerOptions;
-  private readonly queue: (() => Promise<void>)[] = [];
+  private readonly queue: { readonly about: readonly Lent[]; readonly work: () => Promise<void> }[] = [];
   private readonly running = new Set<Promise<void>>();
   private isClosed = false;
   /** By the monotonic clock. */
@@ -55,21 +55,21 @@ export class Revoker {
     for (const lent of fresh) {
       if (!lent.broker) continue;
       ledger.change(lent, { state: 'revoking', ...(stopId === undefined ? {} : { stopId }) });
-      if (!lent.broker.revokeSubtree || lent.broker.caps.cascade !== 'children') this.enqueue(() => this.one(lent));
+      if (!lent.broker.revokeSubtree || lent.broker.caps.cascade !== 'children') this.enqueue([lent], () => this.one(lent));
       else whole.add(lent);
     }
     for (const lent of [...whole].reverse()) {
       if (!whole.delete(lent)) continue;
       const below = [...whole].filter((one) => one.broker === lent.broker && isBelow(lent, one));
       for (const one of below) whole.delete(one);
-      this.enqueue(() => (below.length === 0 ? this.one(lent) : this.subtree(lent, below.reverse())));
+      this.enqueue([...below, lent], () => (below.length === 0 ? this.one(lent) : this.subtree(lent, below.reverse())));
     }
   }
 
   /** Tries again. */
   again(lent: Lent): void {
     lent.dueAt = undefined;
-    if (!lent.isTrying) this.enqueue(() => this.one(lent));
+    if (!lent.isTrying) this.enqueue([lent], () => this.one(lent));
   }
 
   /** It has to run out: said once, loudly. */
@@ -102,20 +102,27 @@ export class Revoker {
     this.isClosed = true;
   }
 
-  private enqueue(work: () => Promise<void>): void {
+  private enqueue(about: readonly Lent[], work: () => Promise<void>): void {
     if (this.isClosed) return;
-    this.queue.push(work);
+    this.queue.push({ about, work });
     this.pump();
   }
 
   private pump(): void {
     while (this.running.size < atATime && this.options.clock.monotonic() < this.endsAt) {
-      const work = this.queue.shift();
-      if (!work) return;
-      const run: Promise<void> = work().finally(() => {
-        this.running.delete(run);
-        this.pump();
-      });
+      const next = this.queue.shift();
+      if (!next) return;
+      // An answer that nobody foresaw is as that of a broker which fails: it takes nothing down, and is asked for again (I13).
+      const failed = (error: unknown): void => {
+        for (const lent of next.about) this.settle(lent, { state: 'pending', why: messageOf(error) });
+      };
+      const run: Promise<void> = next
+        .work()
+        .catch(failed)
+        .finally(() => {
+          this.running.delete(run);
+          this.pump();
+        });
       this.running.add(run);
     }
   }
@@ -127,8 +134,8 @@ export class Revoker {
     const answer = await this.answer(() => broker!.revokeSubtree!(record.path, this.optionsFor(top)));
     for (const one of [...below, top]) {
       one.isTrying = false;
-      if (answer.state === 'revoked') this.enqueue(async () => this.settle(one, await this.verified(one, answer)));
-      else this.enqueue(() => this.one(one));
+      if (answer.state === 'revoked') this.enqueue([one], async () => this.settle(one, await this.verified(one, answer)));
+      else this.enqueue([one], () => this.one(one));
     }
   }
 
@@ -199,7 +206,7 @@ export class Revoker {
         return;
       }
       case 'irrevocable':
-        this.giveUp(lent, answer.why);
+        this.giveUp(lent, withoutSecrets(answer.why, [lent.secret]));
         return;
       case 'pending': {
         lent.tries++;
