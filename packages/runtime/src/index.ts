@@ -19,7 +19,7 @@ export { RuntimeError, type RuntimeErrorCode } from './error.ts';
 export type { RuntimeEvent, RuntimeListener } from './event.ts';
 export { type ControlAnswer, type ControlRequestOptions, requestControl } from './folder/control-request.ts';
 export type { FolderStoreOptions } from './folder/folder-options.ts';
-export { folderStore } from './folder/folder-store.ts';
+export { folderStore, folderWriter } from './folder/folder-store.ts';
 export type { Journals } from './folder/journals.ts';
 export { listProcesses, type ProcessEntry } from './folder/processes.ts';
 export { readFolderJournals } from './folder/read-journals.ts';
@@ -99,9 +99,10 @@ export { isOver, joinReceipts, type Standing } from './receipt-join.ts';
 export { isReceiptPart } from './receipt-shape.ts';
 export type { ReleaseOrder } from './release.ts';
 export { createRuntime, currentSession, type Runtime, type RuntimeOptions } from './runtime.ts';
-export { foldJournals, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';
+export { foldJournals, foldJournalsInSteps, type Saved, type SavedCall, type SavedTurn, unknownCalls } from './saved.ts';
 export type { Session } from './session.ts';
 export { ungoverned } from './status.ts';
+export type { Breathe } from './steps.ts';
 export {
   awaitedSeries,
   conversationKey,

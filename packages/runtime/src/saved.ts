@@ -9,6 +9,7 @@ import {
   type JournalRecord,
   type SessionRecord,
 } from './journal.ts';
+import { atOnce, type Breathe, inSteps, type Steps } from './steps.ts';
 
 export interface SavedCall {
   readonly key: string;
@@ -149,19 +150,30 @@ function turnOf(saved: Saved, number: number): SavedTurn {
   return turn;
 }
 
+type Folded = Map<string, { saved: Saved; isElsewhere: boolean }>;
+type Written = readonly { readonly alive: boolean; readonly records: readonly JournalRecord[] }[];
+
 /** Folds whole journals. Records of one session may lie in several, one per process that ran it; epochs put them in order. */
-export function foldJournals(
-  journals: readonly { readonly alive: boolean; readonly records: readonly JournalRecord[] }[],
-): Map<string, { saved: Saved; isElsewhere: boolean }> {
+export function foldJournals(journals: Written): Folded {
+  return atOnce(folding(journals));
+}
+
+/** The same, where others have their turn in between. `breathe`: as in `readFolderJournals`. */
+export function foldJournalsInSteps(journals: Written, breathe: Breathe | undefined): Promise<Folded> {
+  return inSteps(folding(journals), breathe);
+}
+
+function* folding(journals: Written): Steps<Folded> {
   const bySession = new Map<string, { record: JournalRecord; alive: boolean }[]>();
   for (const { alive, records } of journals) {
     for (const record of records) {
       const list = bySession.get(record.s);
       if (list) list.push({ record, alive });
       else bySession.set(record.s, [{ record, alive }]);
+      yield;
     }
   }
-  const folded = new Map<string, { saved: Saved; isElsewhere: boolean }>();
+  const folded: Folded = new Map();
   for (const [id, list] of bySession) {
     const birth = list.find((one) => one.record.t === 'session')?.record;
     if (birth?.t !== 'session') continue;
@@ -170,6 +182,7 @@ export function foldJournals(
     for (const { record } of list.toSorted((a, b) => a.record.e - b.record.e)) applyRecord(saved, record);
     const last = list.reduce((a, b) => (b.record.e >= a.record.e ? b : a));
     folded.set(id, { saved, isElsewhere: last.alive });
+    yield;
   }
   return folded;
 }

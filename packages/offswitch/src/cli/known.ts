@@ -56,13 +56,25 @@ const nothing: LeftBehind = { sessions: [], orphans: [], ended: new Map() };
 /** While somebody runs, what cannot be read hides nothing of what they tell. */
 async function leftIn(place: Place, isNobody: boolean, withinMs: number | undefined): Promise<LeftBehind> {
   try {
-    const read = leftBehind(place);
-    return await (withinMs === undefined
-      ? read
-      : inTime(withinMs, read, `what processes that are gone have left takes more than ${withinMs / 1000} s to read`));
+    return await (withinMs === undefined ? leftBehind(place) : leftWithin(place, withinMs));
   } catch (error) {
     if (isNobody) throw error;
     return { ...nothing, damage: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** A reading that is given up goes no further: it would take its turns from what is done meanwhile. */
+async function leftWithin(place: Place, ms: number): Promise<LeftBehind> {
+  const late = `what processes that are gone have left takes more than ${ms / 1000} s to read`;
+  let isOver = false;
+  const breathe = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (isOver) throw new Error(late);
+  };
+  try {
+    return await inTime(ms, leftBehind(place, breathe), late);
+  } finally {
+    isOver = true;
   }
 }
 

@@ -1,6 +1,6 @@
 // left-behind.ts: the sessions that processes left in the folder, as their journals tell them, when no process is running.
 
-import { foldJournals, type Saved, unknownCalls } from '@offswitch/runtime';
+import { type Breathe, foldJournalsInSteps, type Saved, unknownCalls } from '@offswitch/runtime';
 import { folderHold, stepOf } from './folder-holds.ts';
 import type { Place } from './place.ts';
 import type { SessionLine, Status } from './wire.ts';
@@ -16,10 +16,10 @@ export interface LeftBehind {
   readonly damage?: string;
 }
 
-/** Throws where the journals cannot be listed: that is not the same as no sessions (S10). */
-export async function leftBehind(place: Place): Promise<LeftBehind> {
-  const [{ journals, damage }, stored] = await Promise.all([place.journals(), place.stops()]);
-  const all = [...foldJournals(journals).values()];
+/** Throws where the journals cannot be listed: that is not the same as no sessions (S10). `breathe`: as in `readFolderJournals`. */
+export async function leftBehind(place: Place, breathe?: Breathe): Promise<LeftBehind> {
+  const [{ journals, damage }, stored] = await Promise.all([place.journals([], breathe), place.stops()]);
+  const all = [...(await foldJournalsInSteps(journals, breathe)).values()];
   const folded = all.map(({ saved }) => saved);
   // A root, or what came from another process, whose own root may have left nothing here.
   const isHead = ({ record }: Saved): boolean => record.s === record.root || record.arrived !== undefined;

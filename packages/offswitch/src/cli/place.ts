@@ -9,8 +9,10 @@ import {
   type AuditChain,
   type AuditFact,
   Auditor,
+  type Breathe,
   type ControlAnswer,
   folderStore,
+  folderWriter,
   type Journals,
   type KeptGrant,
   type Receipt,
@@ -45,9 +47,9 @@ export interface Place {
   grants(): Promise<readonly KeptGrant[]>;
   /**
    * What processes that are gone left of their sessions; with `roots` those of these whole graphs too. Writes nothing, so that a full or
-   * read-only disk hides none of them.
+   * read-only disk hides none of them. `breathe`: as in `readFolderJournals`; a Redis answers in pages anyway.
    */
-  journals(roots?: readonly string[]): Promise<Journals>;
+  journals(roots?: readonly string[], breathe?: Breathe): Promise<Journals>;
   /** What the store itself knows of the sessions of these graphs, beside the journals: nothing, in a folder. */
   registered(roots: readonly string[]): Promise<readonly RegisteredSession[]>;
   /** What this command did, for the audit log. Never throws and never waits; a folder that is not there gets none. */
@@ -73,7 +75,7 @@ export function folderPlace(folder: string): Place {
   // Reading needs no opening, and leaves a folder that is not ours as it was. A write opens a store of its own: this
   // process is short-lived and must not believe in a memory that dies with it.
   const writing = async <T>(write: (store: StateStore) => Promise<T>): Promise<T> => {
-    const store = folderStore(folder);
+    const store = folderWriter(folder);
     try {
       await store.open();
       const { unwritable } = store.health;
@@ -139,7 +141,7 @@ export function folderPlace(folder: string): Place {
     auditChains: async () => (isThere(folder) ? ((await reader.audit?.chains()) ?? []) : []),
     bundle: async (session) => (isThere(folder) ? reader.forensics?.readBundle(session) : undefined),
     grants: async () => (isThere(join(folder, 'grants')) ? ((await reader.grants?.list()) ?? []) : []),
-    journals: async () => (isThere(folder) ? readFolderJournals(folder) : { journals: [] }),
+    journals: async (_roots, breathe) => (isThere(folder) ? readFolderJournals(folder, breathe) : { journals: [] }),
     registered: async () => [],
     document: () => reader.readDocument('switches'),
     control: (path, series) => flagFileControl(path, series === undefined ? {} : { series }),

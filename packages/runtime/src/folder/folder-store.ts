@@ -64,7 +64,12 @@ const nothing: Look = { news: [], lost: [] };
 
 /** Opens nothing yet: `open` does. */
 export function folderStore(path: string = '.offswitch', options: FolderStoreOptions = {}): StateStore {
-  return new FolderStore(path, options);
+  return new FolderStore(path, options, true);
+}
+
+/** For one who writes a word there and goes: to open it takes no longer where much was left, because that is not read. */
+export function folderWriter(path: string): StateStore {
+  return new FolderStore(path, {}, false);
 }
 
 class FolderStore implements StateStore {
@@ -74,6 +79,8 @@ class FolderStore implements StateStore {
   private readonly disk: FolderFs;
   private readonly clock: Clock;
   private readonly options: FolderStoreOptions;
+  /** Of what processes that are gone left: who does not reads none of it, and clears none of it away. */
+  private readonly takesUp: boolean;
   private readonly healths: FolderHealth;
   private readonly stopFiles: StopFiles;
   private readonly seenStops: SeenStops;
@@ -95,13 +102,14 @@ class FolderStore implements StateStore {
   private readonly folderLineage: FolderLineage;
   private readonly folderBudgets: FolderBudgets;
 
-  constructor(path: string, options: FolderStoreOptions) {
+  constructor(path: string, options: FolderStoreOptions, takesUp: boolean) {
     if (typeof path !== 'string' || path === '')
       throw new RuntimeError('invalid_option', 'the path of the state folder is empty');
     const { clock = systemClock, retentionMs = defaultRetentionMs, maxSegmentBytes = 33_554_432 } = options;
     this.location = resolve(path);
     const disk = keepsOwner(options.fs ?? nodeFs, this.location);
     this.options = options;
+    this.takesUp = takesUp;
     this.disk = disk;
     this.clock = clock;
     this.healths = new FolderHealth(
@@ -204,7 +212,7 @@ class FolderStore implements StateStore {
     const resolutions = this.reading('resolutions', [], () => this.small.newResolutions(this.seenResolutions));
     const readings = this.small.readings();
     // Sessions in a folder where nothing can be claimed are not ours to resume.
-    if (this.memory) return { stops, resolutions, readings, claims: [], journals: [] };
+    if (this.memory || !this.takesUp) return { stops, resolutions, readings, claims: [], journals: [] };
     const left = await this.dead.open();
     this.reading('folder', undefined, () => {
       this.stopFiles.prune(this.stopFiles.list());

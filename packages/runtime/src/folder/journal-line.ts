@@ -4,6 +4,7 @@
 
 import { crc32 } from 'node:zlib';
 import type { JournalRecord } from '../journal.ts';
+import type { Steps } from '../steps.ts';
 
 /** Written by `forget`; for the bookkeeping of segments and not for the runtime. */
 export interface ForgottenRecord {
@@ -30,7 +31,8 @@ export interface Segment {
   readonly damage?: { readonly offset: number; readonly what: string };
 }
 
-export function decodeSegment(bytes: Buffer): Segment {
+/** A step for each line. */
+export function* decodeSegment(bytes: Buffer): Steps<Segment> {
   const records: JournalRecord[] = [];
   const forgotten: string[] = [];
   let offset = 0;
@@ -42,6 +44,7 @@ export function decodeSegment(bytes: Buffer): Segment {
     if (record.t === 'forgotten') forgotten.push(record.root);
     else records.push(record);
     offset = end + 1;
+    yield;
   }
 }
 

@@ -5,6 +5,7 @@
 
 import { join } from 'node:path';
 import type { JournalRecord } from '../journal.ts';
+import { type Breathe, inSteps } from '../steps.ts';
 import { subjectKey } from '../stop-key.ts';
 import type { StoreOpening } from '../store.ts';
 import { codeOf, type FolderFs, removeIfThere } from './folder-fs.ts';
@@ -26,6 +27,8 @@ export interface JournalsOptions {
   readonly retentionMs: number;
   /** Wall clock, epoch milliseconds. */
   readonly now: () => number;
+  /** Not given, each journal is read at once. */
+  readonly breathe?: Breathe | undefined;
 }
 
 export interface Journals {
@@ -56,7 +59,7 @@ export async function readJournals(options: JournalsOptions): Promise<Journals> 
       broken = process;
       continue;
     }
-    const segment = decodeSegment(bytes);
+    const segment = await inSteps(decodeSegment(bytes), options.breathe);
     const isLast = segments[index + 1]?.process !== process;
     const damage =
       segment.damage ??
