@@ -35,21 +35,29 @@ export function looseIn(graph: Graph): Map<string, Member[]> {
   return loose;
 }
 
-/** Brings one back with its parent. */
+/** Brings one back with its parent, which does not end before it has. */
 export function bringLoose(world: World, parent: LiveSession, member: Member): void {
   const call = endedSpawn(parent, member);
+  keepsLoose(parent).add(call);
+  bring(world, parent, member, call);
+}
+
+function bring(world: World, parent: LiveSession, member: Member, call: Call): void {
+  if (world.isClosed || parent.isOver) return;
+  if (member.saved.settled) {
+    // It was terminated where it lay.
+    parent.childOver(call);
+    return;
+  }
   const live = new LiveSession(world, parent.graph, member, call);
   call.childSession = live;
   member.live = live;
-  keepsLoose(parent).add(call);
-  start(world, live);
-}
-
-function start(world: World, live: LiveSession): void {
-  if (world.isClosed || live.isOver) return;
   if (!world.claim(live)) {
-    // Refused by the store, it is tried again; the parent does not end before.
-    if (!live.isOver) world.clock.setTimeout(() => start(world, live), againMs);
+    if (live.isOver) return;
+    // Refused by the store, it lies where it lay until it is tried again.
+    member.live = undefined;
+    call.childSession = undefined;
+    world.clock.setTimeout(() => bring(world, parent, member, call), againMs);
     return;
   }
   world.births.begin(live);

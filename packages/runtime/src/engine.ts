@@ -54,9 +54,11 @@ export interface Engine {
   isBorn(session: LiveSession): boolean;
   /** Is anybody below it not brought back yet, after a park or a crash? It is ended after them, and then asked again. */
   isAnyLeftUnder(session: LiveSession): boolean;
+  /** Ends those where they lie: it ends without having asked for them. False while the store refuses that. */
+  endLeftUnder(session: LiveSession): boolean;
   /** Is anything of it written down? */
   isWritten(session: LiveSession): boolean;
-  /** The store refused to take down its end, which is tried again. */
+  /** The store refused to take down its end, or what ends before it, which is tried again. */
   endLater(session: LiveSession): void;
   definition(name: string): AgentDefinition | undefined;
   /** What a person or a probe said of a call of unknown outcome. */

@@ -3,19 +3,30 @@
 
 import type { Graph, Member } from './graph.ts';
 
+interface Left {
+  readonly members: Set<Member>;
+  /** How many of them each session has under it. */
+  readonly under: Map<string, number>;
+}
+
 export class NotBrought {
-  private readonly byGraph = new Map<Graph, Set<Member>>();
+  private readonly byGraph = new Map<Graph, Left>();
 
   /** Its root is about to be run again, and nobody else yet. */
   goesOn(graph: Graph): void {
     const members = [...graph.members()].filter((member) => member !== graph.root && !member.saved.settled);
-    if (members.length > 0) this.byGraph.set(graph, new Set(members));
+    if (members.length === 0) return;
+    const under = new Map<string, number>();
+    for (const member of members) for (const id of above(member)) under.set(id, (under.get(id) ?? 0) + 1);
+    this.byGraph.set(graph, { members: new Set(members), under });
   }
 
   /** It runs, or has ended. */
   delete(graph: Graph, member: Member): void {
-    const members = this.byGraph.get(graph);
-    if (members?.delete(member) && members.size === 0) this.byGraph.delete(graph);
+    const left = this.byGraph.get(graph);
+    if (!left?.members.delete(member)) return;
+    for (const id of above(member)) left.under.set(id, left.under.get(id)! - 1);
+    if (left.members.size === 0) this.byGraph.delete(graph);
   }
 
   /** Nobody is brought back there any more: it rests again, has ended, or is another process's. */
@@ -28,11 +39,18 @@ export class NotBrought {
   }
 
   of(graph: Graph): readonly Member[] {
-    return [...(this.byGraph.get(graph) ?? [])];
+    return [...(this.byGraph.get(graph)?.members ?? [])];
+  }
+
+  under(graph: Graph, session: string): readonly Member[] {
+    return this.isAnyUnder(graph, session) ? this.of(graph).filter((member) => above(member).includes(session)) : [];
   }
 
   isAnyUnder(graph: Graph, session: string): boolean {
-    for (const { saved } of this.byGraph.get(graph) ?? []) if (saved.record.path.includes(session)) return true;
-    return false;
+    return (this.byGraph.get(graph)?.under.get(session) ?? 0) > 0;
   }
+}
+
+function above({ saved }: Member): readonly string[] {
+  return saved.record.path.slice(0, -1);
 }

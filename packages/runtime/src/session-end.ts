@@ -177,7 +177,7 @@ export abstract class EndingSession extends RestingSession {
   }
 
   /** A child of one of its calls is over. */
-  protected childOver(call: Call): void {
+  childOver(call: Call): void {
     const loose = looseOf(this.session);
     if (loose?.has(call)) {
       loose.delete(call);
@@ -203,6 +203,10 @@ export abstract class EndingSession extends RestingSession {
    * is run again after a crash would have ended twice (I9, S10).
    */
   private endAs(ending: Ending): void {
+    if (!this.engine.endLeftUnder(this.session)) {
+      this.endLater(ending);
+      return;
+    }
     const { status, ...how } = ending;
     if (this.open && status === 'terminated') this.keepLastTurn(this.open);
     let { error } = how;
@@ -222,8 +226,7 @@ export abstract class EndingSession extends RestingSession {
       isTakenDown = this.takeDown({ t: 'settled', status: 'failed', error: messageOf(failure) });
     }
     if (!isTakenDown) {
-      refused.set(this, ending);
-      this.engine.endLater(this.session);
+      this.endLater(ending);
       return;
     }
     this.leave(error === undefined ? status : 'failed');
@@ -243,6 +246,11 @@ export abstract class EndingSession extends RestingSession {
     this.resolveFinal(outcome);
     this.engine.settled(this.session);
     if (this.parentCall) this.parent?.childOver(this.parentCall);
+  }
+
+  private endLater(ending: Ending): void {
+    refused.set(this, ending);
+    this.engine.endLater(this.session);
   }
 
   /** What lives inside a call is as good as the end of that; of what was never written down there is nothing to be ended. */

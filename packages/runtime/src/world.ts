@@ -304,6 +304,10 @@ export class World implements Engine {
     return this.parking.isAnyLeftUnder(session);
   }
 
+  endLeftUnder(session: LiveSession): boolean {
+    return this.parking.endLeftUnder(session);
+  }
+
   isBorn(session: LiveSession): boolean {
     return this.births.isBorn(session);
   }

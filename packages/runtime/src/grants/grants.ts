@@ -139,7 +139,7 @@ export class Grants {
   }
 
   /** The session ended, or is another process's now. */
-  left(session: LiveSession): void {
+  left(session: Pick<LiveSession, 'id' | 'stopping'>): void {
     if (this.ledger.size === 0) return;
     this.revoker.take(this.ledger.of(session.id), session.stopping?.stopId);
   }
