@@ -56,6 +56,10 @@ describe('offswitch audit', () => {
 });
 
 describe('offswitch audit verify', () => {
+  test('takes no limit: it looks at every entry', async () => {
+    const ran = await bench.cli(['audit', 'verify', '--limit', '1', '--json']);
+    expect(ran).toMatchObject({ code: 2, json: { error: { code: 'limit_extra' } } });
+  });
   beforeEach(async () => {
     for (const reason of ['one', 'two', 'three']) await bench.cli(['engage', 'global', '--reason', reason, '--yes']);
   });
@@ -126,7 +130,7 @@ describe('offswitch audit verify', () => {
     const { code, out } = await bench.cli(['audit', 'verify']);
     expect(code).toBe(1);
     expect(out).toContain(
-      `✗ log-empty: nothing is in the audit log of ${bench.folder}, which knows of 1 stop: it was taken away`,
+      `✗ log-empty: nothing is in the audit log of ${bench.folder}, which knows of 1 stop and 1 receipt: it was taken away`,
     );
     expect(out).not.toContain('nothing is changed or missing');
   });

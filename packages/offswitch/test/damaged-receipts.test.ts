@@ -75,6 +75,55 @@ describe('offswitch audit verify over receipts that are torn', () => {
   );
 });
 
+test('offswitch audit verify ends with 1 where all logs and stops are gone, and only receipts tell of what was stopped', async () => {
+  for (const place of ['stops', 'audit']) {
+    rmSync(join(bench.folder, place), { recursive: true });
+    mkdirSync(join(bench.folder, place));
+  }
+  for (const name of names) spoil(name, (text) => JSON.stringify({ ...JSON.parse(text), audit: undefined }));
+  const { code, out } = await bench.cli(['audit', 'verify']);
+  expect(code).toBe(1);
+  expect(out).toContain('✗ log-empty');
+  expect(out).toContain('which knows of 2 receipts: it was taken away');
+});
+
+const session = { session: 's', path: ['s'], agent: 'a', workflow: 'w', state: 'paused', checkpointTurn: 1, calls: [] };
+const call = { id: 't1-1', kind: 'tool', name: 'n', outcome: 'unknown' };
+const grant = { id: 'g-1', session: 's', broker: 'b', state: 'revoked', at: 1 };
+
+test.each([
+  { stop: { subject: { sessionId: 9 } } },
+  { stop: { by: 9 } },
+  { stop: { cause: null } },
+  { released: 'x' },
+  { sessions: [{ ...session, checkpointTurn: 'x' }] },
+  { sessions: [{ ...session, process: 9 }] },
+  { sessions: [{ ...session, user: 9 }] },
+  { sessions: [{ ...session, why: 9 }] },
+  { sessions: [{ ...session, forensics: {} }] },
+  { sessions: [{ ...session, forensics: { digest: 9 } }] },
+  { sessions: [{ ...session, calls: [{ ...call, idempotencyKey: 9 }] }] },
+  { grants: [{ ...grant, evidence: 9 }] },
+  { grants: [{ ...grant, residualMs: 'x' }] },
+])(
+  'a receipt with %j in it, which a hand has left there, is named, and keeps no other from being shown (S10)',
+  async (damage) => {
+    const { stop, ...rest }: { readonly stop?: object } = damage;
+    spoil(names[0]!, (text) => {
+      const part = JSON.parse(text);
+      return JSON.stringify({ ...part, ...rest, stop: { ...part.stop, ...stop } });
+    });
+    const { json } = await bench.cli(['receipts', '--json']);
+    expect(json.problems).toEqual([`${names[0]} is no receipt`]);
+    for (const { id } of json.receipts as { id: string }[])
+      for (const more of [[], [id], [id, '--html']]) {
+        const { out, err } = await bench.cli(['receipts', ...more]);
+        expect(out).toContain(`${names[0]} is no receipt`);
+        expect(err).not.toContain('is not a function');
+      }
+  },
+);
+
 describe('offswitch receipts, of a stop whose other process left a receipt that is torn', () => {
   let id: string;
   let told: string;

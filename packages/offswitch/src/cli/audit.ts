@@ -54,11 +54,12 @@ interface Finding extends Partial<Omit<AuditFinding, 'what'>> {
   readonly message: string;
 }
 
-/** Of a log that was taken away as a whole nothing is left that could name it, but the stops whose entries it should hold. */
-async function emptyLog(place: Place): Promise<readonly Finding[]> {
+/** Of a log that was taken away as a whole nothing is left that could name it, but the stops and receipts whose entries it should hold. */
+async function emptyLog(place: Place, receipts: number): Promise<readonly Finding[]> {
   const stops = (await place.stops()).length;
-  if (stops === 0) return [];
-  const message = `nothing is in the audit log of ${place.folder}, which knows of ${count(stops, 'stop')}: it was taken away`;
+  const known = [...(stops > 0 ? [count(stops, 'stop')] : []), ...(receipts > 0 ? [count(receipts, 'receipt')] : [])];
+  if (known.length === 0) return [];
+  const message = `nothing is in the audit log of ${place.folder}, which knows of ${known.join(' and ')}: it was taken away`;
   return [{ what: 'log-empty', message }];
 }
 
@@ -74,7 +75,7 @@ export async function auditVerify(command: Command, file: string | undefined): P
     ...(file === undefined ? [] : headsOf(file).map((head) => ({ ...head, by: file }))),
   ];
   const report = verifyAudit(chains, kept);
-  if (chains.length === 0) besides.push(...(await emptyLog(place)));
+  if (chains.length === 0) besides.push(...(await emptyLog(place, receipts.length)));
   const findings: readonly Finding[] = [...report.findings, ...besides];
   for (const { process, what, message } of findings)
     command.say(paint(io, 'red', `✗ ${process === undefined ? '' : `chain ${clean(process)}: `}${what}: ${clean(message)}`));

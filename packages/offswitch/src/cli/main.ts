@@ -56,12 +56,13 @@ interface Options extends Verdict {
 /** Runs one command line and resolves with its exit code (failure.ts). `place` makes the ports; tests pass their own. */
 export async function main(argv: readonly string[], io: Io, place: (folder: string) => Place = folderPlace): Promise<number> {
   let code: number = exit.ok;
-  const placeOf = (state: string): Place => {
+  const placeOf = (state: string, isUsed: boolean): Place => {
     if (isRedisUrl(state)) return redisPlace(state, place('.offswitch'));
     if (state === '' || state.includes('://'))
-      throw new CommandError('no_place', `--state is a folder or redis://..., not ${JSON.stringify(state)}`, exit.usage);
+      // Not repeated: it may hold a password.
+      throw new CommandError('no_place', '--state (or OFFSWITCH_STATE) is a folder or redis://...', exit.usage);
     const folder = resolvePath(state);
-    mustNotBeInRedis(folder);
+    if (isUsed) mustNotBeInRedis(folder);
     return place(folder);
   };
   const program = new Program('offswitch')
@@ -82,16 +83,19 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
       '\nExit codes: 0 done, 1 error or refused, 2 wrong command line, 3 nothing done because nobody confirmed,\n4 done and recorded, but a running process has not confirmed it yet, or nobody knows the session,\n  or another stop of the same reach is still in force.',
     );
   const on =
-    (work: (command: Command, options: Options, args: readonly (string | undefined)[]) => Promise<Done>) =>
+    (
+      work: (command: Command, options: Options, args: readonly (string | undefined)[]) => Promise<Done>,
+      usesState: (args: readonly (string | undefined)[]) => boolean = () => true,
+    ) =>
     async (...given: unknown[]): Promise<void> => {
       const self = given.at(-1) as Program;
       const options = self.optsWithGlobals<Options>();
+      const args = given.slice(0, -2).map((one) => (typeof one === 'string' ? one : undefined));
       const command = commandOf(
         withEnvFile(io, options.credentials ?? options.envFile),
-        placeOf(options.state ?? (io.env.OFFSWITCH_STATE || '.offswitch')),
+        placeOf(options.state ?? (io.env.OFFSWITCH_STATE || '.offswitch'), usesState(args)),
         options.json === true,
       );
-      const args = given.slice(0, -2).map((one) => (typeof one === 'string' ? one : undefined));
       let ended: Done;
       try {
         ended = await work(command, options, args);
@@ -195,7 +199,10 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .option('--heads <file>', 'with verify: heads that were kept elsewhere, as verify --json gave them')
     .action(
       on((command, { limit, heads }, [action]) => {
-        if (action !== undefined) return auditVerify(command, heads);
+        if (action !== undefined) {
+          if (limit === undefined) return auditVerify(command, heads);
+          throw new CommandError('limit_extra', '--limit goes with the list: verify looks at every entry', exit.usage);
+        }
         if (heads !== undefined)
           throw new CommandError('heads_extra', 'to compare with heads: offswitch audit verify --heads <file>', exit.usage);
         return audit(command, limitOf(limit));
@@ -232,7 +239,12 @@ export async function main(argv: readonly string[], io: Io, place: (folder: stri
     .command('lint')
     .description('faults of a flag file')
     .argument('[file]')
-    .action(on((command, _, [file]) => lint(command, file)));
+    .action(
+      on(
+        (command, _, [file]) => lint(command, file),
+        ([file]) => file === undefined,
+      ),
+    );
 
   try {
     await program.parseAsync([...argv], { from: 'user' });
