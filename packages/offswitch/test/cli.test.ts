@@ -291,6 +291,17 @@ describe('break-glass with no process alive', () => {
       });
     },
   );
+  test.each([
+    ['rdis://ann:hunter2@127.0.0.1', 'no_place'],
+    ['redis:/ann:hunter2@127.0.0.1', 'bad_state'],
+    ['Redis://:hunter2@127.0.0.1', 'not_installed'],
+    [' redis://:hunter2@127.0.0.1', 'not_installed'],
+    ['valkeys://ann:hunter2@127.0.0.1', 'not_installed'],
+  ])('repeats nothing of %j, in which there is a password', async (state, code) => {
+    const ran = await bench.cli(['--state', state, 'stop', 's-1', '--reason', 'x', '--yes', '--json']);
+    expect(ran.json.error).toMatchObject({ code });
+    expect(ran.err + ran.out).not.toContain('hunter2');
+  });
   test('latches in the folder, under which the next process starts (S4)', async () => {
     rmSync(bench.file);
     const ran = await bench.cli(['stop', 's-1', '--reason', 'runs wild', '--yes']);
@@ -970,6 +981,29 @@ describe('lint', () => {
     expect(ran.code).toBe(1);
     expect(ran.err).toContain('nowhere.json');
   });
+  test('of a file that is named needs no state, also beside an application that has its own in Redis', async () => {
+    mkdirSync(bench.folder);
+    writeFileSync(join(bench.folder, 'redis.json'), '{}');
+    expect((await bench.cli(['lint', bench.file])).code).toBe(0);
+    expect(await bench.cli(['lint', '--json'])).toMatchObject({ code: 2, json: { error: { code: 'state_in_redis' } } });
+  });
+});
+
+test('a receipt in Redis that cannot be read is told of once, also where it had to be read again (S10)', async () => {
+  let asked = 0;
+  const store = {
+    open: async () => {},
+    close: async () => {},
+    health: { state: 'ok' },
+    receipts: async (unread: (what: string) => void) => {
+      unread('what stands in r-1 is no receipt');
+      if (asked++ === 0) throw Object.assign(new Error('no answer'), { code: 'store_failed' });
+      return [];
+    },
+  };
+  bench.installed.set('@offswitch/redis', { redisStore: () => store, requestRedisControl: async () => [] });
+  const { json } = await bench.cli(['--state', 'redis://127.0.0.1:1', 'receipts', '--json']);
+  expect({ asked, problems: json.problems }).toEqual({ asked: 2, problems: ['what stands in r-1 is no receipt'] });
 });
 
 test.each([['stop', 's-1', '--reason', 'x', '--yes'], ['status'], ['ghosts']])(

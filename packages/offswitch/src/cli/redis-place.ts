@@ -42,8 +42,9 @@ const againAfterMs = 50;
 /** How long one process may take to answer. Milliseconds, as for a folder. */
 const answerWithinMs = 3_000;
 
+/** However it is written: what is not taken for one is shown as the name of a folder, and may hold a password. */
 export function isRedisUrl(state: string): boolean {
-  return /^rediss?:\/\//.test(state);
+  return /^\s*(redis|valkey)s?:/i.test(state);
 }
 
 /**
@@ -151,7 +152,15 @@ export function redisPlace(state: string, folder: Place = folderPlace('.offswitc
         ...(subject === undefined ? {} : { subject }),
       });
     },
-    receipts: (unread) => using((store) => store.receipts(unread)),
+    receipts: async (unread) => {
+      // What was found before it is asked again is found again then.
+      const read = await using(async (store) => {
+        const damaged: string[] = [];
+        return { found: await store.receipts((what) => damaged.push(what)), damaged };
+      });
+      for (const what of read.damaged) unread?.(what);
+      return read.found;
+    },
     resolve: async (resolution) => {
       const isFirst = await using((store) => store.resolve(resolution));
       if (isFirst) note(resolvedFact(resolution));
@@ -197,7 +206,7 @@ function addressIn(state: string): { readonly address: RedisAddress; readonly sh
     "redis[s]://[[username][:password]@]host[:port][/db], in quotes, and '?prefix=...' where the application has another";
   let url: URL;
   try {
-    url = new URL(state);
+    url = new URL(state.trim().replace(/^valkey/i, 'redis'));
   } catch {
     throw new CommandError('bad_state', `--state is no URL of a Redis: ${form}`, exit.usage);
   }
