@@ -67,6 +67,18 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     expect((await cli(['status'])).code).toBe(0);
   });
 
+  test('calls what is well in a Redis without an append-only file neither unwritten nor left behind', async () => {
+    await server.close();
+    server = await startLocalRedis({ appendOnly: false });
+    const runtime = await start();
+    expect(runtime.store.health.state).toBe('memory');
+    bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    const { code, out } = await bench.cli(['--state', server.url.replace('redis:', 'Valkey:'), 'sessions']);
+    expect(code).toBe(0);
+    expect(out).toContain('resume-rewrite');
+    expect(out).not.toContain('could not write');
+  });
+
   test('records a stop with no process running, under which the next is born (S4, I2)', async () => {
     const first = await start();
     await first.close();

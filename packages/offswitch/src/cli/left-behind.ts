@@ -3,6 +3,7 @@
 import { type Breathe, foldJournalsInSteps, type Saved, unknownCalls } from '@offswitch/runtime';
 import { folderHold, stepOf } from './folder-holds.ts';
 import type { Place } from './place.ts';
+import { isRedisUrl } from './redis-place.ts';
 import type { SessionLine, Status } from './wire.ts';
 
 export interface LeftBehind {
@@ -70,5 +71,10 @@ export async function leftBehind(place: Place, breathe?: Breathe): Promise<LeftB
  * they started, and so resumed nothing of it. `undefined` where what is in the folder is theirs to tell.
  */
 export async function notTakenUp(place: Place, running: readonly Pick<Status, 'store'>[]): Promise<LeftBehind | undefined> {
-  return running.every(({ store }) => store.state === 'memory') ? leftBehind(place) : undefined;
+  return running.length === 0 || isUnwritten(place, running) ? leftBehind(place) : undefined;
+}
+
+/** Could none of those that run write the folder when they started? What is in Redis they have, also where its health warns (`memory` too). */
+export function isUnwritten(place: Place, running: readonly Pick<Status, 'store'>[]): boolean {
+  return !isRedisUrl(place.folder) && running.length > 0 && running.every(({ store }) => store.state === 'memory');
 }

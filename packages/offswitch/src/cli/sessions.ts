@@ -4,6 +4,7 @@ import { commandFor } from '@offswitch/runtime';
 import { type Command, type Done, done } from './command.ts';
 import { CommandError, exit } from './failure.ts';
 import { knownSessions } from './known.ts';
+import { isUnwritten } from './left-behind.ts';
 import { mustHaveBeenUsed } from './nothing-there.ts';
 import { clean, money, paint, table } from './print.ts';
 import { inTreeOrder } from './tree.ts';
@@ -21,7 +22,7 @@ export async function sessions(command: Command, isAll: boolean): Promise<Done> 
       `no process is running on ${clean(command.place.folder)}; these were left, and what nothing holds goes on at the next start`,
     );
   const statuses = isNobody ? [] : (await askAll(command.place, 'status', {}, statusIn)).answered.map((one) => one.value);
-  if (statuses.length > 0 && statuses.every(({ store }) => store.state === 'memory'))
+  if (isUnwritten(command.place, statuses))
     command.say(
       paint(
         command.io,
