@@ -29,7 +29,8 @@ export async function appendFlip(place: string, flip: Flip): Promise<void> {
   }
   const temporary = `${path}.tmp`;
   await rm(temporary, { force: true });
-  await makeFile(temporary, place, `${lines.slice(-(keptFlips - 1)).join('\n')}\n${line}`);
+  if (!(await makeFile(temporary, place, `${lines.slice(-(keptFlips - 1)).join('\n')}\n${line}`)))
+    throw new Error(`somebody else makes ${temporary}`);
   await rename(temporary, path);
 }
 

@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { appendFile, chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import promises, { appendFile, chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { applyReading, defineKillSwitches, type Flip, type SwitchFlag, unmarked } from '@offswitch/core';
 import { flagFile, flagFileControl, lintFlagFile } from '@offswitch/flag-file';
 import { contractSwitches, readOnly } from '@offswitch/testing';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { edited } from './harness.ts';
 
 const { global } = contractSwitches;
@@ -466,6 +467,27 @@ describe('the history of flips', () => {
     const kept = (await readFile(`${path}.history.jsonl`, 'utf8')).trim().split('\n');
     expect(kept).toHaveLength(200);
     expect(JSON.parse(kept.at(-1)!).key).toBe(global.key);
+  });
+
+  test('is not replaced by what somebody else puts where it is being written, and that is told', async () => {
+    const warnings: string[] = [];
+    const control = await provisioned({ warn: (message) => warnings.push(message) });
+    const before = `${JSON.stringify({ key: 'k', action: 'engage', reason: 'r', by: 'b', at: 1 })}\n`.repeat(299);
+    await writeFile(`${path}.history.jsonl`, before);
+    const { rm: remove } = promises;
+    const spy = vi.spyOn(promises, 'rm').mockImplementation(async (file, options) => {
+      await remove(file, options);
+      if (file === `${path}.history.jsonl.tmp`) await writeFile(file, 'theirs');
+    });
+    syncBuiltinESMExports();
+    try {
+      expect(await control.engage(order(global))).toMatchObject({ changed: true });
+    } finally {
+      spy.mockRestore();
+      syncBuiltinESMExports();
+    }
+    expect(await readFile(`${path}.history.jsonl`, 'utf8')).toBe(before);
+    expect(warnings).toEqual([expect.stringMatching(/not in the history/)]);
   });
 
   test('that cannot be written does not undo the flip', async () => {
