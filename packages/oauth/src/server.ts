@@ -37,6 +37,8 @@ export class Server {
   private readonly options: ServerOptions;
   private found: Promise<Configuration> | undefined;
   private own: { readonly token: string; readonly until: number } | undefined;
+  /** What this client proved itself with last. */
+  private proof: readonly string[] = [];
 
   constructor(options: ServerOptions) {
     this.options = options;
@@ -99,7 +101,7 @@ export class Server {
       return await request(server);
     } catch (error) {
       if (!(error instanceof ResponseBodyError)) throw error;
-      const secrets = [...sent, this.options.clientSecret];
+      const secrets = [...sent, this.options.clientSecret, ...this.proof];
       const told = Object.entries(error.cause).map(([name, value]) => [
         name,
         typeof value === 'string' ? withoutSecrets(value, secrets) : value,
@@ -110,7 +112,13 @@ export class Server {
 
   private async discover(): Promise<Configuration> {
     const { issuer, clientId, clientSecret, clientAuthentication, allowHttp, timeoutMs } = this.options;
-    const authentication = clientAuthentication ?? (clientSecret === undefined ? undefined : ClientSecretPost(clientSecret));
+    const prove = clientAuthentication ?? (clientSecret === undefined ? undefined : ClientSecretPost(clientSecret));
+    const authentication: ClientAuth | undefined =
+      prove &&
+      (async (server, client, body, headers) => {
+        await prove(server, client, body, headers);
+        this.proof = proofIn(body, headers);
+      });
     return discovery(new URL(issuer), clientId, undefined, authentication, {
       timeout: timeoutMs / 1000,
       ...(allowHttp ? { execute: [allowInsecureRequests] } : {}),
@@ -121,4 +129,16 @@ export class Server {
 /** Of the parameters that an application adds: an actor's token, say. */
 function secretsIn(parameters: Readonly<Record<string, string>>): readonly string[] {
   return Object.entries(parameters).flatMap(([name, value]) => (/token|secret|assertion|password/i.test(name) ? [value] : []));
+}
+
+/** Of what is sent to prove who asks, each form that a server may repeat: an application may have given nothing but the function that sends it. */
+function proofIn(body: URLSearchParams, headers: Headers): readonly string[] {
+  const inBody = ['client_secret', 'client_assertion'].flatMap((name) => body.get(name) ?? []);
+  const inHeader = /^\S+ +(.+)$/.exec(headers.get('authorization') ?? '')?.[1];
+  if (inHeader === undefined) return inBody;
+  // Of Basic: `id:secret`, each encoded as in a form (RFC 6749, section 2.3.1).
+  const encoded = Buffer.from(inHeader, 'base64')
+    .toString()
+    .replace(/^[^:]*:/, '');
+  return [...inBody, inHeader, encoded, ...new URLSearchParams(`=${encoded}`).values()];
 }

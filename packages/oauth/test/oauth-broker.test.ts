@@ -1,5 +1,6 @@
 import type { CredentialBroker, GrantHandle, IssueRequest } from '@offswitch/runtime';
 import { describeCredentialBroker } from '@offswitch/testing';
+import { ClientSecretBasic } from 'openid-client';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { oauthBroker } from '../src/oauth-broker.ts';
 import { seal, unseal } from '../src/seal.ts';
@@ -242,6 +243,26 @@ describe('a revocation', () => {
       state: 'pending',
       why: 'HTTP 400, invalid_request: cannot revoke *** right now',
     });
+  });
+
+  test('and everything else that fails is told of without what this client proved itself with, in each form in which it is sent', async () => {
+    const secret = "p@ss w!*'()~x";
+    const encoded = 'p%40ss+w%21%2A%27%28%29%7Ex';
+    const basic = btoa(`agents:${encoded}`);
+    for (const [more, sent] of [
+      [{ clientSecret: secret }, [secret, 'p%40ss+w%21*%27%28%29%7Ex', "p%40ss%20w!*'()~x"]],
+      [{ clientSecret: undefined, clientAuthentication: ClientSecretBasic(secret) }, [secret, encoded, basic]],
+    ] as const) {
+      const { server, broker } = await started({}, more);
+      server.fault = {
+        path: '/token',
+        status: 400,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ error: 'invalid_client', error_description: `who is ${sent.join(' or ')}?` }),
+      };
+      const told = JSON.stringify(await broker.issue(request('g-1', ['s-1'])));
+      expect(told).toContain('who is *** or *** or ***?');
+    }
   });
 
   test('that the server does not know for such tokens is said to be impossible', async () => {

@@ -1285,6 +1285,8 @@ describe('a backend that repeats the secret in what it says', () => {
   test('is quoted without it whatever it says and whatever the secret is: half a character, and what is no text (I13)', () => {
     expect(withoutSecrets('no such token: a\ud800b', ['a\ud800b'])).toBe('no such token: ***');
     expect(withoutSecrets('token=a%EF%BF%BDb', ['a\ud800b'])).toBe('token=***');
+    const odd = "p@ss w!*'()~x";
+    expect(withoutSecrets("token=p%40ss+w%21*%27%28%29%7Ex or p%40ss%20w!*'()~x", [odd])).toBe('token=*** or ***');
     expect(withoutSecrets(new Error('no such token: b1'), ['b1'])).toBe('Error: no such token: ***');
     expect(withoutSecrets(undefined, ['b1', undefined])).toBe('it gave no reason');
     expect(withoutSecrets(Object.create(null), ['b1'])).toBe('an error that cannot be shown');

@@ -8,11 +8,14 @@ import { messageOf } from '../error-text.ts';
  */
 export function withoutSecrets(text: unknown, secrets: readonly (string | undefined)[]): string {
   let told = messageOf(text ?? 'it gave no reason');
-  for (const secret of secrets) if (secret) told = told.replaceAll(secret, '***').replaceAll(urlEncoded(secret), '***');
+  for (const secret of secrets)
+    if (secret) for (const form of [secret, ...urlEncoded(secret)]) told = told.replaceAll(form, '***');
   return told;
 }
 
-/** As URLSearchParams does, where `encodeURIComponent` throws at half a character. */
-function urlEncoded(text: string): string {
-  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'));
+/** As in the body of a form, and as in a path. */
+function urlEncoded(text: string): readonly string[] {
+  const inForm = new URLSearchParams({ '': text }).toString().slice(1);
+  // Half a character is replaced in a form; `encodeURIComponent` throws at it.
+  return [inForm, encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'))];
 }
