@@ -14,6 +14,11 @@ class Scene {
   readonly asked: string[] = [];
   readonly marked: string[] = [];
   canWrite = true;
+  readonly released = new Set<string>();
+  /** While the question is open. */
+  meanwhile = (): void => {};
+  /** Before it is recorded. */
+  atMark = (): void => {};
   state = 'running';
   /** Which of the two has the session. */
   owner: 'well' | 'hangs' = 'well';
@@ -28,6 +33,8 @@ class Scene {
     await settle();
   };
 
+  private readonly isInForce = (id: string): boolean => !this.released.has(id);
+
   private readonly ask = async (method: string, _params = {}, process?: string): Promise<readonly ControlAnswer[]> => {
     this.asked.push(`${method} ${process ?? 'all'}`);
     const isWell = process !== 'hangs';
@@ -38,7 +45,7 @@ class Scene {
   };
 
   private well(method: string): unknown {
-    const stops = this.marked.map((id) => ({
+    const stops = [...new Set(this.marked)].filter(this.isInForce).map((id) => ({
       id,
       cause: 'operator',
       tier: 'instance',
@@ -63,13 +70,15 @@ class Scene {
       ...folderPlace('/nowhere'),
       exists: () => true,
       ask: this.ask,
-      stops: async () => this.marked.map((key) => ({ key, marks: { engaged: 0, released: -1 } })),
+      stops: async () => this.marked.map((key) => ({ key, marks: { engaged: 0, released: this.released.has(key) ? 0 : -1 } })),
       journals: async () => ({ journals: [] }),
       mark: async (key) => {
         if (!this.canWrite) throw new Error('the disk is full');
+        this.atMark();
         this.marked.push(key);
       },
     };
+    let now = 0;
     const io: Io = {
       out: (text) => {
         this.out += text;
@@ -81,10 +90,13 @@ class Scene {
       user: 'ann',
       ask: async (question) => {
         this.questions.push(question);
+        this.meanwhile();
         return 'y';
       },
-      now: () => 0,
-      sleep: async () => {},
+      now: () => now,
+      sleep: async (ms) => {
+        now += ms;
+      },
     };
     return stop(commandOf(io, place, false), 's-1', 'terminate', who, isYes);
   };
@@ -144,6 +156,30 @@ describe('offswitch stop', () => {
     const again = scene.run(false);
     await scene.giveUp();
     expect((await again).json.stop).toBe((await first).json.stop);
+  });
+
+  test('that was asked for before, and is released while it is asked for again, is a stop of its own (S10)', async () => {
+    const scene = new Scene();
+    const first = scene.run(false);
+    await scene.giveUp();
+    const { stop: one } = (await first).json as { stop: string };
+    scene.meanwhile = () => scene.released.add(one);
+    const again = scene.run(false);
+    await scene.giveUp();
+    expect((await again).json).toMatchObject({ stop: expect.not.stringMatching(one), stages: expect.arrayContaining(['done']) });
+    expect(scene.marked).toHaveLength(2);
+  });
+
+  test('that is released in the moment in which it is recorded again is a stop of its own (S10)', async () => {
+    const scene = new Scene();
+    const first = scene.run(false);
+    await scene.giveUp();
+    const { stop: one } = (await first).json as { stop: string };
+    scene.atMark = () => scene.released.add(one);
+    const again = scene.run(false);
+    await scene.giveUp();
+    expect((await again).json).toMatchObject({ stop: expect.not.stringMatching(one), stages: expect.arrayContaining(['done']) });
+    expect(scene.marked).toHaveLength(3);
   });
 
   test('of a session that has ended records nothing and says how it ended', async () => {

@@ -10,6 +10,7 @@ import { CommandError, exit } from './failure.ts';
 import { wordsOf } from './flip.ts';
 import { followStop, tellFollowed } from './follow.ts';
 import { inTime } from './in-time.ts';
+import type { Place } from './place.ts';
 import { countWithinMs, type Reach, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, isEnded, isReceipt, sessionsIn, statusIn } from './wire.ts';
@@ -35,7 +36,7 @@ export async function stop(command: Command, session: string, action: StopAction
   const earlier = earlierAct(command, session, action).catch(() => undefined);
   const reaching = reachOf(command, target);
   const latch = async (): Promise<Latched> => {
-    const latched = await inState(command, session, action, who, await earlier, isIt);
+    const latched = await inState(command, session, action, who, isIt);
     if (latched.by === 'folder') command.say(`  ✓ recorded in ${clean(place.folder)}`);
     return latched;
   };
@@ -133,28 +134,42 @@ async function toldBefore({ place }: Command, session: string, earlier: string |
   return receipts.find(({ id, sessions }) => id === earlier && sessions.some((one) => one.session === session))?.id;
 }
 
+/** Under the name of the same order given before. Where that has been released, a mark under it would stop nobody. */
+async function record(command: Command, session: string, action: StopAction, who: Who): Promise<string> {
+  const { io, place } = command;
+  const words = { ...who, at: io.now(), subject: session };
+  const earlier = await earlierAct(command, session, action).catch(() => undefined);
+  if (earlier !== undefined) {
+    await place.mark(earlier, 'engaged', 0, words);
+    if (await isInForce(place, earlier)) return earlier;
+  }
+  const id = formatStopKey({
+    kind: 'act',
+    cause: 'operator',
+    action,
+    tier: 'instance',
+    subject: subjectKey(session),
+    id: `c${randomBytes(8).toString('hex')}`,
+  });
+  await place.mark(id, 'engaged', 0, words);
+  return id;
+}
+
+/** What cannot be read back is not taken to be. */
+async function isInForce(place: Place, id: string): Promise<boolean> {
+  const stops = await place.stops().catch(() => []);
+  return stops.some(({ key, marks }) => key === id && isEngaged(marks));
+}
+
 async function inState(
   command: Command,
   session: string,
   action: StopAction,
   who: Who,
-  earlier: string | undefined,
   isIt: (stop: Stop) => boolean,
 ): Promise<Latched> {
-  const subject = subjectKey(session);
-  const id =
-    earlier ??
-    formatStopKey({
-      kind: 'act',
-      cause: 'operator',
-      action,
-      tier: 'instance',
-      subject,
-      id: `c${randomBytes(8).toString('hex')}`,
-    });
   try {
-    await command.place.mark(id, 'engaged', 0, { ...who, at: command.io.now(), subject: session });
-    return { id, by: 'folder' };
+    return { id: await record(command, session, action, who), by: 'folder' };
   } catch (error) {
     const latched = await throughProcess(command, session, action, who, isIt);
     if (!latched) throw error;
