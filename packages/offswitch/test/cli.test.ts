@@ -245,6 +245,7 @@ describe('break-glass with no process alive', () => {
   beforeEach(() => mkdirSync(bench.folder));
 
   test('of an id that nobody knows is recorded, told to be nobody known, and confirmed by nobody (S10)', async () => {
+    await bench.visit();
     const ran = await bench.cli(['stop', 's-typo', '--reason', 'x', '--yes']);
     expect(ran.code).toBe(4);
     expect(ran.out).toContain('no session s-typo is known');
@@ -265,6 +266,8 @@ describe('break-glass with no process alive', () => {
       out: expect.stringContaining('this order was given before, and nobody has the session any more'),
     });
     expect(ran.out).not.toContain('is known');
+    const { json } = await bench.cli(['stop', run.id, '--reason', 'x', '--yes', '--json']);
+    expect(json).toMatchObject({ known: true, before: json.stop });
   });
   test('of a session that was left behind is recorded and well', async () => {
     const runtime = await bench.start();

@@ -52,6 +52,7 @@ describe('a session that runs, of a conversation', () => {
     expect(ran).toMatchObject({ code: 4, out: expect.stringContaining('no session thread-9 is known') });
     expect(ran.out).toContain('stops 0 sessions');
     expect(ran.out).toContain('thread-9 is the id of a conversation');
+    expect((await stop('thread-9', '--json')).json.namesake).toBe('conversation');
     expect(runtime.session(id)?.decision.action).toBe('run');
   });
 

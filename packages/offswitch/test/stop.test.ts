@@ -20,6 +20,11 @@ class Scene {
   /** Before it is recorded. */
   atMark = (): void => {};
   state = 'running';
+  /** Another session under it runs. */
+  hasOneUnder = false;
+  isAnybodyHanging = true;
+  /** What was left, as it cannot be read. */
+  damage: string | undefined;
   /** Which of the two has the session. */
   owner: 'well' | 'hangs' = 'well';
   out = '';
@@ -39,7 +44,7 @@ class Scene {
     this.asked.push(`${method} ${process ?? 'all'}`);
     const isWell = process !== 'hangs';
     const answers: ControlAnswer[] = isWell ? [{ process: 'well', pid: 4, result: this.well(method) }] : [];
-    if (process === 'well') return answers;
+    if (process === 'well' || !this.isAnybodyHanging) return answers;
     await new Promise<void>((over) => this.givingUp.push(over));
     return [...answers, { process: 'hangs', pid: 5, error: { code: 'timeout', message: 'no answer' } }];
   };
@@ -54,7 +59,10 @@ class Scene {
       since: 1,
     }));
     const stages = { recorded: 1, fenced: 1, drained: 1, revoked: 1, done: 1 };
-    if (method === 'sessions') return this.owner === 'well' ? [{ id: 's-1', path: ['s-1'], state: this.state }] : [];
+    if (method === 'sessions') {
+      const under = this.hasOneUnder ? [{ id: 's-2', path: ['s-1', 's-2'], state: 'running' }] : [];
+      return this.owner === 'well' ? [{ id: 's-1', path: ['s-1'], state: this.state }, ...under] : [];
+    }
     if (method === 'status') return { stops };
     if (method === 'stop') this.marked.push('act.of.the.process');
     if (method === 'receipts' || method === 'stop') {
@@ -71,7 +79,8 @@ class Scene {
       exists: () => true,
       ask: this.ask,
       stops: async () => this.marked.map((key) => ({ key, marks: { engaged: 0, released: this.released.has(key) ? 0 : -1 } })),
-      journals: async () => ({ journals: [] }),
+      journals: async () => ({ journals: [], ...(this.damage === undefined ? {} : { damage: this.damage }) }),
+      receipts: async () => [],
       mark: async (key) => {
         if (!this.canWrite) throw new Error('the disk is full');
         this.atMark();
@@ -183,12 +192,34 @@ describe('offswitch stop', () => {
   });
 
   test('of a session that has ended records nothing and says how it ended', async () => {
-    const scene = Object.assign(new Scene(), { state: 'completed' });
+    const scene = Object.assign(new Scene(), { state: 'completed', isAnybodyHanging: false });
     const ran = scene.run(true);
     ran.catch(() => {});
     await scene.giveUp();
     await expect(ran).rejects.toMatchObject({ code: 'session_ended' });
     expect(scene.marked).toEqual([]);
+  });
+
+  test.each([
+    ['something runs under it', { hasOneUnder: true, isAnybodyHanging: false }, 1],
+    ['somebody hangs, who may run something under it', {}, 0],
+    ['what was left cannot be read, and may go on under it', { damage: 'torn', isAnybodyHanging: false }, 0],
+  ])('of a session that has ended is made where %s (S2)', async (_, one, sessions) => {
+    const scene = Object.assign(new Scene(), { state: 'completed', ...one });
+    const ran = scene.run(false);
+    await scene.giveUp();
+    expect((await ran).json).toMatchObject({ known: true, preview: { sessions }, latchedBy: 'folder' });
+    expect(scene.marked).toHaveLength(1);
+  });
+
+  test('says of no session that nobody knows it where what was left cannot be read, and what that was (S10)', async () => {
+    const scene = Object.assign(new Scene(), { owner: 'hangs', damage: 'torn', isAnybodyHanging: false });
+    const { json, exitCode } = await scene.run(true);
+    expect(json).toMatchObject({ problems: ['torn'] });
+    expect(json).not.toHaveProperty('known');
+    expect(exitCode).toBe(4);
+    expect(scene.out).toContain('torn; what was left there is not counted');
+    expect(scene.out).not.toContain('is known in');
   });
 
   test('where the state cannot be written goes through the process that has the session, and says so (I13)', async () => {

@@ -65,6 +65,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
       stages: followed.stages,
       receipts: followed.receiptIds,
       silent: followed.silent,
+      ...(reach.damage === undefined ? {} : { problems: [reach.damage] }),
     },
     // An id that nobody has may be one to come; one that is somebody else's stops nobody who was meant.
     followed.isFenced && reach.namesake === undefined ? exit.ok : exit.unconfirmed,

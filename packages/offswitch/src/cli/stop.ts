@@ -51,8 +51,9 @@ export async function stop(command: Command, session: string, action: StopAction
   const known = reach.find(session);
   const before = reach.knows(session) ? undefined : await toldBefore(command, session, await earlier);
   const isKnown = reach.knows(session) || before !== undefined;
-  // Of a process that does not answer nobody knows what it has; that is warned of above.
-  const isNobody = !isKnown && reach.silent.length === 0;
+  // Of what does not answer, or cannot be read, nobody knows what is in it; that is warned of above.
+  const isAllTold = reach.silent.length === 0 && reach.damage === undefined;
+  const isNobody = !isKnown && isAllTold;
   if (isNobody)
     command.say(
       paint(
@@ -66,7 +67,8 @@ export async function stop(command: Command, session: string, action: StopAction
       `  before      this order was given before, and nobody has the session any more: offswitch receipts ${clean(before)}`,
     );
   if (!latched) {
-    if (known && isEnded(known) && reach.processes > 0)
+    // Under one that has ended something may run on, in another process too.
+    if (known && isEnded(known) && reach.processes > 0 && reach.preview.sessions === 0 && isAllTold)
       throw new CommandError('session_ended', `session ${clean(session)} has ended already (${clean(known.state)})`);
     await confirm(
       io,
@@ -89,12 +91,15 @@ export async function stop(command: Command, session: string, action: StopAction
       stop: id,
       latchedBy: by,
       preview: reach.preview,
+      ...(reach.namesake === undefined ? {} : { namesake: reach.namesake }),
+      ...(before === undefined ? {} : { before }),
       ...(isKnown || isNobody ? { known: isKnown } : {}),
       confirmed: followed.isFenced && followed.processes > 0,
       processes: followed.processes,
       stages: followed.stages,
       receipts: followed.receiptIds,
       silent: followed.silent,
+      ...(reach.damage === undefined ? {} : { problems: [reach.damage] }),
     },
     followed.isFenced && isKnown ? exit.ok : exit.unconfirmed,
   );
