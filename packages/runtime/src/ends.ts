@@ -20,6 +20,8 @@ export class Ends {
 
   /** Of sessions whose end the store refused to take down. */
   private readonly refused = new Set<LiveSession>();
+  /** The rest of them has its turn in the next slice. */
+  private isGoingOn = false;
 
   constructor(world: World) {
     this.world = world;
@@ -31,7 +33,7 @@ export class Ends {
     this.world.reconsiderLater();
   }
 
-  /** Tries again with those that are not taken down, until one is refused. */
+  /** Tries again with those that are not taken down, in slices, until one is refused. */
   endAll(): void {
     if (this.refused.size === 0) return;
     const slice = new Slice(this.world.clock);
@@ -41,7 +43,12 @@ export class Ends {
       session.end();
       if (this.refused.has(session)) return;
       if (!slice.isOver || this.refused.size === 0) continue;
-      this.world.reconsiderLater();
+      if (this.isGoingOn) return;
+      this.isGoingOn = true;
+      void slice.next().then(() => {
+        this.isGoingOn = false;
+        if (!this.world.isClosed) this.endAll();
+      });
       return;
     }
   }

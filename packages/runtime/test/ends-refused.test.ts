@@ -9,6 +9,7 @@ import {
   RuntimeError,
   type Session,
 } from '@offswitch/runtime';
+import { manualClock } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, type TestWorld, world } from './world.ts';
 
@@ -51,6 +52,23 @@ describe('an end that the store refuses to take down', () => {
     define(second);
     await settle(second.clock, 5_000);
     expect([ran.length, second.runtime.sessions()]).toEqual([1, []]);
+  });
+
+  test('is told of with all others as soon as they are taken down, in slices that follow one another: no other pause lies between them (S10)', async () => {
+    const clock = manualClock();
+    let looks = 0;
+    // Each look at it takes longer than a slice is.
+    const slow = { ...clock, monotonic: () => clock.monotonic() + looks++ };
+    const { runtime, store } = await world({ clock: slow as never });
+    const accept = refusesEnds({ store });
+    const agent = runtime.agent('alpha', (session: Session) => session.turn(async () => 1));
+    const all = Array.from({ length: 40 }, () => watched(agent.start(undefined).outcome));
+    await settle(clock, 1_000);
+    accept();
+    await settle(clock, 300);
+    for (let i = 0; i < 100; i++) await settle(clock, 0);
+    expect(all.filter(({ status }) => status === 'completed')).toHaveLength(40);
+    await runtime.close();
   });
 
   test('leaves its graph among those that could not be parked (S10)', async () => {
