@@ -51,11 +51,12 @@ export class Away {
     const { s, root } = graph.root.saved.record;
     try {
       const isOver = await this.isOver(s, root);
-      const ends = isOver ? await lineage.ends(root, world.ends.awaited(graph)) : undefined;
+      const asked = new Set(world.ends.awaited(graph));
+      const ends = isOver ? await lineage.ends(root, [...asked]) : undefined;
       // It may have been given back meanwhile.
       if (world.isClosed || !this.graphs.delete(graph) || world.graphs.get(graph.id) !== graph) return;
-      if (!ends) {
-        // The next look begins with others.
+      if (!ends || world.ends.awaited(graph).some((id) => !asked.has(id))) {
+        // The next look begins with others. Whoever began to wait meanwhile is told by it.
         this.graphs.add(graph);
         return;
       }

@@ -2,7 +2,7 @@
 
 import type { Session } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
-import { settle, tellingStore, world } from './world.ts';
+import { deferred, settle, tellingStore, world } from './world.ts';
 
 /** A root and its sub-agent that were taken over, and what whoever waits for them was told. */
 async function taken() {
@@ -34,6 +34,33 @@ describe('whoever waits for a session that was taken over and has ended there', 
     await settle(clock, 60_000);
     expect(told.sort()).toEqual(['child completed', 'root completed']);
     expect([runtime.session(id), runtime.session(childId)]).toEqual([undefined, undefined]);
+  });
+
+  test('is told it also where the wait began while the store was answering for others', async () => {
+    const { store, tell } = tellingStore();
+    Object.assign(store.lineage, { registersAll: true });
+    const { runtime, clock } = await world({ store });
+    const { id } = runtime
+      .agent('alpha', (session: Session) => session.turn(() => new Promise<never>(() => {})))
+      .start(undefined);
+    await settle(clock);
+    const at = (s: string) => ({ t: 'settled', s, e: 2, at: 9, status: 'completed' }) as const;
+    const answer = deferred();
+    store.lineage.ended = async (s) => at(s);
+    store.lineage.ends = async (_, all) => {
+      await answer.promise;
+      return new Map(all.map((s) => [s, at(s)]));
+    };
+    tell({ takenOver: [id] });
+    await settle(clock, 6_000);
+    const told = runtime.settled(id).then(
+      ({ status }) => status,
+      (error) => error.code,
+    );
+    answer.resolve();
+    await settle(clock, 60_000);
+    expect(await told).toBe('completed');
+    expect(runtime.session(id)).toBeUndefined();
   });
 
   test.each([
