@@ -177,6 +177,7 @@ export class Takeover {
     if (graph.isElsewhere) return;
     this.abandon(graph, 'another process took over the session that detached it, before the store knew of it');
     this.forget(graph);
+    tellEnds(this.world, graph, () => undefined);
     this.world.stopping.neverWas(graph.root);
     this.world.alarm(
       `session ${graph.id} never begins: ${graph.root.saved.record.detached?.from}, which detached it, was taken over by another process, which detaches it there`,

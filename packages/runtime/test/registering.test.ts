@@ -1,6 +1,6 @@
 // A store that keeps every session, and does not take one in; and a stop that is asked for while the runtime closes.
 
-import { RuntimeError } from '@offswitch/runtime';
+import { RuntimeError, type Session } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, tellingStore, world } from './world.ts';
 
@@ -23,6 +23,40 @@ describe('where the store keeps every session', () => {
     store.lineage.register = register;
     await settle(clock, 1_000);
     expect((await outcome).status).toBe('completed');
+  });
+
+  test('whoever waits for a detached session that never begins, because another process detaches it, is told that nobody knows how it ended', async () => {
+    const { store, tell } = tellingStore();
+    Object.assign(store.lineage, { registersAll: true });
+    const { register, find } = store.lineage;
+    const { runtime, clock } = await world({ store });
+    const mailer = runtime.agent('mailer', async () => 1);
+    let detached!: string;
+    store.lineage.register = async (registration) => {
+      if (registration.agent !== 'mailer') return register.call(store.lineage, registration);
+      detached = registration.session;
+      throw new RuntimeError('store_failed', 'away');
+    };
+    const { id } = runtime
+      .agent('beta', (session: Session) =>
+        session.turn(async (turn) => {
+          await turn.detach(mailer, undefined, { reason: 'later', owner: 'ann' });
+          await new Promise(() => {});
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    const told: string[] = [];
+    void runtime.settled(detached).catch(({ code }) => told.push(code));
+    store.lineage.find = async (session, root) => {
+      if (session === detached) return undefined;
+      const found = await find.call(store.lineage, session, root);
+      return found && { ...found, process: 'other' };
+    };
+    tell({ takenOver: [id] });
+    await settle(clock, 60_000);
+    expect(runtime.session(detached)).toBeUndefined();
+    expect(told).toEqual(['unknown_session']);
   });
 
   test('a stop that asks it for the session while the runtime closes is refused, and leaves no timer', async () => {
