@@ -9,7 +9,7 @@ export interface CarryingFetchOptions {
   readonly to: (url: URL) => boolean;
   /**
    * Node's `fetch` gives up after 300 s without an answer (undici, `headersTimeout`), and a sub-agent may rest for days. With this the same is asked
-   * again then, for as long as it takes; not where the body is a stream. Only for addresses where asking twice begins nothing twice: a call that
+   * again then, for as long as it takes; not where the body is a stream or made by a generator. Only for addresses where asking twice begins nothing twice: a call that
    * carries its path to `runtime.accept` and `run` finds the child that it has. Default false.
    */
   readonly asksAgain?: boolean;
@@ -42,7 +42,9 @@ export function carryingFetch(carry: () => Promise<Carrier>, options: CarryingFe
 
 function isStreamed(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): boolean {
   const body = init?.body ?? null;
-  return body instanceof ReadableStream || (body === null && input instanceof Request && input.body !== null);
+  if (body === null) return input instanceof Request && input.body !== null;
+  // A ReadableStream, or what a generator makes: Node takes either.
+  return typeof body === 'object' && Symbol.asyncIterator in body;
 }
 
 /** `fetch` has waited for as long as it does, and the other side is still at it, as far as anybody knows. */
