@@ -47,6 +47,10 @@ export class Bench {
   now: () => number = Date.now;
   /** What runs answers nothing, as a process that is frozen. */
   isFrozen = false;
+  /** One more runs, which answers nothing. */
+  hasFrozenBeside = false;
+  /** What was asked, and whom: `all` waits for who is frozen too. */
+  readonly asked: string[] = [];
   /** How long the last command waited for confirmation. Milliseconds. */
   slept = 0;
 
@@ -137,11 +141,15 @@ export class Bench {
         return wait(ms);
       },
     };
+    const frozen = { process: 'p-1', pid: 4, error: { code: 'timeout', message: 'no answer' } };
     const place = (folder: string): Place => ({
       ...folderPlace(folder),
-      ...(this.isFrozen
-        ? { ask: async () => [{ process: 'p-1', pid: 4, error: { code: 'timeout', message: 'no answer' } }] }
-        : {}),
+      ask: async (method, params, process) => {
+        this.asked.push(`${method} ${process === undefined ? 'all' : 'one'}`);
+        if (this.isFrozen) return [frozen];
+        const answers = await folderPlace(folder).ask(method, params, process);
+        return this.hasFrozenBeside && process === undefined ? [...answers, frozen] : answers;
+      },
       load: async (specifier) => {
         if (this.installed.has(specifier)) return this.installed.get(specifier);
         throw Object.assign(new Error(`Cannot find module '${specifier}'`), { code: 'MODULE_NOT_FOUND' });

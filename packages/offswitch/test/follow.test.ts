@@ -136,3 +136,26 @@ test('a stop that a process has not let go of in time is not called another hist
   expect(said.join()).toContain(`still in force: ${stop.id}`);
   expect(said.join()).not.toContain('nother history');
 });
+
+test.each([
+  ['terminate', '--user', 'u-1'],
+  ['engage', 'user', 'u-1'],
+])('%s waits once for a process that hangs, and says what the others do (S10)', async (...words) => {
+  const bench = new Bench();
+  try {
+    await bench.provision();
+    const runtime = await bench.start();
+    bench.agentOn(runtime, 'resume-rewrite').start(undefined, { userId: 'u-1' });
+    bench.hasFrozenBeside = true;
+    const { code, json } = await bench.cli([...words, '--reason', 'r', '--yes', '--json']);
+    expect([code, json.processes, json.confirmed]).toEqual([4, 1, false]);
+    expect([json.stages, json.silent]).toMatchObject([
+      expect.arrayContaining(['fenced']),
+      [expect.stringContaining('process 4 did not answer')],
+    ]);
+    const told = bench.asked.findIndex((one) => /^re(read|fresh)/.test(one));
+    expect(bench.asked.slice(told).filter((one) => one.endsWith('all'))).toEqual([]);
+  } finally {
+    await bench.close();
+  }
+});

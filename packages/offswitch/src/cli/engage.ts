@@ -8,7 +8,7 @@ import { latchFlip, latchPending, latchUnmoved, unlatchPending } from './express
 import { exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, targetKey, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
-import { followStop, tellFollowed } from './follow.ts';
+import { followStop, tellFollowed, tellRunning } from './follow.ts';
 import { countWithinMs, previewParams, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, previewIn } from './wire.ts';
@@ -32,7 +32,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
       pending = await latchPending(command, plan, who, sessions);
       if (pending.length > 0) command.say(`  ✓ written to ${clean(place.folder)}; ${plan.wired.title} is being asked`);
       // The vendor is asked meanwhile.
-      told = place.ask('reread').catch(() => undefined);
+      told = tellRunning(place, 'reread', reach).catch(() => undefined);
     }
     flip = await flipThrough(command, plan, plan.wired, 'engage', who);
     tellFlip(command, plan.wired, flip);
@@ -41,18 +41,18 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   } catch (error) {
     act = await stopWithoutSource(command, plan, who, error);
     // A control that is not there would tell nobody; the folder's own watch would, a little later.
-    await place.ask('reread');
+    await tellRunning(place, 'reread', reach);
     await unlatchPending(command, plan, pending, act);
   }
   await told;
-  await place.ask('refresh');
+  await tellRunning(place, 'refresh', reach);
   const isTargeted = target.tier === 'user' || target.tier === 'instance';
   const livesIn = async (process: string): Promise<boolean> => {
     const answers = await askAll(place, 'preview', previewParams(target), previewIn, process);
     return answers.answered.length === 0 || answers.answered.some((one) => one.value.sessions > 0);
   };
   const isIt = act === undefined ? isStopOf(target, sessions) : (stop: Stop): boolean => stop.id === act;
-  const followed = await followStop(command, isIt, isTargeted ? livesIn : undefined);
+  const followed = await followStop(command, isIt, isTargeted ? livesIn : undefined, reach);
   tellFollowed(command, followed);
   return done(
     {

@@ -38,6 +38,14 @@ export interface Followed {
   readonly silent: readonly string[];
 }
 
+/** Who answered a moment ago, and who did not, as sentences. */
+export type Heard = Pick<Reach, 'answering' | 'silent'>;
+
+/** Tells what runs. Where somebody hangs, only those that answered: the other hears of it from the state. */
+export async function tellRunning(place: Place, method: string, { answering, silent }: Heard): Promise<void> {
+  await Promise.all((silent.length > 0 ? answering : [undefined]).map((process) => place.ask(method, {}, process)));
+}
+
 /**
  * Follows a stop through its stages. `isIt` says which stop; `applies` whether a process that does not hold the stop is right not
  * to, because nobody it covers lives there. `found`: who answered a moment ago and who did not; where somebody did not, those are asked that did, and
@@ -47,7 +55,7 @@ export async function followStop(
   command: Command,
   isIt: (stop: Stop) => boolean,
   applies?: (process: string) => Promise<boolean>,
-  found?: Pick<Reach, 'answering' | 'silent'>,
+  found?: Heard,
 ): Promise<Followed> {
   const { io, place } = command;
   const hangs = found && found.silent.length > 0 ? found : undefined;

@@ -8,7 +8,7 @@ import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { CommandError, exit } from './failure.ts';
 import { wordsOf } from './flip.ts';
-import { followStop, tellFollowed } from './follow.ts';
+import { followStop, tellFollowed, tellRunning } from './follow.ts';
 import { inTime } from './in-time.ts';
 import type { Place } from './place.ts';
 import { countWithinMs, type Reach, reachOf, showReach } from './preview.ts';
@@ -76,10 +76,7 @@ export async function stop(command: Command, session: string, action: StopAction
       isYes,
     );
     latched = await latch();
-    // Whoever hangs hears of it from the state.
-    told = Promise.all(
-      (reach.silent.length > 0 ? reach.answering : [undefined]).map((process) => place.ask('reread', {}, process)),
-    ).catch(() => undefined);
+    told = tellRunning(place, 'reread', reach).catch(() => undefined);
   }
   await told;
 

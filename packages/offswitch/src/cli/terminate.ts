@@ -9,7 +9,7 @@ import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { readDeclared } from './declared.ts';
 import { CommandError, exit } from './failure.ts';
-import { followStop, tellFollowed } from './follow.ts';
+import { followStop, tellFollowed, tellRunning } from './follow.ts';
 import { knownSessions } from './known.ts';
 import { mustHaveBeenUsed } from './nothing-there.ts';
 import { covered, headsOf } from './preview.ts';
@@ -97,10 +97,11 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
     const slice = orders.slice(i, i + atOnce);
     await Promise.all(slice.map(({ id, session }) => place.mark(id, 'engaged', 0, { ...who, at, subject: session })));
   }
-  await place.ask('reread');
+  const heard = { answering: answers.answered.map(({ process }) => process), silent };
+  await tellRunning(place, 'reread', heard);
   command.say(`  ✓ recorded: ${count(orders.length, 'order')}`);
   const ids = new Set(orders.map(({ id }) => id));
-  const followed = await followStop(command, (one) => ids.has(one.id));
+  const followed = await followStop(command, (one) => ids.has(one.id), undefined, heard);
   tellFollowed(command, followed);
   // The last word on each: what a process ran that is not heard from may go on until it is, and the order waits for it there.
   const told = new Map(followed.receipts.flatMap((one) => one.sessions).map((one) => [one.session, one]));
@@ -122,7 +123,7 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
       stages: followed.stages,
       receipts: followed.receiptIds,
       unconfirmed: unconfirmed.map((one) => one.session),
-      silent: [...silent, ...followed.silent],
+      silent: followed.silent,
       ...(damage === undefined ? {} : { problems: [damage] }),
     },
     followed.isFenced && silent.length === 0 && damage === undefined ? exit.ok : exit.unconfirmed,
