@@ -9,6 +9,7 @@ import { type Command, type Done, done, type Who } from './command.ts';
 import { confirm } from './confirm.ts';
 import { readDeclared } from './declared.ts';
 import { CommandError, exit } from './failure.ts';
+import { wordsOf } from './flip.ts';
 import { followStop, tellFollowed, tellRunning } from './follow.ts';
 import { knownSessions } from './known.ts';
 import { mustHaveBeenUsed } from './nothing-there.ts';
@@ -93,12 +94,21 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
     }),
   }));
   const at = io.now();
-  for (let i = 0; i < orders.length; i += atOnce) {
-    const slice = orders.slice(i, i + atOnce);
-    await Promise.all(slice.map(({ id, session }) => place.mark(id, 'engaged', 0, { ...who, at, subject: session })));
+  const standing: string[] = [];
+  let failed: PromiseRejectedResult | undefined;
+  for (let i = 0; i < orders.length && !failed; i += atOnce) {
+    const marked = await Promise.allSettled(
+      orders.slice(i, i + atOnce).map(async ({ id, session }) => {
+        await place.mark(id, 'engaged', 0, { ...who, at, subject: session });
+        standing.push(session);
+      }),
+    );
+    failed = marked.find((one) => one.status === 'rejected');
   }
+  if (failed && standing.length === 0) throw failed.reason;
   const heard = { answering: answers.answered.map(({ process }) => process), silent };
   await tellRunning(place, 'reread', heard);
+  if (failed) throw inPart(standing, orders.length, failed.reason);
   command.say(`  ✓ recorded: ${count(orders.length, 'order')}`);
   const ids = new Set(orders.map(({ id }) => id));
   const followed = await followStop(command, (one) => ids.has(one.id), undefined, heard);
@@ -127,6 +137,18 @@ export async function terminate(command: Command, whose: Whose, who: Who, isYes:
       ...(damage === undefined ? {} : { problems: [damage] }),
     },
     followed.isFenced && silent.length === 0 && damage === undefined ? exit.ok : exit.unconfirmed,
+  );
+}
+
+/** What was recorded takes hold, whatever became of the rest. */
+function inPart(standing: readonly string[], all: number, cause: unknown): CommandError {
+  const more = standing.length > namedSessions ? ` and ${standing.length - namedSessions} more` : '';
+  const named = `${standing.slice(0, namedSessions).map(clean).join(', ')}${more}`;
+  return new CommandError(
+    'recorded_in_part',
+    `${standing.length} of ${count(all, 'order')} are recorded and stand: ${named} (offswitch status). The others may not be: ${wordsOf(cause)}. Run the command again`,
+    exit.failed,
+    { cause },
   );
 }
 
