@@ -62,7 +62,8 @@ export interface Gate<Workflow extends string = string> {
   admits(subject: { readonly workflow: Workflow; readonly userId?: string }): Decision;
   /**
    * What another process needs to begin a session under this one: headers, an MCP `_meta`, an environment variable. Made anew for each
-   * use, good for ten minutes. Rejects with `unknown_session` for one that has not asked this gate, `path_keys_missing`, `path_too_long`.
+   * use, good for ten minutes. Rejects with `unknown_session` for one that has not asked this gate, with what `decide` throws
+   * where it has not begun, `store_failed` where that cannot be made known, `path_keys_missing`, `path_too_long`.
    */
   carry(sessionId: string): Promise<Carrier>;
   /**
@@ -186,6 +187,10 @@ export async function openGate<Workflow extends string>(options: GateOptions<Wor
       if (isClosed) throw closed();
       const loop = loops.get(sessionId);
       if (!loop) throw unknownSession(sessionId);
+      // Nothing begins under one that has not begun, elsewhere neither.
+      await loops.begun(loop);
+      if (isClosed) throw closed();
+      if (!loops.has(loop)) throw unknownSession(sessionId);
       const token = seal(signNode(pathKeys, loop.node), { expiresAt: clock.now() + carryForMs });
       const root = rootOf(loop);
       // What is above in other processes was made known there.

@@ -213,6 +213,17 @@ describe('a child at a gate that begins while its parent is being made known', (
     await close();
   });
 
+  test('is carried nowhere before both have begun, and neither is its parent (I1, I2)', async () => {
+    const { there, lineage, here, parent, close } = await arrived();
+    const { register } = lineage;
+    lineage.register = away;
+    await Promise.all([ask(here, 'parent', parent), child(here)]);
+    expect([await code(here.carry('parent')), await code(here.carry('child'))]).toEqual(['store_failed', 'store_failed']);
+    lineage.register = register;
+    expect((await there.accept((await here.carry('child')).headers)).path).toEqual(['root', 'parent', 'child']);
+    await close();
+  });
+
   test('that was held with it is refused with it, and not taken up by another of its id (I2)', async () => {
     const { lineage, here, parent, close } = await arrived();
     const { register } = lineage;
