@@ -3,12 +3,12 @@
 // It listens before it is announced, and is announced before its journal exists: whoever finds the journal can already ask
 // whether its writer lives.
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { RuntimeError } from '../error.ts';
 import type { ControlHandler } from '../store.ts';
 import type { AtomicFiles } from './atomic-file.ts';
 import { type ControlServer, startControlServer } from './control-server.ts';
-import { nodeFs, removeIfThere, storeFailed } from './folder-fs.ts';
+import { type FolderFs, nodeFs, removeIfThere, storeFailed } from './folder-fs.ts';
 import {
   makePrivateFolder,
   maxSocketPathBytes,
@@ -32,13 +32,15 @@ export class ControlPoint {
   private readonly folder: string;
   private readonly processId: string;
   private readonly atomic: AtomicFiles;
+  private readonly disk: FolderFs;
   private server: ControlServer | undefined;
   private file: string | undefined;
 
-  constructor(folder: string, processId: string, atomic: AtomicFiles) {
+  constructor(folder: string, processId: string, atomic: AtomicFiles, disk: FolderFs) {
     this.folder = folder;
     this.processId = processId;
     this.atomic = atomic;
+    this.disk = disk;
   }
 
   /** The path of the socket. Rejects with `store_failed` when there is no place to listen. */
@@ -85,7 +87,8 @@ export class ControlPoint {
           `the path of the local socket, ${socket}, is longer than the ${maxSocketPathBytes} bytes a socket may have; pass a shorter socketDir`,
         );
       }
-      makePrivateFolder(place);
+      if (dirname(place) === this.folder) makePrivateFolder(place, this.disk, this.folder);
+      else makePrivateFolder(place);
       return { server: await startControlServer(socket, handler, keepsAlive), socket };
     } catch (error) {
       // Some file systems hold no sockets (shared folders of virtual machines); the temporary folder does.

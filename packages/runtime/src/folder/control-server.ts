@@ -3,10 +3,10 @@
 // Whoever can open the socket may stop agents, so it lies in a folder of its user's alone. Nothing that arrives on it, and
 // nothing its handler does, ends the process.
 
-import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { ControlHandler } from '../store.ts';
-import { fileMode, nodeFs, removeIfThere } from './folder-fs.ts';
+import { nodeFs, removeIfThere } from './folder-fs.ts';
+import { keepForOwner } from './socket-owner.ts';
 
 /** Longest request, bytes. 1 MiB: a thousand times the longest order. */
 export const maxRequestBytes = 1_048_576;
@@ -30,7 +30,13 @@ export async function startControlServer(socket: string, handler: ControlHandler
     server.once('error', reject);
     server.listen({ path: socket }, resolve);
   });
-  chmodSync(socket, fileMode);
+  try {
+    keepForOwner(socket);
+  } catch (error) {
+    server.close();
+    removeIfThere(nodeFs, socket);
+    throw error;
+  }
   if (!keepsAlive) server.unref();
   // A failed accept (no file descriptors left) is the other side's trouble.
   server.on('error', () => {});

@@ -136,7 +136,7 @@ class FolderStore implements StateStore {
       mustBeOpen: () => this.mustBeOpen(),
       isAlive: (process) => isProcessAlive(this.location, process),
     });
-    this.control = new ControlPoint(this.location, this.processId, this.small.atomic);
+    this.control = new ControlPoint(this.location, this.processId, this.small.atomic, disk);
     this.journal = new JournalWriter({
       disk,
       folder: join(this.location, 'journal'),

@@ -4,12 +4,12 @@
 // dies, and keeps it for one that is only stopped. A pid would be somebody else's before long.
 
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { RuntimeError } from '../error.ts';
-import { codeOf, folderMode, nodeFs, removeIfThere, storeFailed } from './folder-fs.ts';
+import { codeOf, type FolderFs, folderMode, nodeFs, removeIfThere, storeFailed } from './folder-fs.ts';
 
 /** A running process that answers requests. */
 export interface ProcessEntry {
@@ -40,16 +40,19 @@ export function outsideFolder(folder: string): string {
   return join(tmpdir(), `offswitch-${process.getuid?.() ?? 0}-${hash}`);
 }
 
-/** Makes the folder, or refuses one that somebody else put there: whoever owns it could answer in our name. */
-export function makePrivateFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: folderMode });
-  if (!isPrivateFolder(path))
+/**
+ * Makes the folder, or refuses one that somebody else put there: whoever owns it could answer in our name. Within a state folder it may be
+ * its owner's, who could write there that nobody of ours runs.
+ */
+export function makePrivateFolder(path: string, disk: FolderFs = nodeFs, stateFolder?: string): void {
+  disk.mkdirSync(path, { recursive: true, mode: folderMode });
+  if (!isPrivateFolder(path) && !(stateFolder !== undefined && isPrivateFolder(path, statSync(stateFolder).uid)))
     throw new RuntimeError('store_failed', `${path} is not a folder of this user's alone; remove it, or pass another socketDir`);
 }
 
-function isPrivateFolder(path: string): boolean {
+function isPrivateFolder(path: string, owner = process.getuid?.()): boolean {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  const isOurs = process.getuid === undefined || found?.uid === process.getuid();
+  const isOurs = owner === undefined || found?.uid === owner;
   return found !== undefined && isOurs && found.isDirectory() && (found.mode & 0o077) === 0;
 }
 
