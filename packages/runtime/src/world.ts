@@ -323,6 +323,7 @@ export class World implements Engine {
   /** It is not here any more: what is said of it concerns nobody. */
   dropPlace(node: Node): void {
     this.graphOf.delete(node.id);
+    this.looseToBring.delete(node.id);
     if (node.key !== node.id) this.kernel.stops.unknow(node);
   }
 
