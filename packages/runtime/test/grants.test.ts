@@ -10,6 +10,9 @@ import {
 } from '@offswitch/runtime';
 import { describeCredentialBroker, type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
+import { Ledger } from '../src/grants/ledger.ts';
+import { newLent } from '../src/grants/lent.ts';
+import { Revoker } from '../src/grants/revoker.ts';
 import { deferred, settle, type TestWorld, tellingStore, world } from './world.ts';
 
 describeCredentialBroker('memory', async () => {
@@ -224,7 +227,10 @@ describe('a credential that a tool asks for', () => {
     ['refuses, and does not say why', { status: 'refused' }, 'it gave no reason'],
     ['answers nothing', undefined, 'the broker gave an answer that is none'],
     ['answers what is none', { status: 'granted' }, 'the broker gave an answer that is none'],
-  ])('is refused as any other by a broker that %s, and nothing is left of it (I4, I13)', async (_, answer, why) => {
+    ['answers what is none, and at once', { status: 'granted' }, 'the broker gave an answer that is none'],
+    ['lends what is no text', { status: 'issued', secret: 12345, expiresAt: Infinity }, 'the broker gave an answer that is none'],
+    ['lends nothing', { status: 'issued', expiresAt: Infinity }, 'the broker gave an answer that is none'],
+  ])('is refused as any other by a broker that %s, and nothing is left of it (I4, I13)', async (how, answer, why) => {
     const { runtime, broker, clock, store } = await lending();
     let failure: unknown;
     const child = runtime.agent('child', (session) => session.turn((turn) => borrow(turn, [])));
@@ -232,7 +238,7 @@ describe('a credential that a tool asks for', () => {
       .agent('alpha', (session) =>
         session.turn(async (turn) => {
           await borrow(turn, []);
-          broker.issue = async () => answer as never;
+          broker.issue = (() => (how.endsWith('at once') ? answer : Promise.resolve(answer))) as never;
           await turn.spawn(child, undefined).catch((error) => {
             failure = error;
           });
@@ -916,6 +922,54 @@ describe('a revocation that fails', () => {
     },
   );
 
+  test('by what fails also where its failure is told takes nothing down, and is tried again (I13)', async () => {
+    const clock = manualClock();
+    const due: number[] = [];
+    const told = { clock, onAlarm: () => {}, onDue: (at: number) => void due.push(at) };
+    const ledger = new Ledger({ ...told, store: undefined, onChange: () => {} });
+    const random = (): number => {
+      throw new Error('a bug');
+    };
+    const broker = memoryBroker({ now: clock.now });
+    broker.revoke = async () => ({ state: 'pending', why: '503' });
+    const record = { id: 'g-1', session: 's-1', path: ['s-1'], broker: 'mail', audience: '', scope: [], process: 'p-1' };
+    const lents = ['g-1', 'g-2'].map((id) => newLent({ ...record, id, state: 'active', at: 0, expiresAt: 600_000 }, broker, id));
+    for (const lent of lents) ledger.add(lent);
+    const revoker = new Revoker({ ...told, ledger, random });
+    revoker.take(lents);
+    await settle(clock);
+    expect(lents).toMatchObject([{ isTrying: false }, { isTrying: false }]);
+    expect(due).toEqual(lents.map((lent) => lent.dueAt));
+    await revoker.close();
+  });
+
+  test('of a secret that is no text is tried again, and its backend is quoted without it (I4, I13)', async () => {
+    const made = await lending({ caps: { canVerify: false } });
+    const { runtime, broker, clock } = made;
+    const { issue, revoke } = broker;
+    broker.issue = async (request) => ({ ...(await issue(request)), secret: 12345 }) as never;
+    const asked: (string | undefined)[] = [];
+    broker.revoke = async (...of) => {
+      asked.push((await last(made)).grants[0]?.evidence);
+      return asked.length === 1 ? { state: 'pending', why: 'cannot revoke 12345' } : revoke(...of);
+    };
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          await borrow(turn, []).catch(() => null);
+          await new Promise(() => {});
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    await runtime.stop({ session: id, reason: 'r', by: 'ann' });
+    for (let i = 0; i < 20; i++) await settle(clock, 60_000);
+    expect(asked.length).toBeGreaterThan(1);
+    expect(asked.join()).not.toContain('12345');
+    expect(broker.live).toEqual([]);
+    expect((await last(made)).stages.revoked).toBeDefined();
+  });
+
   test('is not said to be verified by a broker that says what is no answer (I4)', async () => {
     const { runtime, broker, clock } = await lending();
     const { id } = runtime
@@ -1290,5 +1344,7 @@ describe('a backend that repeats the secret in what it says', () => {
     expect(withoutSecrets(new Error('no such token: b1'), ['b1'])).toBe('Error: no such token: ***');
     expect(withoutSecrets(undefined, ['b1', undefined])).toBe('it gave no reason');
     expect(withoutSecrets(Object.create(null), ['b1'])).toBe('an error that cannot be shown');
+    const noTexts = [12345, Object.create(null), Symbol('b1'), null, []] as never;
+    expect(withoutSecrets('no such token: 12345', noTexts)).toBe('no such token: ***');
   });
 });

@@ -58,7 +58,7 @@ export interface IssueRequest {
 export type Issued =
   | {
       readonly status: 'issued';
-      /** Token or password: handed to the tool, kept in memory, never written down. */
+      /** Token or password: handed to the tool, kept in memory, never written down. What is no text is no answer, and counts as a rejection. */
       readonly secret: string;
       /** The user's name, where the backend wants one with the secret. */
       readonly username?: string;

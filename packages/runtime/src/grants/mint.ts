@@ -113,10 +113,11 @@ export async function mint(
   try {
     issued = await inTime(clock, (signal) => {
       const request = { id: lent.record.id, path: asker.path, audience, scope, ttlMs, signal };
-      asked = broker.issue(parent ? { ...request, parent: parent.handle } : request);
+      // A broker may answer at once.
+      asked = Promise.resolve(broker.issue(parent ? { ...request, parent: parent.handle } : request));
       return asked;
     });
-    if (issued?.status !== 'issued' && issued?.status !== 'refused') throw new Error('the broker gave an answer that is none');
+    if (!isIssued(issued)) throw new Error('the broker gave an answer that is none');
   } catch (error) {
     lent.isTrying = false;
     // Rejected, it has been answered; else it may be issued until it is, whatever is revoked before.
@@ -153,6 +154,13 @@ export async function mint(
     ? `it took longer to come than the ${ttlMs} ms that were asked for`
     : `its end is no moment to come (${String(issued.expiresAt)}); is the backend's clock behind?`;
   throw new RuntimeError('grant_failed', `${name} lent a credential that was of no use, and it is taken back: ${why}`);
+}
+
+/** Brokers are anybody's code. */
+function isIssued(value: unknown): value is Issued {
+  if (typeof value !== 'object' || value === null) return false;
+  const { status, secret } = value as Partial<Record<keyof GoodIssue, unknown>>;
+  return status === 'refused' || (status === 'issued' && typeof secret === 'string');
 }
 
 type GoodIssue = Extract<Issued, { status: 'issued' }>;

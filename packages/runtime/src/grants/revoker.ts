@@ -114,7 +114,12 @@ export class Revoker {
       if (!next) return;
       // An answer that nobody foresaw is as that of a broker which fails: it takes nothing down, and is asked for again (I13).
       const failed = (error: unknown): void => {
-        for (const lent of next.about) this.settle(lent, { state: 'pending', why: messageOf(error) });
+        for (const lent of next.about)
+          try {
+            this.settle(lent, { state: 'pending', why: messageOf(error) });
+          } catch {
+            this.later(lent);
+          }
       };
       const run: Promise<void> = next
         .work()
@@ -230,6 +235,12 @@ export class Revoker {
         this.options.onDue(lent.dueAt);
       }
     }
+  }
+
+  /** Tried again, whatever it was that failed. */
+  private later(lent: Lent): void {
+    lent.dueAt = this.options.clock.monotonic() + longestPauseMs;
+    this.options.onDue(lent.dueAt);
   }
 
   private irrevocable(lent: Lent, why: string): void {

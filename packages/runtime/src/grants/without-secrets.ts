@@ -8,8 +8,9 @@ import { messageOf } from '../error-text.ts';
  */
 export function withoutSecrets(text: unknown, secrets: readonly (string | undefined)[]): string {
   let told = messageOf(text ?? 'it gave no reason');
-  for (const secret of secrets)
-    if (secret) for (const form of [secret, ...urlEncoded(secret)]) told = told.replaceAll(form, '***');
+  // What a broker lends may be no text either.
+  for (const secret of secrets.map((one) => messageOf(one ?? '')))
+    if (secret !== '') for (const form of [secret, ...urlEncoded(secret)]) told = told.replaceAll(form, '***');
   return told;
 }
 
