@@ -49,6 +49,10 @@ export class Bench {
   isFrozen = false;
   /** One more runs, which answers nothing. */
   hasFrozenBeside = false;
+  /** From when what runs is told of a stop, nobody can be asked anything: as Redis, where it goes away. */
+  goesAway = false;
+  /** No mark of a release is taken any more. */
+  releasesNothing = false;
   /** What was asked, and whom: `all` waits for who is frozen too. */
   readonly asked: string[] = [];
   /** How long the last command waited for confirmation. Milliseconds. */
@@ -146,9 +150,15 @@ export class Bench {
       ...folderPlace(folder),
       ask: async (method, params, process) => {
         this.asked.push(`${method} ${process === undefined ? 'all' : 'one'}`);
+        if (this.goesAway && this.asked.some((one) => /^re(read|fresh)/.test(one)))
+          throw new Error('[store_failed] Redis is gone');
         if (this.isFrozen) return [frozen];
         const answers = await folderPlace(folder).ask(method, params, process);
         return this.hasFrozenBeside && process === undefined ? [...answers, frozen] : answers;
+      },
+      mark: async (key, side, ...of) => {
+        if (this.releasesNothing && side === 'released') throw new Error('[store_failed] Redis is gone');
+        await folderPlace(folder).mark(key, side, ...of);
       },
       load: async (specifier) => {
         if (this.installed.has(specifier)) return this.installed.get(specifier);

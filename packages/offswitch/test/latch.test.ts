@@ -66,6 +66,24 @@ describe('engage where the source has no control', () => {
   });
 });
 
+test.each([
+  ['engage', async () => bench.start(), 'engage global', ''],
+  ['engage without a control', withoutControl, 'engage global', 'folder'],
+  ['stop', async () => bench.start(), 'stop s-1', 'folder'],
+  ['engage of a user', async () => bench.start(), 'engage user U-1', ''],
+])(
+  '%s is told to be made, and not to be confirmed, where nobody can be told or asked any more (S10)',
+  async (_, begin, words, by) => {
+    const runtime = await begin();
+    bench.goesAway = true;
+    bench.now = () => Date.now() + bench.slept * 50;
+    const ran = await bench.cli([...words.split(' '), '--reason', 'incident', '--yes', '--json']);
+    expect(ran).toMatchObject({ code: 4, json: { confirmed: false, silent: ['Redis is gone'] } });
+    expect(ran.json.latchedBy ?? '').toBe(by);
+    await expect.poll(() => runtime.stops()).toMatchObject([{ reason: 'incident' }]);
+  },
+);
+
 describe('a stop where only a gate runs', () => {
   const engage = ['engage', 'feature', 'batch-scoring', '--reason', 'bad scores', '--yes'];
   test('is answered as soon as the gate refuses, with the stages that are true, and no word of the turn in progress (S10)', async () => {

@@ -6,11 +6,19 @@ import type { Io } from '../src/cli/io.ts';
 import { folderPlace, type Place } from '../src/cli/place.ts';
 import { terminate } from '../src/cli/terminate.ts';
 
-const io = { out: () => {}, now: () => 0, user: 'ann', hasColour: false, isInteractive: false } as unknown as Io;
-
-/** A process with twenty sessions; `takes`: how many orders the state takes. */
-function scene(takes: number) {
+/** A process with twenty sessions; `takes`: how many orders the state takes. `isGone`: once it was written to, it can be asked nothing more. */
+function scene(takes: number, { isGone = false } = {}) {
   const asked: string[] = [];
+  const said: string[] = [];
+  let now = 0;
+  const io = {
+    out: (line: string) => said.push(line),
+    now: () => now,
+    sleep: async (ms: number) => {
+      now += ms;
+    },
+    hasColour: false,
+  } as unknown as Io;
   let marked = 0;
   const sessions = Array.from({ length: 20 }, (_, n) => ({ id: `s-${n}`, path: [`s-${n}`], user: 'u-1', state: 'running' }));
   const place: Place = {
@@ -18,6 +26,7 @@ function scene(takes: number) {
     exists: () => false,
     ask: async (method) => {
       asked.push(method);
+      if (isGone && marked > 0) throw Object.assign(new Error('[store_failed] Redis does not answer'), { code: 'store_failed' });
       return [{ process: 'p-1', pid: 4, result: method === 'sessions' ? sessions : {} }];
     },
     mark: async () => {
@@ -25,7 +34,7 @@ function scene(takes: number) {
     },
   };
   const run = () => terminate(commandOf(io, place, false), { user: 'u-1' }, { reason: 'runs wild', by: 'ann' }, true);
-  return { asked, run };
+  return { asked, said, run };
 }
 
 test('orders of which some could not be recorded are told to whom they are for, and which they are is said', async () => {
@@ -41,4 +50,17 @@ test('orders of which some could not be recorded are told to whom they are for, 
 test('orders of which none could be recorded say why, and nothing else', async () => {
   const { run } = scene(0);
   await expect(run()).rejects.toThrow(/^the disk is full$/);
+});
+
+test('orders of which some stand are named where nobody can be told of them', async () => {
+  const { run } = scene(18, { isGone: true });
+  await expect(run()).rejects.toMatchObject({ code: 'recorded_in_part', message: expect.stringContaining('18 of 20 orders') });
+});
+
+test('orders that all stand are said to, and not to be confirmed, where nobody can be told or asked any more', async () => {
+  const { said, run } = scene(20, { isGone: true });
+  const { exitCode, json } = await run();
+  expect([exitCode, (json.stops as unknown[]).length, json.confirmed]).toEqual([4, 20, false]);
+  expect(json.silent).toEqual(['Redis does not answer']);
+  expect(said.join('')).toMatch(/recorded: 20 orders[\s\S]*Redis does not answer[\s\S]*not confirmed by every process/);
 });

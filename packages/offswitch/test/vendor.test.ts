@@ -242,6 +242,16 @@ describe('an engage that the vendor does not take', () => {
     expect(letGo.code).toBe(0);
     expect(runtime.stops()).toEqual([]);
   });
+  test("is told to stop as an operator's stop where what was latched for it cannot be let go of: that stands too (S3, S10)", async () => {
+    const runtime = await start();
+    vendor.failure = new Error('no rights');
+    bench.releasesNothing = true;
+    const ran = await bench.cli(engage);
+    expect(ran.code).toBe(0);
+    expect(causes(runtime).sort()).toEqual(['operator', 'switch']);
+    const latched = runtime.stops().find((one) => one.cause === 'switch')!.id;
+    expect(ran.out).toContain(`${latched} stands too, and could not be let go of: Redis is gone`);
+  });
   test('is not kept waiting by a vendor that does not say how the switch is set', async () => {
     const runtime = await start();
     vendor.isSilent = true;

@@ -9,6 +9,7 @@ import { exit } from './failure.ts';
 import { type FlipTarget, isStopOf, planFlip, showFlip, stopWithoutSource, targetKey, tellFlip, wordsOf } from './flip.ts';
 import { flipThrough } from './flip-through.ts';
 import { followStop, tellFollowed, tellRunning } from './follow.ts';
+import type { Place } from './place.ts';
 import { countWithinMs, previewParams, reachOf, showReach } from './preview.ts';
 import { clean, paint } from './print.ts';
 import { askAll, previewIn } from './wire.ts';
@@ -32,7 +33,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
       pending = await latchPending(command, plan, who, sessions);
       if (pending.length > 0) command.say(`  ✓ written to ${clean(place.folder)}; ${plan.wired.title} is being asked`);
       // The vendor is asked meanwhile.
-      told = tellRunning(place, 'reread', reach).catch(() => undefined);
+      told = tellRunning(place, 'reread', reach);
     }
     flip = await flipThrough(command, plan, plan.wired, 'engage', who);
     tellFlip(command, plan.wired, flip);
@@ -47,7 +48,7 @@ export async function engage(command: Command, target: FlipTarget, who: Who, isY
   await told;
   await tellRunning(place, 'refresh', reach);
   const isTargeted = target.tier === 'user' || target.tier === 'instance';
-  const livesIn = async (process: string): Promise<boolean> => {
+  const livesIn = async (place: Place, process: string): Promise<boolean> => {
     const answers = await askAll(place, 'preview', previewParams(target), previewIn, process);
     return answers.answered.length === 0 || answers.answered.some((one) => one.value.sessions > 0);
   };

@@ -94,9 +94,14 @@ export async function unlatchPending(command: Command, plan: FlipPlan, keys: rea
   if (own !== undefined) await letGo(command, plan, own, `the source refused the flip; ${act} stands in its place`);
 }
 
-function letGo(command: Command, plan: FlipPlan, key: string, reason: string): Promise<void> {
+/** Where that fails, one stop more stands: that is said, and hides none (S10). */
+async function letGo(command: Command, plan: FlipPlan, key: string, reason: string): Promise<void> {
   const words = { reason, by: 'offswitch', at: command.io.now(), subject: plan.target.subject ?? '' };
-  return command.place.mark(key, 'released', lowest(plan), words);
+  try {
+    await command.place.mark(key, 'released', lowest(plan), words);
+  } catch (error) {
+    command.say(paint(command.io, 'yellow', `  ! ${clean(key)} stands too, and could not be let go of: ${wordsOf(error)}`));
+  }
 }
 
 const eachOf = (sessions: Iterable<string>): FlipTarget[] =>

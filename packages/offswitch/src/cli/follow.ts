@@ -13,6 +13,7 @@ import {
   stages,
 } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
+import { wordsOf } from './flip.ts';
 import type { Place } from './place.ts';
 import type { Reach } from './preview.ts';
 import { clean, count, paint } from './print.ts';
@@ -41,9 +42,17 @@ export interface Followed {
 /** Who answered a moment ago, and who did not, as sentences. */
 export type Heard = Pick<Reach, 'answering' | 'silent'>;
 
-/** Tells what runs. Where somebody hangs, only those that answered: the other hears of it from the state. */
+/** Tells what runs. Where somebody hangs, only those that answered: the other hears of it from the state, and so does who cannot be told. */
 export async function tellRunning(place: Place, method: string, { answering, silent }: Heard): Promise<void> {
-  await Promise.all((silent.length > 0 ? answering : [undefined]).map((process) => place.ask(method, {}, process)));
+  const { ask } = afterAct(place);
+  await Promise.all((silent.length > 0 ? answering : [undefined]).map((process) => ask(method, {}, process)));
+}
+
+/** What was recorded must not be hidden by a state that answers no more: nobody has confirmed it, and that is said (S10). */
+function afterAct(place: Place): Place {
+  const ask: Place['ask'] = (...of) =>
+    place.ask(...of).catch((error) => [{ process: '', pid: 0, error: { code: 'processes_unknown', message: wordsOf(error) } }]);
+  return { ...place, ask };
 }
 
 /**
@@ -54,10 +63,11 @@ export async function tellRunning(place: Place, method: string, { answering, sil
 export async function followStop(
   command: Command,
   isIt: (stop: Stop) => boolean,
-  applies?: (process: string) => Promise<boolean>,
+  applies?: (place: Place, process: string) => Promise<boolean>,
   found?: Heard,
 ): Promise<Followed> {
-  const { io, place } = command;
+  const { io } = command;
+  const place = afterAct(command.place);
   const hangs = found && found.silent.length > 0 ? found : undefined;
   const until = io.now() + (hangs ? besideOneThatHangsMs : confirmWithinMs);
   const shown = new Set<Stage>();
@@ -74,15 +84,15 @@ export async function followStop(
     const growing: Receipt[] = [];
     let isEachFenced = true;
     for (const one of statuses.answered) {
-      const mine = await receiptsOf(command, one, isIt);
+      const mine = await receiptsOf(place, one, isIt);
       receipts.push(...mine);
       if (mine.length > 0 && !asked.has(one.process)) {
         asked.add(one.process);
-        if (await isGate(command, one.process)) gates.add(one.process);
+        if (await isGate(place, one.process)) gates.add(one.process);
       }
       if (!gates.has(one.process)) growing.push(...mine);
       const there = one.value.stops.filter(isIt);
-      const isFree = there.length === 0 && mine.length === 0 && applies !== undefined && !(await applies(one.process));
+      const isFree = there.length === 0 && mine.length === 0 && applies !== undefined && !(await applies(place, one.process));
       // Each of them: a receipt that is not told is not one that says so.
       const fenced = mine.filter(({ stages }) => stages.fenced !== undefined);
       const ids = new Set(fenced.map(({ stop }) => stop.id));
@@ -112,12 +122,12 @@ async function askEach(place: Place, processes: readonly string[]): Promise<Answ
 }
 
 /** A gate alone does not see its loop's turns end: what it says at once is all that it says until the loop asks again. */
-async function isGate(command: Command, process: string): Promise<boolean> {
-  const { answered } = await askAll(command.place, 'ping', {}, (value) => isRecord(value) && value.kind === 'gate', process);
+async function isGate(place: Place, process: string): Promise<boolean> {
+  const { answered } = await askAll(place, 'ping', {}, (value) => isRecord(value) && value.kind === 'gate', process);
   return answered.some((one) => one.value);
 }
 
-async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: Stop) => boolean): Promise<readonly Receipt[]> {
+async function receiptsOf(place: Place, of: Answered<Status>, isIt: (stop: Stop) => boolean): Promise<readonly Receipt[]> {
   // Beside these there may be any number of newer and older ones, of which the answer would hold a hundred.
   const held = of.value.stops.filter(isIt);
   const params =
@@ -126,7 +136,7 @@ async function receiptsOf(command: Command, of: Answered<Status>, isIt: (stop: S
       : held.length <= mostNamed
         ? { stops: held.map(({ id }) => id) }
         : { since: held.reduce((first, { since }) => Math.min(first, since), Number.POSITIVE_INFINITY) };
-  const answers = await askAll(command.place, 'receipts', params, receiptsIn, of.process);
+  const answers = await askAll(place, 'receipts', params, receiptsIn, of.process);
   return answers.answered.flatMap((one) => one.value).filter((one) => one.released === undefined && isIt(one.stop));
 }
 

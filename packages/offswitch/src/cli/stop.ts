@@ -76,7 +76,7 @@ export async function stop(command: Command, session: string, action: StopAction
       isYes,
     );
     latched = await latch();
-    told = tellRunning(place, 'reread', reach).catch(() => undefined);
+    told = tellRunning(place, 'reread', reach);
   }
   await told;
 
