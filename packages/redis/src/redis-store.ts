@@ -567,9 +567,13 @@ class RedisStore implements StateStore {
   private whyCutOff(): string | undefined {
     if (this.trusted.otherWhy !== undefined) return this.trusted.otherWhy;
     if (!this.membership.isOut) return undefined;
+    this.wasSeenOut = true;
     const why = this.control.trouble ?? this.membership.lastTrouble;
     return `${this.location} was not heard from for ${this.settings.leaseMs} ms${why === undefined ? '' : ` (${why})`}; everything is held until it is`;
   }
+
+  /** Whoever saw it holds, and waits to be told that it is over: a clock that is set may let it run out for a moment that is never announced. */
+  private wasSeenOut = false;
 
   private runsSessions = false;
   private info(): string {
@@ -585,8 +589,10 @@ class RedisStore implements StateStore {
   private announce(): void {
     const { health } = this;
     const now = JSON.stringify(health);
-    if (now === this.toldHealth || this.phase !== 'open') return;
+    const isBack = this.wasSeenOut && !this.membership.isOut;
+    if ((now === this.toldHealth && !isBack) || this.phase !== 'open') return;
     this.toldHealth = now;
+    if (isBack) this.wasSeenOut = false;
     this.tell({ health });
   }
 

@@ -64,6 +64,20 @@ describeRedis('a store in Redis, in trouble', () => {
   };
 
   describe('when an answer of Redis is lost', () => {
+    test('that somebody sees cut off for a moment only, by a clock that was set, tells that it is back: whoever saw it holds till then (I11, I14)', async () => {
+      let ahead = 0;
+      const store = direct(await server(), { clock: { ...systemClock, now: () => Date.now() + ahead } });
+      await store.open();
+      const told: string[] = [];
+      store.watch(({ health }) => {
+        if (health) told.push(health.state);
+      });
+      ahead = 2 * leaseMs;
+      expect(store.health.state).toBe('failed');
+      await until('it tells that it is back', () => told.includes('ok'), 3 * leaseMs);
+      expect(store.health).toEqual({ state: 'ok' });
+    });
+
     test('what was registered all the same is this process’s to begin, when its call is made again (I14)', async () => {
       const redis = await server();
       const { a, b } = await two(redis, { timeoutMs: 1500, leaseMs: 60_000 });
