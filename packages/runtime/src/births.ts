@@ -25,6 +25,9 @@ export class Births {
   /** What the store has refused of the first records of sessions, the one that was tried last at the end. */
   private readonly unwritten = new Map<Saved, { readonly graph: Graph; readonly records: readonly JournalRecord[] }>();
 
+  /** What lives inside a call, and whose next epoch the store has refused: nobody asks for it again, so its turns wait as if it were not written down. */
+  private readonly unclaimed = new WeakMap<Saved, LiveSession>();
+
   constructor(world: World) {
     this.world = world;
   }
@@ -175,12 +178,14 @@ export class Births {
     if (known) {
       member.live = live;
       if (!this.world.claim(live)) {
-        // Refused by the store: as if it had not been asked for, so that the spawn can ask again.
-        if (!live.isOver) {
+        if (live.isOver) return undefined;
+        if (!spec.inline) {
+          // Refused by the store: as if it had not been asked for, so that the spawn can ask again.
           member.live = undefined;
           call.childSession = undefined;
+          return undefined;
         }
-        return undefined;
+        this.unclaimed.set(member.saved, live);
       }
     }
     this.begin(live);
@@ -241,6 +246,9 @@ export class Births {
    * refused is tried again in a while, whatever holds it (I9, S4).
    */
   isBorn({ saved }: { readonly saved: Saved }): boolean {
+    const live = this.unclaimed.get(saved);
+    if (live && !live.isOver && !this.world.claim(live)) return false;
+    this.unclaimed.delete(saved);
     const left = this.unwritten.get(saved);
     if (!left) return true;
     // Goes to the end where it is refused again: one that the store never takes is in nobody's way.

@@ -341,4 +341,4 @@ interface Ending {
   readonly decision: Stopped | undefined;
 }
 
-const notAskedFor = 'the turn that had started it was run again and did not ask for it';
+const notAskedFor = 'what had started it was run again and ended without asking for it';

@@ -192,6 +192,24 @@ export abstract class EndingSession extends RestingSession {
     this.endAs({ status, ...how });
   }
 
+  /**
+   * The body of the call inside which it lives has ended: it ends with that, or after the last that it began there, which may do something yet. What only
+   * reads is left alone.
+   */
+  endWithCall(status: 'completed' | 'failed', error: unknown): void {
+    if (this.acting().length === 0 && (looseOf(this.session)?.count ?? 0) === 0) this.settle(status, { error });
+    else void this.joinActing().then(() => this.settle(status, { error }));
+  }
+
+  private async joinActing(): Promise<void> {
+    for (let calls = this.acting(); calls.length > 0; calls = this.acting()) await Promise.all(calls.map((call) => call.ended()));
+    await this.joinLoose();
+  }
+
+  private acting(): readonly Call[] {
+    return [...(this.calls ?? [])].filter((call) => call.class !== 'read');
+  }
+
   /** Tries again with an end that the store refused to take down. */
   end(): void {
     const ending = refused.get(this);
@@ -207,6 +225,8 @@ export abstract class EndingSession extends RestingSession {
       this.endLater(ending);
       return;
     }
+    // Who hears of it may have closed this runtime.
+    if (this.isOver) return;
     const { status, ...how } = ending;
     if (this.open && status === 'terminated') this.keepLastTurn(this.open);
     let { error } = how;

@@ -1,8 +1,8 @@
 // Sessions that live inside the body of a call, where the store keeps every session and lets only those be claimed that it knows.
 
 import { currentCall, memoryStore } from '@offswitch/runtime';
-import { expect, test } from 'vitest';
-import { settle, world } from './world.ts';
+import { describe, expect, test } from 'vitest';
+import { deferred, settle, world } from './world.ts';
 
 test('a session inside a call is known to the store before its first turn, so that it goes on after a pause (S7, I14)', async () => {
   const store = memoryStore();
@@ -52,4 +52,138 @@ test('a session inside a call is known to the store before its first turn, so th
   expect(turns).toEqual([0, 1, 2]);
   expect((await outcome).status).toBe('completed');
   expect(known).toHaveLength(2);
+});
+
+describe('what was begun inside a call whose body did not wait for it', () => {
+  async function leaving() {
+    const made = await world();
+    const { runtime, clock } = made;
+    const [gate, timeout] = [deferred(), deferred()];
+    const did: string[] = [];
+    const sender = runtime.agent('sender', async (session) => {
+      await session.turn(() => gate.promise);
+      await session.turn((turn) => turn.tool('send', {}, () => void did.push('sent'), { effect: true }));
+    });
+    const root = runtime.agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          () => {
+            const work = currentCall()!
+              .child('helper')
+              .turn((inner) => inner.spawn(sender, undefined));
+            return Promise.race([work.then(() => 'work'), timeout.promise.then(() => 'timeout')]);
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const { id, outcome } = root.start(undefined);
+    await settle(clock);
+    const ended: string[] = [];
+    for (const one of runtime.sessions()) void runtime.settled(one.id).then(({ status }) => ended.push(`${one.agent} ${status}`));
+    timeout.resolve();
+    await settle(clock);
+    expect(ended).toEqual([]);
+    return { ...made, id, outcome, gate, did, ended };
+  }
+
+  test('ends before the session does in which that call was (I3)', async () => {
+    const { clock, gate, outcome, ended, did } = await leaving();
+    gate.resolve();
+    await settle(clock);
+    expect(ended).toEqual(['sender completed', 'helper completed', 'alpha completed']);
+    expect(await outcome).toMatchObject({ status: 'completed', result: 'timeout' });
+    expect(did).toEqual(['sent']);
+  });
+
+  test('is reached by a stop of that session, and does nothing after it (I1, I2)', async () => {
+    const { runtime, clock, id, gate, ended, did } = await leaving();
+    await runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    gate.resolve();
+    await settle(clock);
+    expect([ended, did]).toEqual([['sender terminated', 'helper terminated', 'alpha terminated'], []]);
+    expect((await runtime.receipts())[0]).toMatchObject({ stages: { done: expect.any(Number) }, residue: [] });
+  });
+
+  test('is parked with it, and has failed when it ends without that: nothing could run it again (S7, I3)', async () => {
+    const { runtime, source, clock, gate, ended, did } = await leaving();
+    source.engage('killswitch.global');
+    gate.resolve();
+    await settle(clock, 6_000);
+    expect(runtime.sessions().map(({ state }) => state)).toEqual(['parked', 'parked', 'parked']);
+    source.release('killswitch.global');
+    await settle(clock, 1_000);
+    expect([ended, did]).toEqual([['sender failed', 'helper failed', 'alpha completed'], []]);
+  });
+});
+
+describe('a session inside a call that is made again after a park', () => {
+  async function goingOn(again: 'asks for its sub-agent' | 'does not') {
+    const made = await world();
+    const { runtime, source, clock } = made;
+    const gate = deferred();
+    let isAgain = false;
+    const leaf = runtime.agent('leaf', async (session) => {
+      await session.turn(() => gate.promise);
+      await session.turn(async () => undefined);
+    });
+    const { outcome } = runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool(
+            'ask',
+            {},
+            () =>
+              currentCall()!
+                .child('helper')
+                .turn(async (inner) => {
+                  if (!isAgain || again === 'asks for its sub-agent') await inner.spawn(leaf, undefined);
+                }),
+            { delegates: true },
+          ),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    source.engage('killswitch.global');
+    gate.resolve();
+    await settle(clock, 6_000);
+    const ended: string[] = [];
+    const idOf = new Map<string, string>();
+    for (const one of runtime.sessions()) {
+      idOf.set(one.agent, one.id);
+      void runtime.settled(one.id).then(({ status }) => ended.push(`${one.agent} ${status}`));
+    }
+    isAgain = true;
+    return { ...made, outcome, ended, id: (agent: string) => idOf.get(agent)! };
+  }
+
+  test('waits while the store refuses its claim, as every other does (S7, I14)', async () => {
+    const { store, source, clock, outcome, ended, id } = await goingOn('asks for its sub-agent');
+    const { claim } = store;
+    let refused = 0;
+    store.claim = (session, epoch) => {
+      if (session === id('helper') && refused++ === 0) throw new Error('EIO');
+      return claim(session, epoch);
+    };
+    source.release('killswitch.global');
+    await settle(clock, 5_000);
+    expect(ended).toEqual(['leaf completed', 'helper completed', 'alpha completed']);
+    expect(await outcome).toMatchObject({ status: 'paused' });
+  });
+
+  test('ends after what it does not ask for again, and before the session of that call, whatever the store refuses (I3)', async () => {
+    const { store, source, clock, ended, id } = await goingOn('does not');
+    const { claim } = store;
+    let refused = 0;
+    store.claim = (session, epoch) => {
+      if (session === id('leaf') && refused++ < 3) throw new Error('EIO');
+      return claim(session, epoch);
+    };
+    source.release('killswitch.global');
+    await settle(clock, 5_000);
+    expect(ended).toEqual(['leaf failed', 'helper completed', 'alpha completed']);
+  });
 });

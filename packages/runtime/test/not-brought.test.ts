@@ -98,7 +98,7 @@ describe('a sub-agent that the code above it, run again, does not ask for', () =
     expect(ended).toEqual(['leaf failed', 'middle failed', 'root completed']);
     expect(runtime.sessions()).toEqual([]);
     expect(alarms.join()).toContain(
-      `session ${middle} has failed: the turn that had started it was run again and did not ask for it`,
+      `session ${middle} has failed: what had started it was run again and ended without asking for it`,
     );
   });
 
