@@ -146,26 +146,26 @@ export class Bench {
       },
     };
     const frozen = { process: 'p-1', pid: 4, error: { code: 'timeout', message: 'no answer' } };
-    const place = (folder: string): Place => ({
-      ...folderPlace(folder),
+    const placeOf = (real: Place): Place => ({
+      ...real,
       ask: async (method, params, process) => {
         this.asked.push(`${method} ${process === undefined ? 'all' : 'one'}`);
         if (this.goesAway && this.asked.some((one) => /^re(read|fresh)/.test(one)))
           throw new Error('[store_failed] Redis is gone');
         if (this.isFrozen) return [frozen];
-        const answers = await folderPlace(folder).ask(method, params, process);
+        const answers = await real.ask(method, params, process);
         return this.hasFrozenBeside && process === undefined ? [...answers, frozen] : answers;
       },
       mark: async (key, side, ...of) => {
         if (this.releasesNothing && side === 'released') throw new Error('[store_failed] Redis is gone');
-        await folderPlace(folder).mark(key, side, ...of);
+        await real.mark(key, side, ...of);
       },
       load: async (specifier) => {
         if (this.installed.has(specifier)) return this.installed.get(specifier);
         throw Object.assign(new Error(`Cannot find module '${specifier}'`), { code: 'MODULE_NOT_FOUND' });
       },
     });
-    const code = await main(['--state', this.folder, ...args], io, place);
+    const code = await main(['--state', this.folder, ...args], io, (folder) => placeOf(folderPlace(folder)));
     return { code, out, err, asked, json: args.includes('--json') && out !== '' ? JSON.parse(out) : {} };
   }
 

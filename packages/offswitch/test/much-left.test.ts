@@ -58,9 +58,13 @@ const turns = async (count: number): Promise<void> => {
   for (let n = 0; n < count; n++) await new Promise(setImmediate);
 };
 
+const reading = async (): Promise<void> => {
+  while (!events.includes('begins to read')) await turns(1);
+};
+
 test('a stop with --yes is durable before all is read that was left', async () => {
   const ran = stop(commandOf(io, place(), false), 's-77', 'terminate', { reason: 'runs wild', by: 'ann' }, true);
-  await turns(5);
+  await reading();
   await vi.advanceTimersByTimeAsync(500);
   const { json } = await ran;
   expect(events).toEqual(['begins to read', 'recorded', 'has read']);
@@ -77,7 +81,7 @@ test('a stop is recorded by one who looks at nothing that was left: what is due 
 
 test('what was left is read for three seconds, and not beyond them (S10)', async () => {
   const asked = reachOf(commandOf(io, place(), false), { tier: 'global', subject: undefined, isConversation: false });
-  await turns(5);
+  await reading();
   await vi.advanceTimersByTimeAsync(3_000);
   expect(await asked).toMatchObject({
     preview: { sessions: 0 },
