@@ -107,7 +107,7 @@ export abstract class CallingSession extends EndingSession {
   /** Records a call's result; true when the agent may have it. Throws `not_serialisable` after recording that it happened. */
   completeCall(call: Call, value: unknown, usage?: Usage): boolean {
     if (call.outcome !== undefined) return this.endLate(call, { ...(value === undefined ? {} : { value }) });
-    const goesOn = this.endInline(call, 'completed');
+    this.endInline(call, 'completed');
     const costMicros = this.settleCost(call, usage);
     let broken: unknown;
     try {
@@ -122,7 +122,7 @@ export abstract class CallingSession extends EndingSession {
     this.untrack(call);
     if (call.span) noteUsage(call.span, usage);
     call.end('completed');
-    if (goesOn) keepsLoose(this.session).add(call);
+    this.keepInline(call);
     if (call.kind === 'tool' && this.saved.counters) this.toolEnded(call.name, false);
     this.engine.callEnded(this.session, call);
     this.tryMark();
@@ -135,13 +135,13 @@ export abstract class CallingSession extends EndingSession {
     if (call.outcome !== undefined) return this.endLate(call, { error: messageOf(error) });
     // Abandoned: what it fails with is the abort, or that its session has ended here. Whoever goes on makes it again.
     if (this.isOver && (call.isAborted || call.class === 'delegates')) return false;
-    const goesOn = this.endInline(call, 'failed', error);
+    this.endInline(call, 'failed', error);
     call.error = messageOf(error);
     this.settleCost(call, undefined);
     this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'failed', error: call.error });
     this.untrack(call);
     call.end('failed');
-    if (goesOn) keepsLoose(this.session).add(call);
+    this.keepInline(call);
     if (call.kind === 'tool') this.toolEnded(call.name, true);
     this.engine.callEnded(this.session, call);
     this.tryMark();
@@ -184,12 +184,16 @@ export abstract class CallingSession extends EndingSession {
     return false;
   }
 
-  /** A session that lives inside a call's body ends with it. True where it cannot yet: then its parent ends after it. */
-  private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): boolean {
+  /** A session that lives inside a call's body ends with it. */
+  private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): void {
     const child = call.childSession;
-    if (!child || child.isOver || !child.saved.record.inline) return false;
-    child.endWithCall(status, error);
-    return !child.isOver;
+    if (child && !child.isOver && child.saved.record.inline) child.endWithCall(status, error);
+  }
+
+  /** Where it could not end yet, this one ends after it. */
+  private keepInline(call: Call): void {
+    const child = call.childSession;
+    if (child && !child.isOver && child.saved.record.inline) keepsLoose(this.session).add(call);
   }
 
   private settleCost(call: Call, usage: Usage | undefined): number {

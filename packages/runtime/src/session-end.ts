@@ -198,11 +198,14 @@ export abstract class EndingSession extends RestingSession {
    */
   endWithCall(status: 'completed' | 'failed', error: unknown): void {
     if (this.acting().length === 0 && (looseOf(this.session)?.count ?? 0) === 0) this.settle(status, { error });
-    else void this.joinActing().then(() => this.settle(status, { error }));
+    // Looked at once more: what comes after that look finds it ended.
+    else void this.joinActing().then(() => this.isOver || this.endWithCall(status, error));
   }
 
   private async joinActing(): Promise<void> {
-    for (let calls = this.acting(); calls.length > 0; calls = this.acting()) await Promise.all(calls.map((call) => call.ended()));
+    // Parked, it keeps calls that have ended, and that no wait would take away.
+    for (let calls = this.acting(); !this.isOver && calls.length > 0; calls = this.acting())
+      await Promise.all(calls.map((call) => call.ended()));
     await this.joinLoose();
   }
 

@@ -146,9 +146,11 @@ export abstract class RestingSession extends SessionState {
    */
   protected checkRest(): void {
     const loose = looseOf(this.session);
+    // A turn that nobody closes, inside a call that has ended, does nothing more.
+    const isInTurn = this.open !== undefined && !(loose?.isAwaited === true && !this.calls?.size);
     const isAtRest =
       !this.isOver &&
-      (this.open || this.restingCalls > 0
+      (isInTurn || this.restingCalls > 0
         ? this.calls !== undefined && this.calls.size > 0 && this.restingCalls === this.calls.size
         : this.isHeld || loose?.isAwaited === true) &&
       (loose === undefined || loose.areAtRest);
@@ -173,7 +175,8 @@ export abstract class RestingSession extends SessionState {
   }
 
   protected async joinCalls(): Promise<void> {
-    while (this.calls && this.calls.size > 0) await Promise.all([...this.calls].map((call) => call.ended()));
+    // Parked, it keeps calls that have ended, and that no wait would take away.
+    while (!this.isOver && this.calls && this.calls.size > 0) await Promise.all([...this.calls].map((call) => call.ended()));
   }
 
   /** Its code has ended: what it started and waits for no longer ends before it does. */

@@ -1,8 +1,8 @@
 // Sessions that live inside the body of a call, where the store keeps every session and lets only those be claimed that it knows.
 
-import { currentCall, memoryStore } from '@offswitch/runtime';
+import { currentCall, memoryStore, type Session } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
-import { deferred, settle, world } from './world.ts';
+import { deferred, settle, type TestWorld, world } from './world.ts';
 
 test('a session inside a call is known to the store before its first turn, so that it goes on after a pause (S7, I14)', async () => {
   const store = memoryStore();
@@ -185,5 +185,121 @@ describe('a session inside a call that is made again after a park', () => {
     source.release('killswitch.global');
     await settle(clock, 5_000);
     expect(ended).toEqual(['leaf failed', 'helper completed', 'alpha completed']);
+  });
+});
+
+describe('a session inside a call that its body gave up', () => {
+  /** Its work is given the helper and a promise that the test settles; the body comes back before that. */
+  async function givenUp(
+    work: (helper: Session, runtime: TestWorld['runtime']) => Promise<unknown>,
+    options: Parameters<typeof world>[0] = {},
+  ) {
+    const made = await world(options);
+    const { runtime, clock } = made;
+    const giveUp = deferred();
+    const root = runtime.agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          () => {
+            work(currentCall()!.child('helper'), runtime).catch(() => undefined);
+            return giveUp.promise;
+          },
+          { delegates: true },
+        ),
+      ),
+    );
+    const { id } = root.start(undefined);
+    await settle(clock);
+    return { ...made, id, end: runtime.settled(id), giveUp };
+  }
+
+  test('ends with nothing of it under way, also of what it began in that very moment (I1, I3)', async () => {
+    const [first, second] = [deferred(), deferred()];
+    const did: string[] = [];
+    const { clock, giveUp, end } = await givenUp((helper) =>
+      helper.turn(async (turn) => {
+        const step = async (name: string, ready: Promise<void>) => {
+          await turn.tool(name, {}, () => ready.then(() => did.push(name)), { effect: true });
+        };
+        await step('first', first.promise);
+        await step('second', second.promise);
+      }),
+    );
+    giveUp.resolve();
+    await settle(clock);
+    first.resolve();
+    void end.then(() => did.push('the end'));
+    await settle(clock);
+    second.resolve();
+    await settle(clock);
+    expect(did.at(-1)).toBe('the end');
+  });
+
+  test('is at rest where its turn is open and all that is left under it is held (S8)', async () => {
+    const ready = deferred();
+    const { runtime, source, clock, giveUp } = await givenUp(async (helper, runtime) => {
+      const sender = runtime.agent('sender', async (session) => {
+        await session.turn(() => ready.promise);
+        await session.turn(async () => undefined);
+      });
+      const turn = await helper.beginTurn();
+      await turn.tool(
+        'deep',
+        {},
+        () =>
+          void currentCall()!
+            .child('deeper')
+            .turn((inner) => inner.spawn(sender, undefined)),
+        {
+          delegates: true,
+        },
+      );
+    });
+    giveUp.resolve();
+    await settle(clock);
+    source.engage('killswitch.global');
+    ready.resolve();
+    await settle(clock, 8_000);
+    expect(new Set(runtime.sessions().map(({ state }) => state))).toEqual(new Set(['parked']));
+  });
+
+  test('and was parked keeps nobody from going on, whatever of it comes back later (I14)', async () => {
+    const [ready, held, later] = [deferred(), deferred(), deferred()];
+    const breakers = { alpha: { actions: 1 } };
+    const { runtime, clock, giveUp } = await givenUp(
+      (helper, runtime) =>
+        helper.turn(async (turn) => {
+          const sender = runtime.agent('sender', async (session) => {
+            await session.turn(() => ready.promise);
+            await session.turn(async () => undefined);
+          });
+          void turn.tool(
+            'deep',
+            {},
+            () => {
+              void currentCall()!
+                .child('deeper')
+                .turn((inner) => inner.spawn(sender, undefined));
+              return later.promise;
+            },
+            { delegates: true },
+          );
+          await held.promise;
+          for (const name of ['one', 'two', 'three']) await turn.tool(name, {}, () => 1, { effect: true });
+        }),
+      { breakers },
+    );
+    await settle(clock);
+    giveUp.resolve();
+    await settle(clock);
+    held.resolve();
+    await settle(clock);
+    ready.resolve();
+    await settle(clock, 20_000);
+    later.resolve();
+    await settle(clock);
+    expect(runtime.sessions()).not.toEqual([]);
   });
 });
