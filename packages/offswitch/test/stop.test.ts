@@ -167,28 +167,19 @@ describe('offswitch stop', () => {
     expect((await again).json.stop).toBe((await first).json.stop);
   });
 
-  test('that was asked for before, and is released while it is asked for again, is a stop of its own (S10)', async () => {
+  test.each([
+    ['while it is asked for again', 'meanwhile', 2],
+    ['in the moment in which it is recorded again', 'atMark', 3],
+  ] as const)('that was asked for before, and is released %s, is a stop of its own (S10)', async (_, when, marks) => {
     const scene = new Scene();
     const first = scene.run(false);
     await scene.giveUp();
     const { stop: one } = (await first).json as { stop: string };
-    scene.meanwhile = () => scene.released.add(one);
+    scene[when] = () => scene.released.add(one);
     const again = scene.run(false);
     await scene.giveUp();
     expect((await again).json).toMatchObject({ stop: expect.not.stringMatching(one), stages: expect.arrayContaining(['done']) });
-    expect(scene.marked).toHaveLength(2);
-  });
-
-  test('that is released in the moment in which it is recorded again is a stop of its own (S10)', async () => {
-    const scene = new Scene();
-    const first = scene.run(false);
-    await scene.giveUp();
-    const { stop: one } = (await first).json as { stop: string };
-    scene.atMark = () => scene.released.add(one);
-    const again = scene.run(false);
-    await scene.giveUp();
-    expect((await again).json).toMatchObject({ stop: expect.not.stringMatching(one), stages: expect.arrayContaining(['done']) });
-    expect(scene.marked).toHaveLength(3);
+    expect(scene.marked).toHaveLength(marks);
   });
 
   test('of a session that has ended records nothing and says how it ended', async () => {

@@ -5,11 +5,10 @@ import type { Stopped } from '@offswitch/core';
 import type { AgentDefinition } from './agent.ts';
 import { type Blocked, blockedOf, waiting } from './blocked.ts';
 import { looseIn } from './bring-loose.ts';
-import type { Graph, Member } from './graph.ts';
+import { EndsAtRest } from './ends-at-rest.ts';
+import type { Graph } from './graph.ts';
 import { NotBrought } from './not-brought.ts';
-import type { Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
-import { endedBefore } from './session-end.ts';
 import { Slice, turnOfLoop } from './slices.ts';
 import { snapshot } from './snapshot.ts';
 import type { World } from './world.ts';
@@ -18,13 +17,13 @@ export class Parking {
   private readonly world: World;
   private readonly parked = new Set<Graph>();
   private readonly notBrought = new NotBrought();
-  /** In which epoch it was claimed to be marked as terminated, which the store has not taken down yet. */
-  private readonly claimed = new WeakMap<Saved, number>();
+  readonly atRest: EndsAtRest;
   private isScheduled = false;
   private allParked: ((left: readonly string[]) => void) | undefined;
 
   constructor(world: World) {
     this.world = world;
+    this.atRest = new EndsAtRest(world, this.notBrought);
   }
 
   /** The root of a graph began or ended to rest. */
@@ -153,13 +152,13 @@ export class Parking {
     for (const graph of [...this.parked]) {
       if (this.world.isClosed) return;
       if (!this.parked.has(graph)) continue;
-      this.terminateParked(graph);
+      this.atRest.terminateParked(graph);
       if (this.parked.has(graph) && this.mayResume(graph)) this.world.pacer.add(this.resumer(graph));
       if (slice.isOver) await slice.next();
     }
     for (const graph of this.notBrought.graphs()) {
       if (this.world.isClosed) return;
-      this.terminateNotBrought(graph);
+      this.atRest.terminateNotBrought(graph);
       if (slice.isOver) await slice.next();
     }
   }
@@ -174,16 +173,6 @@ export class Parking {
     if (!this.notBrought.isAnyUnder(graph, id)) return false;
     this.reconsider();
     return true;
-  }
-
-  /** What its code, run again, has not asked for is at rest and would be for good: it ends with it, and before it (I3). False while the store refuses that. */
-  endLeftUnder({ graph, id }: LiveSession): boolean {
-    const left = this.notBrought.under(graph, id);
-    if (left.length === 0) return true;
-    const ending = left.map((member) => ({ member, decision: this.endOf(graph, member) }));
-    for (const { node } of this.markAll(graph, ending).filter(({ saved }) => saved.settled?.status === 'failed'))
-      this.world.alarm(`session ${node.id} has failed: ${notAskedFor}`);
-    return !this.notBrought.isAnyUnder(graph, id);
   }
 
   mayResume(graph: Graph): boolean {
@@ -218,7 +207,7 @@ export class Parking {
     if (!this.parked.has(graph) || this.world.isClosed || !this.mayResume(graph)) return;
     const definition = this.definitionOf(graph)!;
     const { saved } = graph.root;
-    if (!this.claims(graph, saved, 'stays parked')) return;
+    if (!this.world.takeover.claims(graph, saved, 'stays parked')) return;
     this.parked.delete(graph);
     graph.parked = undefined;
     this.notBrought.goesOn(graph);
@@ -227,13 +216,6 @@ export class Parking {
     live.write({ t: 'claim' });
     this.world.registering.note(live.node, 'running');
     live.start(definition, snapshot(`the input of ${saved.record.agent}`, saved.record.input));
-  }
-
-  /** True where it is this process's. Where another was first the graph is that one's; `undefined` where the store refused: it is tried again. */
-  private claims(graph: Graph, saved: Saved, meanwhile: string): boolean | undefined {
-    const isOurs = this.world.claimNext(saved, meanwhile);
-    if (isOurs === false && graph.parked) this.world.takeover.leaveToOthers(graph);
-    return isOurs;
   }
 
   private readonly resumers = new WeakMap<Graph, () => void>();
@@ -250,95 +232,4 @@ export class Parking {
   private definitionOf(graph: Graph): AgentDefinition | undefined {
     return graph.definition ?? this.world.definitions.get(graph.root.saved.record.agent);
   }
-
-  /** A terminate reaches what is parked too: marked where it lies, leaves first. */
-  private terminateParked(graph: Graph): void {
-    this.markAll(
-      graph,
-      this.terminated(
-        graph,
-        [...graph.members()].filter((member) => !member.saved.settled),
-      ),
-    );
-    if (graph.root.saved.settled) this.world.retire(graph);
-  }
-
-  /** And what a graph that goes on has not come to yet. Who of it runs and is being ended ends after them. */
-  private terminateNotBrought(graph: Graph): void {
-    for (const { saved } of this.markAll(graph, this.terminated(graph, this.notBrought.of(graph)))) {
-      const above = graph.get(saved.record.path.at(-2)!)?.live;
-      if (above?.stopping) above.tryMark();
-    }
-  }
-
-  private terminated(graph: Graph, members: readonly Member[]): readonly Ending[] {
-    return members.flatMap((member) => {
-      const decision = this.endOf(graph, member);
-      return decision ? [{ member, decision }] : [];
-    });
-  }
-
-  /** Leaves first. Answers those that are not left to be marked here. */
-  private markAll(graph: Graph, ending: readonly Ending[]): readonly Member[] {
-    const marked: Member[] = [];
-    /** Above one that could not be marked: a session is marked after all that is under it (I3). */
-    const above = new Set<string>();
-    const depth = ({ member }: Ending): number => member.saved.record.path.length;
-    for (const { member, decision } of [...ending].sort((a, b) => depth(b) - depth(a))) {
-      if (graph.isElsewhere) break;
-      if (above.has(member.node.id)) continue;
-      if (this.mark(graph, member, decision)) marked.push(member);
-      else for (const id of member.saved.record.path) above.add(id);
-    }
-    return marked;
-  }
-
-  /** What ends it: a stop, or that one above it is being ended, which no release takes back. */
-  private endOf(graph: Graph, { node, saved }: Member): Stopped | undefined {
-    const decision = this.world.decide(node);
-    if (decision.action === 'terminate') return decision;
-    return saved.record.path.map((id) => graph.get(id)?.live?.stopping).find((one) => one !== undefined);
-  }
-
-  /** As terminated, or as failed where nothing decided that. False where the store refused it: it is tried again. */
-  private mark(graph: Graph, member: Member, decision: Stopped | undefined): boolean {
-    const { saved } = member;
-    const meanwhile = `${decision ? 'is terminated' : 'has failed'} but not marked yet`;
-    const isOurs = this.claimed.get(saved) === saved.epoch || this.claims(graph, saved, meanwhile);
-    // Of a graph that goes on here: that it is lost is heard of in a moment.
-    if (isOurs === false) this.notBrought.delete(graph, member);
-    if (!isOurs) return isOurs === false;
-    const at = this.world.clock.now();
-    const stopId = decision?.stopId === undefined ? {} : { stopId: decision.stopId };
-    const end = decision ? ({ status: 'terminated', ...stopId } as const) : ({ status: 'failed', error: notAskedFor } as const);
-    const isWritten = this.world.append(graph, { t: 'settled', s: saved.record.s, e: saved.epoch, at, ...end });
-    if (!isWritten && this.world.births.isWritten(member)) {
-      this.claimed.set(saved, saved.epoch);
-      this.world.reconsiderLater();
-      return false;
-    }
-    for (const turn of saved.turns)
-      for (const call of turn.calls)
-        if (call.outcome === undefined) call.outcome = call.class === 'effect' ? 'unknown' : 'aborted';
-    saved.settled = { at, ...end };
-    this.notBrought.delete(graph, member);
-    this.world.births.ended(saved);
-    this.world.registering.note(member.node, end.status);
-    // A stop takes its grants back itself.
-    if (decision) this.world.forensics.marked(member);
-    else this.world.grants.left({ id: member.node.id, stopping: undefined });
-    this.world.kernel.switchboard.dismiss(member.node);
-    this.world.stopping.memberRests(member);
-    this.world.ends.tell(saved.record.s, Promise.resolve(endedBefore(saved.record.s, saved.settled, decision)));
-    if (this.world.listeners.size > 0) this.world.emit({ type: 'session', session: saved.record.s });
-    return true;
-  }
 }
-
-interface Ending {
-  readonly member: Member;
-  /** None: its session ends without having asked for it. */
-  readonly decision: Stopped | undefined;
-}
-
-const notAskedFor = 'what had started it was run again and ended without asking for it';

@@ -6,6 +6,7 @@ import { messageOf } from './error-text.ts';
 import type { JournalRecord } from './journal.ts';
 import { keepsLoose } from './loose.ts';
 import type { PausedChild } from './outcome.ts';
+import type { LiveSession } from './session.ts';
 import { EndingSession } from './session-end.ts';
 import { snapshot } from './snapshot.ts';
 import { noteUsage, startCall, within } from './telemetry.ts';
@@ -186,14 +187,12 @@ export abstract class CallingSession extends EndingSession {
 
   /** A session that lives inside a call's body ends with it. */
   private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): void {
-    const child = call.childSession;
-    if (child && !child.isOver && child.saved.record.inline) child.endWithCall(status, error);
+    liveInside(call)?.endWithCall(status, error);
   }
 
   /** Where it could not end yet, this one ends after it. */
   private keepInline(call: Call): void {
-    const child = call.childSession;
-    if (child && !child.isOver && child.saved.record.inline) keepsLoose(this.session).add(call);
+    if (liveInside(call)) keepsLoose(this.session).add(call);
   }
 
   private settleCost(call: Call, usage: Usage | undefined): number {
@@ -219,6 +218,10 @@ export abstract class CallingSession extends EndingSession {
     this.engine.append(this.graph, costMicros === 0 ? record : { ...record, costMicros });
     this.saved.costMicros += costMicros;
   }
+}
+
+function liveInside({ childSession: child }: Call): LiveSession | undefined {
+  return child && !child.isOver && child.saved.record.inline ? child : undefined;
 }
 
 function isThenable(value: unknown): value is Promise<unknown> {

@@ -69,7 +69,7 @@ export abstract class EndingSession extends RestingSession {
     const decision: Stopped = { ...abandoned, reason: why, since: this.engine.clock.now() };
     for (const call of this.calls ?? []) if (call.class !== 'effect') call.abort(decision);
     this.leave('paused');
-    this.engine.grants.left(this.session);
+    this.engine.grants.left(this.id, this.stopping?.stopId);
     this.resolveOutcome({
       status: 'paused',
       session: this.id,
@@ -197,20 +197,15 @@ export abstract class EndingSession extends RestingSession {
    * reads is left alone.
    */
   endWithCall(status: 'completed' | 'failed', error: unknown): void {
-    if (this.acting().length === 0 && (looseOf(this.session)?.count ?? 0) === 0) this.settle(status, { error });
+    const acting = (): readonly Call[] => [...(this.calls ?? [])].filter((call) => call.class !== 'read');
+    if (acting().length === 0 && (looseOf(this.session)?.count ?? 0) === 0) {
+      this.settle(status, { error });
+      return;
+    }
     // Looked at once more: what comes after that look finds it ended.
-    else void this.joinActing().then(() => this.isOver || this.endWithCall(status, error));
-  }
-
-  private async joinActing(): Promise<void> {
-    // Parked, it keeps calls that have ended, and that no wait would take away.
-    for (let calls = this.acting(); !this.isOver && calls.length > 0; calls = this.acting())
-      await Promise.all(calls.map((call) => call.ended()));
-    await this.joinLoose();
-  }
-
-  private acting(): readonly Call[] {
-    return [...(this.calls ?? [])].filter((call) => call.class !== 'read');
+    void this.joinCalls(acting)
+      .then(() => this.joinLoose())
+      .then(() => this.isOver || this.endWithCall(status, error));
   }
 
   /** Tries again with an end that the store refused to take down. */

@@ -174,9 +174,10 @@ export abstract class RestingSession extends SessionState {
     if (this.restingCalls > 0) this.checkRest();
   }
 
-  protected async joinCalls(): Promise<void> {
-    // Parked, it keeps calls that have ended, and that no wait would take away.
-    while (!this.isOver && this.calls && this.calls.size > 0) await Promise.all([...this.calls].map((call) => call.ended()));
+  /** Waits for its open calls, or for some of them. Parked, it keeps calls that have ended, and that no wait would take away. */
+  protected async joinCalls(open: () => readonly Call[] = () => [...(this.calls ?? [])]): Promise<void> {
+    for (let calls = open(); !this.isOver && calls.length > 0; calls = open())
+      await Promise.all(calls.map((call) => call.ended()));
   }
 
   /** Its code has ended: what it started and waits for no longer ends before it does. */

@@ -217,6 +217,13 @@ export class Takeover {
     }
   }
 
+  /** True where it is this process's. Where another was first the graph is that one's; `undefined` where the store refused: it is tried again. */
+  claims(graph: Graph, saved: Saved, meanwhile: string): boolean | undefined {
+    const isOurs = this.world.claimNext(saved, meanwhile);
+    if (isOurs === false && graph.parked) this.leaveToOthers(graph);
+    return isOurs;
+  }
+
   /** Another process was first: nobody is told here any more what becomes of it, and no stop waits for it. */
   leaveToOthers(graph: Graph): void {
     this.wentAway(graph);

@@ -305,7 +305,7 @@ export class World implements Engine {
   }
 
   endLeftUnder(session: LiveSession): boolean {
-    return this.parking.endLeftUnder(session);
+    return this.parking.atRest.endLeftUnder(session);
   }
 
   isBorn(session: LiveSession): boolean {
@@ -333,7 +333,7 @@ export class World implements Engine {
     this.births.ended(member.saved);
     this.ends.tell(member.node.id, session.final as Promise<Ended>);
     this.registering.note(member.node, member.saved.settled!.status);
-    this.grants.left(session);
+    this.grants.left(session.id, session.stopping?.stopId);
     if (member.saved.settled!.status === 'terminated') this.forensics.marked(member);
     this.kernel.switchboard.dismiss(member.node);
     this.stopping.sessionSettled(session);

@@ -139,9 +139,9 @@ export class Grants {
   }
 
   /** The session ended, or is another process's now. */
-  left(session: Pick<LiveSession, 'id' | 'stopping'>): void {
+  left(session: string, stopId?: string): void {
     if (this.ledger.size === 0) return;
-    this.revoker.take(this.ledger.of(session.id), session.stopping?.stopId);
+    this.revoker.take(this.ledger.of(session), stopId);
   }
 
   /** Takes back what processes that are gone had lent: nobody else does, and nobody has the secrets. */
