@@ -299,7 +299,7 @@ describe('a sealed token', () => {
     expect(unseal(sealingSecret, 'g-1', ref)).toBe('the token');
     expect(unseal(sealingSecret, 'g-2', ref)).toBeUndefined();
     expect(unseal('another secret of tests', 'g-1', ref)).toBeUndefined();
-    expect(unseal(sealingSecret, 'g-1', `${ref.slice(0, -2)}AA`)).toBeUndefined();
+    expect(unseal(sealingSecret, 'g-1', `${ref.slice(0, -2)}${ref.endsWith('AA') ? 'BB' : 'AA'}`)).toBeUndefined();
     expect(unseal(sealingSecret, 'g-1', 'ref-g-1')).toBeUndefined();
   });
 });

@@ -6,8 +6,7 @@ import { messageOf } from './error-text.ts';
 import type { JournalRecord } from './journal.ts';
 import { keepsLoose } from './loose.ts';
 import type { PausedChild } from './outcome.ts';
-import type { LiveSession } from './session.ts';
-import { EndingSession } from './session-end.ts';
+import { EndingSession, liveInside } from './session-end.ts';
 import { snapshot } from './snapshot.ts';
 import { noteUsage, startCall, within } from './telemetry.ts';
 import type { Usage } from './turn.ts';
@@ -107,8 +106,7 @@ export abstract class CallingSession extends EndingSession {
 
   /** Records a call's result; true when the agent may have it. Throws `not_serialisable` after recording that it happened. */
   completeCall(call: Call, value: unknown, usage?: Usage): boolean {
-    if (call.outcome !== undefined) return this.endLate(call, { ...(value === undefined ? {} : { value }) });
-    this.endInline(call, 'completed');
+    if (!this.endInline(call, 'completed')) return this.endLate(call, { ...(value === undefined ? {} : { value }) });
     const costMicros = this.settleCost(call, usage);
     let broken: unknown;
     try {
@@ -133,10 +131,9 @@ export abstract class CallingSession extends EndingSession {
 
   /** Records a call's failure; true when the agent may be told. */
   failCall(call: Call, error: unknown): boolean {
-    if (call.outcome !== undefined) return this.endLate(call, { error: messageOf(error) });
     // Abandoned: what it fails with is the abort, or that its session has ended here. Whoever goes on makes it again.
-    if (this.isOver && (call.isAborted || call.class === 'delegates')) return false;
-    this.endInline(call, 'failed', error);
+    if (call.outcome === undefined && this.isOver && (call.isAborted || call.class === 'delegates')) return false;
+    if (!this.endInline(call, 'failed', error)) return this.endLate(call, { error: messageOf(error) });
     call.error = messageOf(error);
     this.settleCost(call, undefined);
     this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'failed', error: call.error });
@@ -185,9 +182,10 @@ export abstract class CallingSession extends EndingSession {
     return false;
   }
 
-  /** A session that lives inside a call's body ends with it. */
-  private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): void {
-    liveInside(call)?.endWithCall(status, error);
+  /** A session that lives inside a call's body ends with it. False where the call has ended before its body: a terminate may have waited for that session alone. */
+  private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): boolean {
+    if (call.outcome === undefined) liveInside(call)?.endWithCall(status, error);
+    return call.outcome === undefined;
   }
 
   /** Where it could not end yet, this one ends after it. */
@@ -218,10 +216,6 @@ export abstract class CallingSession extends EndingSession {
     this.engine.append(this.graph, costMicros === 0 ? record : { ...record, costMicros });
     this.saved.costMicros += costMicros;
   }
-}
-
-function liveInside({ childSession: child }: Call): LiveSession | undefined {
-  return child && !child.isOver && child.saved.record.inline ? child : undefined;
 }
 
 function isThenable(value: unknown): value is Promise<unknown> {

@@ -194,18 +194,13 @@ export abstract class EndingSession extends RestingSession {
 
   /**
    * The body of the call inside which it lives has ended: it ends with that, or after the last that it began there, which may do something yet. What only
-   * reads is left alone.
+   * reads is left alone; what a terminate ends is its to end.
    */
   endWithCall(status: 'completed' | 'failed', error: unknown): void {
-    const acting = (): readonly Call[] => [...(this.calls ?? [])].filter((call) => call.class !== 'read');
-    if (acting().length === 0 && (looseOf(this.session)?.count ?? 0) === 0) {
-      this.settle(status, { error });
-      return;
-    }
-    // Looked at once more: what comes after that look finds it ended.
-    void this.joinCalls(acting)
-      .then(() => this.joinLoose())
-      .then(() => this.isOver || this.endWithCall(status, error));
+    void this.endAfterAll(
+      () => this.settle(status, { error }),
+      () => [...(this.calls ?? [])].filter((call) => call.class !== 'read' || liveInside(call)),
+    );
   }
 
   /** Tries again with an end that the store refused to take down. */
@@ -271,11 +266,12 @@ export abstract class EndingSession extends RestingSession {
     this.engine.endLater(this.session);
   }
 
-  /** What lives inside a call is as good as the end of that; of what was never written down there is nothing to be ended. */
+  /** What lives inside a call is as good as the end of that, which comes now; of what was never written down there is nothing to be ended. */
   private takeDown(fact: Fact): boolean {
     const record = this.recordOf(fact);
     const isWritten = this.engine.append(this.graph, record);
-    if (!isWritten && this.saved.record.inline !== true && this.engine.isWritten(this.session)) return false;
+    const isTold = this.saved.record.inline === true && this.parentCall?.outcome === undefined;
+    if (!isWritten && !isTold && this.engine.isWritten(this.session)) return false;
     applyRecord(this.saved, record);
     return true;
   }
@@ -311,6 +307,11 @@ interface Ending {
 
 /** Few have one, so that the others carry no field for it. */
 const refused = new WeakMap<EndingSession, Ending>();
+
+/** The session that lives inside the body of a call, while it does. */
+export function liveInside({ childSession: child }: Call): LiveSession | undefined {
+  return child && !child.isOver && child.saved.record.inline ? child : undefined;
+}
 
 /** In the place of the deadline's timer once it has passed. */
 const past: unique symbol = Symbol('past');

@@ -5,7 +5,7 @@
 import type { Decision } from '@offswitch/core';
 import { type Call, never } from './call.ts';
 import { commandFor } from './command-hint.ts';
-import { looseOf } from './loose.ts';
+import { type LooseChildren, looseOf } from './loose.ts';
 import { OpenCalls } from './open-calls.ts';
 import { SessionState } from './session-state.ts';
 import { noteResumed } from './telemetry.ts';
@@ -174,19 +174,37 @@ export abstract class RestingSession extends SessionState {
     if (this.restingCalls > 0) this.checkRest();
   }
 
-  /** Waits for its open calls, or for some of them. Parked, it keeps calls that have ended, and that no wait would take away. */
-  protected async joinCalls(open: () => readonly Call[] = () => [...(this.calls ?? [])]): Promise<void> {
-    for (let calls = open(); !this.isOver && calls.length > 0; calls = open())
-      await Promise.all(calls.map((call) => call.ended()));
+  /** Parked, it keeps calls that have ended, and that no wait would take away. */
+  protected async joinCalls(): Promise<void> {
+    while (!this.isOver && this.calls && this.calls.size > 0) await Promise.all([...this.calls].map((call) => call.ended()));
   }
 
-  /** Its code has ended: what it started and waits for no longer ends before it does. */
-  protected async joinLoose(): Promise<void> {
-    const loose = looseOf(this.session);
-    if (!loose) return;
+  /**
+   * Its code has ended: `end` is called once nothing is open any more (of `calls`, by default all) and nobody goes on without a call. Looked at
+   * once more after each wait, so that what is begun after `end` finds it ended. Never called for one that may not go on.
+   */
+  protected async endAfterAll(end: () => void, calls: () => readonly Call[] = () => [...(this.calls ?? [])]): Promise<void> {
+    while (this.mayGoOn()) {
+      const open = calls();
+      const loose = looseOf(this.session);
+      if (open.length > 0) await Promise.all(open.map((call) => call.ended()));
+      else if (loose && loose.count > 0) await this.joinLoose(loose);
+      else {
+        end();
+        return;
+      }
+    }
+  }
+
+  private joinLoose(loose: LooseChildren): Promise<void> {
+    for (const { id, saved } of loose.sessions())
+      if (saved.record.inline)
+        this.engine.alarm(
+          `session ${this.id} ends after ${id}, which goes on though the call that it lives in has ended; where it hangs, end it with: ${commandFor(this.engine.store)} stop ${id}`,
+        );
     const none = loose.none();
     this.checkRest();
-    await none;
+    return none;
   }
 }
 

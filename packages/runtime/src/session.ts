@@ -125,18 +125,15 @@ export class LiveSession extends CallingSession implements Session {
 
   private async complete(result: unknown): Promise<void> {
     try {
-      await this.finish();
-      this.settle('completed', { result });
+      if (this.open) await this.closeTurn(this.open, this.saved.state, true);
+      await this.endAfterAll(() => this.settle('completed', { result }));
     } catch (error) {
       await this.fail(error);
     }
   }
 
-  private async fail(error: unknown): Promise<void> {
-    if (this.isOver) return;
-    await this.joinCalls();
-    await this.joinLoose();
-    this.settle('failed', { error });
+  private fail(error: unknown): Promise<void> {
+    return this.endAfterAll(() => this.settle('failed', { error }));
   }
 
   turn<S>(body: (turn: Turn) => Promise<S>): Promise<S> {
@@ -192,14 +189,6 @@ export class LiveSession extends CallingSession implements Session {
 
   async endTurn(state?: unknown): Promise<void> {
     if (this.open) await this.closeTurn(this.open, state);
-  }
-
-  /** The end of the agent's code: whatever is open is waited for, so that a settled session has a settled subtree. */
-  private async finish(): Promise<void> {
-    if (this.open) await this.closeTurn(this.open, this.saved.state, true);
-    await this.joinCalls();
-    await this.joinLoose();
-    if (!this.mayGoOn()) await never();
   }
 
   /** At once when nothing holds it; else when it may go on. */

@@ -350,7 +350,11 @@ export class World implements Engine {
     if (this.arrived.delete(graph)) this.foreign.leave(graph.root.saved.record.arrived!);
     if (graph.root.saved.settled?.status === 'terminated') this.terminated.remember(graph);
     void this.forget(graph);
-    this.store.forget(graph.id);
+    try {
+      this.store.forget(graph.id);
+    } catch (error) {
+      this.alarm(`what the store has of session ${graph.id}, which has ended, stays there: ${String(error)}`);
+    }
     this.parking.lookWhetherAllParked();
   }
 

@@ -1,6 +1,7 @@
 // Sessions that live inside the body of a call, where the store keeps every session and lets only those be claimed that it knows.
 
-import { currentCall, memoryStore, type Session } from '@offswitch/runtime';
+import { currentCall, memoryStore, RuntimeError, type Session } from '@offswitch/runtime';
+import { manualClock } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, type TestWorld, world } from './world.ts';
 
@@ -301,5 +302,155 @@ describe('a session inside a call that its body gave up', () => {
     later.resolve();
     await settle(clock);
     expect(runtime.sessions()).not.toEqual([]);
+  });
+
+  test('ends after what lives inside a call of it that only reads (I3)', async () => {
+    const ready = deferred();
+    const { runtime, clock, giveUp } = await givenUp((helper) =>
+      helper.turn((turn) =>
+        turn.tool(
+          'look',
+          {},
+          () =>
+            currentCall()!
+              .child('deeper')
+              .turn((inner) => inner.tool('send', {}, () => ready.promise, { effect: true })),
+          { effect: false },
+        ),
+      ),
+    );
+    const ended: string[] = [];
+    for (const { id, agent } of runtime.sessions()) void runtime.settled(id).then(() => ended.push(agent));
+    giveUp.resolve();
+    await settle(clock);
+    expect(ended).toEqual([]);
+    ready.resolve();
+    await settle(clock);
+    expect(ended).toEqual(['deeper', 'helper', 'alpha']);
+  });
+
+  test('ends when the store takes that down, and its parent after it (I3)', async () => {
+    const ready = deferred();
+    const { runtime, store, clock, giveUp } = await givenUp((helper) =>
+      helper.turn((turn) => turn.tool('send', {}, () => ready.promise, { effect: true })),
+    );
+    const ended: string[] = [];
+    for (const { id, agent } of runtime.sessions()) void runtime.settled(id).then(() => ended.push(agent));
+    const { append } = store;
+    const written: string[] = [];
+    let isRefused = true;
+    store.append = (root, record) => {
+      if (record.t === 'settled' && isRefused) throw new RuntimeError('store_failed', 'ENOSPC');
+      if (record.t === 'settled') written.push(record.s);
+      append.call(store, root, record);
+    };
+    giveUp.resolve();
+    await settle(clock);
+    ready.resolve();
+    await settle(clock, 1_000);
+    expect(ended).toEqual([]);
+    isRefused = false;
+    await settle(clock, 1_000);
+    expect(ended).toEqual(['helper', 'alpha']);
+    expect(written).toHaveLength(2);
+  });
+
+  test('is named to whoever is on call, with how to end it, once its session waits for it alone', async () => {
+    const { runtime, clock, giveUp } = await givenUp((helper) =>
+      helper.turn((turn) => turn.tool('send', {}, () => new Promise(() => undefined), { effect: true })),
+    );
+    const said: string[] = [];
+    runtime.subscribe((event) => event.type === 'alarm' && said.push(event.message));
+    const [alpha, helper] = runtime.sessions().map(({ id }) => id);
+    giveUp.resolve();
+    await settle(clock);
+    expect(said).toEqual([expect.stringMatching(`${alpha} ends after ${helper}.*offswitch stop ${helper}`)]);
+    const ended = runtime.settled(alpha!);
+    await runtime.stop({ session: helper!, reason: 'it hangs', by: 'ann' });
+    await settle(clock, 60_000);
+    expect(await ended).toMatchObject({ status: 'completed' });
+  });
+});
+
+test.each(['completes', 'fails'] as const)(
+  'a session whose code %s ends after what that code left behind began while it waited for another (I1, I3)',
+  async (how) => {
+    const { runtime, clock } = await world();
+    const [ready, later, posted] = [deferred(), deferred(), deferred()];
+    const { id } = runtime
+      .agent('alpha', async (session) => {
+        await session.turn((turn) =>
+          turn.tool(
+            'ask',
+            {},
+            () => {
+              void currentCall()!
+                .child('helper')
+                .turn((inner) => inner.tool('send', {}, () => ready.promise, { effect: true }));
+            },
+            { delegates: true },
+          ),
+        );
+        void later.promise.then(() => session.turn((turn) => turn.tool('post', {}, () => posted.promise, { effect: true })));
+        if (how === 'fails') throw new Error('odd');
+      })
+      .start(undefined);
+    let status: string | undefined;
+    void runtime.settled(id).then((end) => {
+      status = end.status;
+    });
+    await settle(clock);
+    later.resolve();
+    await settle(clock);
+    ready.resolve();
+    await settle(clock);
+    expect(status).toBeUndefined();
+    posted.resolve();
+    await settle(clock);
+    expect(status).toBe(how === 'fails' ? 'failed' : 'completed');
+  },
+);
+
+describe('a terminate that comes to a session before it comes to the one inside a call of it', () => {
+  test('ends both as terminated, the inner one first, and writes nothing of them after that (I3, S9)', async () => {
+    const clock = manualClock();
+    let isSliceOver = false;
+    const { runtime, store } = await world({
+      clock: { ...clock, monotonic: () => clock.monotonic() + (isSliceOver ? 1 : 0) } as typeof clock,
+    });
+    const written: string[] = [];
+    const { append } = store;
+    store.append = (root, record) => {
+      if (record.t === 'settled') written.push(`${record.t} ${record.status}`);
+      if (record.t === 'end') written.push(`${record.t} ${record.outcome}`);
+      append.call(store, root, record);
+    };
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool(
+            'ask',
+            {},
+            async (_, { signal }) => {
+              void currentCall()!
+                .child('helper')
+                .turn(() => new Promise(() => undefined));
+              await new Promise((_, reject) => {
+                signal.addEventListener('abort', () => {
+                  // The walk of the stop has used up its slice, and comes to the helper in a later turn of the event loop.
+                  isSliceOver = true;
+                  reject(signal.reason);
+                });
+              });
+            },
+            { delegates: true },
+          ),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    await runtime.stop({ session: id, action: 'terminate', reason: 'odd', by: 'ann' });
+    await settle(clock);
+    expect(written).toEqual(['settled terminated', 'end aborted', 'settled terminated']);
   });
 });
