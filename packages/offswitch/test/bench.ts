@@ -15,7 +15,7 @@ import {
 } from 'offswitch';
 import type { Io } from '../src/cli/io.ts';
 import { main } from '../src/cli/main.ts';
-import { folderPlace, type Place } from '../src/cli/place.ts';
+import { folderPlace, type Place, processesUnknown } from '../src/cli/place.ts';
 
 export const switches = defineKillSwitches({
   global: { authorized: ['on-call'] },
@@ -150,8 +150,7 @@ export class Bench {
       ...real,
       ask: async (method, params, process) => {
         this.asked.push(`${method} ${process === undefined ? 'all' : 'one'}`);
-        if (this.goesAway && this.asked.some((one) => /^re(read|fresh)/.test(one)))
-          throw new Error('[store_failed] Redis is gone');
+        if (this.goesAway && this.asked.some((one) => /^re(read|fresh)/.test(one))) return [processesUnknown('Redis is gone')];
         if (this.isFrozen) return [frozen];
         const answers = await real.ask(method, params, process);
         return this.hasFrozenBeside && process === undefined ? [...answers, frozen] : answers;

@@ -44,6 +44,26 @@ describe('offswitch ghosts over receipts that are torn', () => {
   });
 });
 
+describe('offswitch forensics over receipts that are torn', () => {
+  test('names them, and does not say that no receipt tells of a bundle, or that the session was not ended (S10)', async () => {
+    const [bundle, other] = readdirSync(join(bench.folder, 'forensics'));
+    const session = bundle!.replace('.json', '');
+    rmSync(join(bench.folder, 'forensics', other!));
+    spoilAll();
+    const { code, out } = await bench.cli(['forensics', session]);
+    expect(code).toBe(1);
+    for (const name of names) expect(out).toContain(`! ${name} cannot be read (it is torn): what it says is not known`);
+    expect(out).toContain('no receipt that can be read says what it should be');
+    expect((await bench.cli(['forensics', session, '--json'])).json).toMatchObject({
+      verified: 'unknown',
+      problems: [expect.any(String), expect.any(String)],
+    });
+    const gone = await bench.cli(['forensics', other!.replace('.json', '')]);
+    expect(gone.err).toContain('no receipt that can be read says why');
+    expect(gone.err).not.toContain('not terminated here');
+  });
+});
+
 describe('offswitch audit verify over receipts that are torn', () => {
   const log = (): string => join('audit', readdirSync(join(bench.folder, 'audit'))[0]!);
 

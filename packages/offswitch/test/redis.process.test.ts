@@ -148,6 +148,52 @@ describe.skipIf(why !== undefined)('offswitch --state redis://', () => {
     expect((await engaging).code).toBe(0);
   });
 
+  /** Redis is killed as soon as this is asked of what runs; `preview`: and a mark was written. */
+  async function dies(when: 'preview' | 'refresh'): Promise<void> {
+    const real = await import('@offswitch/redis');
+    let marked = (): void => {};
+    const isMarked = new Promise<void>((resolve) => {
+      marked = resolve;
+    });
+    bench.installed.set('@offswitch/redis', {
+      ...real,
+      redisStore: (options: Parameters<typeof redisStore>[0]) => {
+        const store = redisStore(options);
+        const { mark } = store;
+        return Object.assign(store, {
+          mark: async (...of: Parameters<typeof mark>) => {
+            await mark.apply(store, of);
+            marked();
+          },
+        });
+      },
+      requestRedisControl: async (...of: Parameters<typeof real.requestRedisControl>) => {
+        if (of[1] === when) {
+          if (when === 'preview') await isMarked;
+          await server.kill();
+        }
+        return real.requestRedisControl(...of);
+      },
+    });
+  }
+
+  test('a stop that was said yes to is told to be made, and not to be confirmed, where Redis goes away while it still counts (S10)', async () => {
+    await (await start()).close();
+    await dies('preview');
+    const ran = await cli(['stop', 's-1', '--reason', 'r', '--yes']);
+    expect(ran).toMatchObject({ code: 4, json: { latchedBy: 'folder', confirmed: false } });
+    expect(ran.json.silent).not.toEqual([]);
+  });
+
+  test('a release is told to be made, and not to be confirmed, where Redis goes away after it (S10)', async () => {
+    await start();
+    expect((await cli(['engage', 'global', '--reason', 'r', '--yes'])).code).toBe(0);
+    await dies('refresh');
+    const ran = await cli(['release', 'global', '--reason', 'r', '--yes']);
+    expect(ran).toMatchObject({ code: 4, json: { flip: { reason: 'r' }, confirmed: false } });
+    expect(ran.json.silent).not.toEqual([]);
+  });
+
   test('reaches an application with a prefix of its own, and with none the default one', async () => {
     const runtime = await createRuntime({
       switches,

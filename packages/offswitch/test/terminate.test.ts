@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { commandOf } from '../src/cli/command.ts';
 import type { Io } from '../src/cli/io.ts';
-import { folderPlace, type Place } from '../src/cli/place.ts';
+import { folderPlace, type Place, processesUnknown } from '../src/cli/place.ts';
 import { terminate } from '../src/cli/terminate.ts';
 
 /** A process with twenty sessions; `takes`: how many orders the state takes. `isGone`: once it was written to, it can be asked nothing more. */
@@ -26,7 +26,7 @@ function scene(takes: number, { isGone = false } = {}) {
     exists: () => false,
     ask: async (method) => {
       asked.push(method);
-      if (isGone && marked > 0) throw Object.assign(new Error('[store_failed] Redis does not answer'), { code: 'store_failed' });
+      if (isGone && marked > 0) return [processesUnknown('Redis does not answer')];
       return [{ process: 'p-1', pid: 4, result: method === 'sessions' ? sessions : {} }];
     },
     mark: async () => {

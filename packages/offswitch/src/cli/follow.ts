@@ -13,7 +13,6 @@ import {
   stages,
 } from '@offswitch/runtime';
 import type { Command, Who } from './command.ts';
-import { wordsOf } from './flip.ts';
 import type { Place } from './place.ts';
 import type { Reach } from './preview.ts';
 import { clean, count, paint } from './print.ts';
@@ -44,15 +43,7 @@ export type Heard = Pick<Reach, 'answering' | 'silent'>;
 
 /** Tells what runs. Where somebody hangs, only those that answered: the other hears of it from the state, and so does who cannot be told. */
 export async function tellRunning(place: Place, method: string, { answering, silent }: Heard): Promise<void> {
-  const { ask } = afterAct(place);
-  await Promise.all((silent.length > 0 ? answering : [undefined]).map((process) => ask(method, {}, process)));
-}
-
-/** What was recorded must not be hidden by a state that answers no more: nobody has confirmed it, and that is said (S10). */
-function afterAct(place: Place): Place {
-  const ask: Place['ask'] = (...of) =>
-    place.ask(...of).catch((error) => [{ process: '', pid: 0, error: { code: 'processes_unknown', message: wordsOf(error) } }]);
-  return { ...place, ask };
+  await Promise.all((silent.length > 0 ? answering : [undefined]).map((process) => place.ask(method, {}, process)));
 }
 
 /**
@@ -66,8 +57,7 @@ export async function followStop(
   applies?: (place: Place, process: string) => Promise<boolean>,
   found?: Heard,
 ): Promise<Followed> {
-  const { io } = command;
-  const place = afterAct(command.place);
+  const { io, place } = command;
   const hangs = found && found.silent.length > 0 ? found : undefined;
   const until = io.now() + (hangs ? besideOneThatHangsMs : confirmWithinMs);
   const shown = new Set<Stage>();

@@ -11,18 +11,22 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Exit code 1 where the bundle is not what the receipt says, or no receipt says what it should be. */
 export async function forensics(command: Command, session: string): Promise<Done> {
   const { place, io } = command;
-  const said = (await place.receipts()).flatMap((receipt) =>
+  const unread: string[] = [];
+  const said = (await place.receipts((what) => unread.push(what))).flatMap((receipt) =>
     receipt.sessions.flatMap((one) =>
       one.session === session && one.forensics ? [{ receipt: receipt.id, ...one.forensics }] : [],
     ),
   );
+  const problems = unread.map((one) => `${one}: what it says is not known`);
+  for (const one of problems) command.say(paint(io, 'red', `! ${clean(one)}`));
+  const noReceipt = problems.length > 0 ? `no receipt that can be read says` : 'no receipt says';
   const stored = await place.bundle(session);
   if (stored === undefined) {
-    const why = said.map((one) => ('missing' in one ? one.missing : `the receipt ${one.receipt} names one, and it is gone`))[0];
-    throw new CommandError(
-      'no_bundle',
-      `there is no bundle of session ${clean(session)}${why === undefined ? ': it was not terminated here' : `: ${clean(why)}`}`,
+    const unsaid = problems.length > 0 ? `${noReceipt} why (${problems.join('; ')})` : 'it was not terminated here';
+    const [why = unsaid] = said.map((one) =>
+      'missing' in one ? one.missing : `the receipt ${one.receipt} names one, and it is gone`,
     );
+    throw new CommandError('no_bundle', `there is no bundle of session ${clean(session)}: ${clean(why)}`);
   }
   const digest = sha256(stored);
   const digests = said.flatMap((one) => ('digest' in one ? [one] : []));
@@ -34,11 +38,21 @@ export async function forensics(command: Command, session: string): Promise<Done
   const words = {
     yes: `✓ sha256 ${digest}, as the receipt ${match?.receipt} says`,
     no: `✗ sha256 ${digest}, and the receipt ${digests[0]?.receipt} says ${digests[0]?.digest}: it was changed`,
-    unknown: `✗ sha256 ${digest}; no receipt says what it should be`,
+    unknown: `✗ sha256 ${digest}; ${noReceipt} what it should be`,
   } as const;
   command.say(paint(io, verified === 'yes' ? 'green' : 'red', clean(words[verified])));
   const code: ExitCode = verified === 'yes' && bundle ? exit.ok : exit.failed;
-  return done({ session, digest, verified, ...(match ? { receipt: match.receipt } : {}), bundle: bundle ?? null }, code);
+  return done(
+    {
+      session,
+      digest,
+      verified,
+      ...(match ? { receipt: match.receipt } : {}),
+      bundle: bundle ?? null,
+      ...(problems.length > 0 ? { problems } : {}),
+    },
+    code,
+  );
 }
 
 function parse(stored: string): Fields | undefined {

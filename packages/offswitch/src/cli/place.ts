@@ -105,15 +105,8 @@ export function folderPlace(folder: string): Place {
       try {
         return await requestControl(folder, method, params, options);
       } catch (error) {
-        // Keeps no stop from being made, and is never taken for "nobody runs".
         const { code } = (error as Error).cause as NodeJS.ErrnoException;
-        return [
-          {
-            process: '',
-            pid: 0,
-            error: { code: 'processes_unknown', message: `${failureOf(error).message}${wayIn(folder, code)}` },
-          },
-        ];
+        return [processesUnknown(`${failureOf(error).message}${wayIn(folder, code)}`)];
       }
     },
     stops: async () => (isThere(folder) ? reader.stops() : []),
@@ -148,4 +141,9 @@ export function folderPlace(folder: string): Place {
     load: (specifier) => loadFrom(process.cwd(), specifier),
     lint: async (path, switches) => lintFlagFile(await readFile(path, 'utf8'), switches),
   };
+}
+
+/** Nobody can be asked: that keeps no stop from being made, hides none that was, and is never taken for "nobody runs". */
+export function processesUnknown(message: string): ControlAnswer {
+  return { process: '', pid: 0, error: { code: 'processes_unknown', message } };
 }

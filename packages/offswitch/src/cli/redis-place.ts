@@ -15,7 +15,7 @@ import {
   type StateStore,
 } from '@offswitch/runtime';
 import { CommandError, exit, failureOf } from './failure.ts';
-import { folderPlace, type Place } from './place.ts';
+import { folderPlace, type Place, processesUnknown } from './place.ts';
 import { clean } from './print.ts';
 
 interface RedisAddress {
@@ -73,14 +73,20 @@ export function redisPlace(state: string, folder: Place = folderPlace('.offswitc
     }) as Promise<RedisModule>;
     return loaded;
   };
+  // Asked again for the whole time and gone: what only reads asks once from then on, and a person hears so soon.
+  let isGone = false;
   // Everything that is asked may be asked twice: marks are a join, and the first word on a call stands.
-  const patiently = async <T>(work: () => Promise<T>): Promise<T> => {
-    const giveUpAt = performance.now() + againWithinMs;
+  const patiently = async <T>(work: () => Promise<T>, isAct = false): Promise<T> => {
+    const giveUpAt = performance.now() + (isGone && !isAct ? 0 : againWithinMs);
     for (;;)
       try {
-        return await work();
+        const result = await work();
+        isGone = false;
+        return result;
       } catch (error) {
-        if (failureOf(error).code !== 'store_failed' || performance.now() > giveUpAt) throw error;
+        if (failureOf(error).code !== 'store_failed') throw error;
+        isGone ||= performance.now() > giveUpAt;
+        if (performance.now() > giveUpAt) throw error;
         await pause(againAfterMs);
       }
   };
@@ -98,11 +104,11 @@ export function redisPlace(state: string, folder: Place = folderPlace('.offswitc
       throw error;
     }
   };
-  const using = <T>(work: (store: StateStore) => Promise<T> | T): Promise<T> =>
+  const using = <T>(work: (store: StateStore) => Promise<T> | T, isAct = false): Promise<T> =>
     patiently(async () => {
       opening ??= open();
       return work(mustBeWell(await opening));
-    });
+    }, isAct);
   let auditor: Auditor | undefined;
   let noted: Promise<string | undefined> = Promise.resolve(undefined);
   const note: Place['note'] = (fact) => {
@@ -131,16 +137,18 @@ export function redisPlace(state: string, folder: Place = folderPlace('.offswitc
     folder: shown,
     // Whether it is there is found out by asking it.
     exists: () => true,
-    ask: (method, params = {}, process) =>
-      patiently(async () =>
-        (await redis()).requestRedisControl(address, method, params, {
-          timeoutMs: answerWithinMs,
-          ...(process === undefined ? {} : { process }),
-        }),
-      ),
+    ask: async (method, params = {}, process) => {
+      const { requestRedisControl } = await redis();
+      const options = { timeoutMs: answerWithinMs, ...(process === undefined ? {} : { process }) };
+      try {
+        return await patiently(() => requestRedisControl(address, method, params, options));
+      } catch (error) {
+        return [processesUnknown(failureOf(error).message)];
+      }
+    },
     stops: () => using((store) => store.stops()),
     mark: async (key, side, n, details) => {
-      await using((store) => store.mark(key, side, n, details));
+      await using((store) => store.mark(key, side, n, details), true);
       const { reason, by, subject } = details;
       note({
         type: 'mark',
@@ -162,7 +170,7 @@ export function redisPlace(state: string, folder: Place = folderPlace('.offswitc
       return read.found;
     },
     resolve: async (resolution) => {
-      const isFirst = await using((store) => store.resolve(resolution));
+      const isFirst = await using((store) => store.resolve(resolution), true);
       if (isFirst) note(resolvedFact(resolution));
       return isFirst;
     },

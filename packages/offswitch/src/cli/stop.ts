@@ -44,7 +44,7 @@ export async function stop(command: Command, session: string, action: StopAction
   let told: Promise<unknown> | undefined;
   if (isYes && !(await isIn(reaching))) {
     latched = await latch();
-    told = place.ask('reread').catch(() => undefined);
+    told = place.ask('reread');
   }
   const reach = await reaching;
   showReach(command, reach, 'stops', target);
