@@ -660,3 +660,45 @@ describe.each(majors)('with $name', ({ specification, model: scripted, generate,
     expect(govern({ model }).model).toBe(model);
   });
 });
+
+test.each(majors)(
+  'with $name a nested agent that is terminated alone is told to the outer one, which goes on (S8)',
+  async ({ model: scripted, generate }) => {
+    const { runtime } = await fleet();
+    const stuck = gate();
+    const { model } = govern({
+      model: scripted(({ prompt }) => {
+        const isInner = JSON.stringify(prompt[0]).includes('inner');
+        if (!isInner) return prompt.length === 1 ? [call('delegate', { x: 0 }, 'd')] : text('outer done');
+        return prompt.length === 1 ? [call('work', { x: 1 }, 'w1')] : text('inner done');
+      }),
+    });
+    const { tools: inner } = govern({
+      model,
+      tools: {
+        work: toolOf(async ({ x }) => {
+          await stuck.wait();
+          return x;
+        }),
+      },
+      effects: { work: false },
+    });
+    const { tools } = govern({
+      model,
+      tools: { delegate: toolOf(async () => (await generate({ model, tools: inner, prompt: 'inner', maxSteps: 8 })).text) },
+      delegates: ['delegate'],
+    });
+    let outcome: unknown;
+    void runtime
+      .run('letters', async () => (await generate({ model, tools, prompt: 'outer', maxSteps: 8 })).text)
+      .then((end) => {
+        outcome = end;
+      });
+    await until('the inner tool is under way', () => stuck.reached);
+    const [, child] = runtime.sessions();
+    await runtime.stop({ session: child!.id, reason: 'drill', by: 'test' });
+    stuck.open();
+    for (let i = 0; i < 20; i++) await settle();
+    expect(outcome).toMatchObject({ status: 'completed' });
+  },
+);

@@ -74,6 +74,7 @@ export class Births {
         : inherit(this.world.terminated.toRestart(options.restartOf, record), record.toJSON());
     const graph = new Graph({ node, saved, live: undefined });
     graph.forgiveCosts();
+    if (options.restartOf !== undefined) this.world.terminated.takesUp(graph, options.restartOf);
     if (this.world.store.lineage.registersAll) graph.detachedBy = detached?.from.graph;
     return () => {
       this.bear(graph, saved, records);
@@ -213,7 +214,7 @@ export class Births {
       parentCall: { turn: call.turn.number, key: call.key },
       ...(spec.inline ? { inline: true } : {}),
     });
-    const old = call.inheritsChild === undefined ? undefined : this.world.terminated.member(call.inheritsChild);
+    const old = call.inheritsChild === undefined ? undefined : this.world.terminated.member(parent.graph, call.inheritsChild);
     if (!old) return { node, saved: newSaved(child), live: undefined };
     return {
       node,

@@ -2,7 +2,7 @@
 
 import type { Call } from './call.ts';
 import type { Graph, Member } from './graph.ts';
-import { isPause, keepsLoose } from './loose.ts';
+import { keepsLoose } from './loose.ts';
 import { OpenTurn } from './open-turn.ts';
 import { LiveSession } from './session.ts';
 import { snapshot } from './snapshot.ts';
@@ -11,23 +11,13 @@ import type { World } from './world.ts';
 /** How long after a refusal of the store it is asked again. Milliseconds. */
 const againMs = 250;
 
-/**
- * Who of a parked graph is loose, by parent: those whose spawn has their pause in the journal, and those whose parent has completed the
- * turn of the spawn since, which it could not have done while the spawn waited.
- */
+/** Who of a parked graph is loose, by parent: those whose spawn was answered with their pause. */
 export function looseIn(graph: Graph): Map<string, Member[]> {
-  const isAnswered = new Map<string, boolean>();
-  for (const { saved } of graph.members())
-    for (const { calls } of saved.turns)
-      for (const { kind, child, value } of calls)
-        if (kind === 'spawn' && child !== undefined) isAnswered.set(child, isPause(value));
   const loose = new Map<string, Member[]>();
   for (const member of graph.members()) {
     const { record, settled } = member.saved;
-    if (settled || !record.parentCall || record.inline) continue;
-    const parent = graph.get(record.path.at(-2)!)?.saved;
-    if (!parent || parent.settled) continue;
-    if (!(isAnswered.get(record.s) ?? record.parentCall.turn <= parent.checkpointTurn)) continue;
+    const parent = graph.get(record.path.at(-2) ?? '')?.saved;
+    if (settled || !parent?.letGo?.has(record.s) || parent.settled) continue;
     const known = loose.get(parent.record.s);
     if (known) known.push(member);
     else loose.set(parent.record.s, [member]);

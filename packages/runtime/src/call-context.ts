@@ -60,5 +60,7 @@ function childOf(call: Call, agent: string): LiveSession {
   const child = session.engine.child(session, call, { agent, inline: true });
   // Another process has it: what is left here must not go on.
   if (!child) throw new Error(`session ${session.id} was taken over by another process`);
+  // Born stopped, where a terminate came while this call was under way.
+  child.mayGoOn();
   return child;
 }

@@ -76,6 +76,8 @@ export class Charges {
     (call.credit ?? this.world.leases.of(session))?.settle(call.credit ? reservedMicros : 0, actualMicros);
     call.reservedMicros = 0;
     call.credit = undefined;
+    // What came back after its graph had ended: nobody else gives this back.
+    if (session.graph.root.saved.settled) this.world.leases.end(session.graph);
   }
 
   /** A call that was ended while it waited does not keep what it waited for. */

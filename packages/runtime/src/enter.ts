@@ -36,7 +36,7 @@ export function enter<R>(
   if (!isPlain) return enterSlowly(call, options, body, usageOf);
   const decision = engine.decide(session.node);
   // After the guard, which looks whether the store was lost.
-  if (engine.holdsCalls) return enterSlowly(call, options, body, usageOf);
+  if (engine.holdsCalls || session.hasRested) return enterSlowly(call, options, body, usageOf);
   if (decision.action === 'terminate') {
     engine.terminate(session, decision);
     return never();
@@ -140,6 +140,7 @@ async function enterSlowly<R>(
 /** A cap that another call has reached holds those that have no reserve yet. */
 function mustHold({ session, reservedMicros }: Call): boolean {
   const { engine } = session;
+  if (session.staysAtRest()) return true;
   return reservedMicros > 0 ? engine.mustHoldReserved(session.node) : engine.mustHold(session.node);
 }
 

@@ -78,6 +78,11 @@ export function keepsLoose(session: LiveSession): LooseChildren {
   return loose;
 }
 
+/** The session that lives inside the body of a call, while it does. */
+export function liveInside({ childSession: child }: Call): LiveSession | undefined {
+  return child && !child.isOver && child.saved.record.inline ? child : undefined;
+}
+
 /** Is this what a spawn was answered with while its child was held? */
 export function isPause(value: unknown): value is PausedChild {
   return typeof value === 'object' && value !== null && (value as { readonly status?: unknown }).status === 'paused';

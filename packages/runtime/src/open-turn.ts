@@ -7,6 +7,7 @@ import { detach } from './detach.ts';
 import { digest, digestOf } from './digest.ts';
 import { enter } from './enter.ts';
 import { RuntimeError } from './error.ts';
+import { orGivenUp } from './given-up.ts';
 import type { CallClass } from './journal.ts';
 import type { Outcome, PausedChild } from './outcome.ts';
 import type { SavedCall } from './saved.ts';
@@ -111,7 +112,7 @@ export class OpenTurn implements Turn {
       get idempotencyKey() {
         return one.idempotencyKey;
       },
-      run: (run) => runInContext(one, run),
+      run: (run) => orGivenUp(one, runInContext(one, run)),
       complete: (value, usage) => void this.session.completeCall(one, value, usage),
       fail: (error) => void this.session.failCall(one, error),
       delivered: (value) => (this.session.mayGoOn() ? Promise.resolve(value) : never()),

@@ -104,7 +104,10 @@ export interface Runtime<Workflow extends string = string> {
   ): Promise<void>;
   sessions(): SessionView[];
   session(id: string): SessionView | undefined;
-  /** Resolves when the session has ended, across pauses and parks. Rejects with `unknown_session`. */
+  /**
+   * Resolves when the session has ended, across pauses and parks. Rejects with `unknown_session`. Never settles once this runtime is closed: the
+   * session goes on when it is opened again, or elsewhere.
+   */
   settled(session: string): Promise<Exclude<Outcome, { status: 'paused' }>>;
   stops(): Stop[];
   /**

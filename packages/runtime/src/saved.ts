@@ -9,6 +9,7 @@ import {
   type JournalRecord,
   type SessionRecord,
 } from './journal.ts';
+import { isPause } from './loose.ts';
 import { atOnce, type Breathe, inSteps, type Steps } from './steps.ts';
 
 export interface SavedCall {
@@ -59,6 +60,8 @@ export interface Saved {
   actionsCharged: number;
   /** Made at the first call. */
   counters: Counters | undefined;
+  /** Whom it was told to be paused, and who goes on without a call of it (S8); made with the first. */
+  letGo?: Set<string>;
 }
 
 /** One for all who have none: most sessions, most of the time. */
@@ -125,6 +128,7 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
       call.outcome = record.outcome;
       if (record.value !== undefined) call.value = record.value;
       if (record.error !== undefined) call.error = record.error;
+      if (call.child !== undefined && isPause(record.value)) letGo(saved, call.child);
       return;
     }
     case 'checkpoint':
@@ -138,6 +142,12 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
     case 'settled':
       saved.settled = record;
   }
+}
+
+/** A spawn was answered with the pause of this child. */
+export function letGo(saved: Saved, child: string): void {
+  saved.letGo ??= new Set();
+  saved.letGo.add(child);
 }
 
 function turnOf(saved: Saved, number: number): SavedTurn {

@@ -3,10 +3,12 @@
 import { type Call, never } from './call.ts';
 import { runInContext } from './context.ts';
 import { messageOf } from './error-text.ts';
+import { orGivenUp } from './given-up.ts';
 import type { JournalRecord } from './journal.ts';
-import { keepsLoose } from './loose.ts';
+import { keepsLoose, liveInside } from './loose.ts';
 import type { PausedChild } from './outcome.ts';
-import { EndingSession, liveInside } from './session-end.ts';
+import { letGo } from './saved.ts';
+import { EndingSession } from './session-end.ts';
 import { snapshot } from './snapshot.ts';
 import { noteUsage, startCall, within } from './telemetry.ts';
 import type { Usage } from './turn.ts';
@@ -77,6 +79,7 @@ export abstract class CallingSession extends EndingSession {
         return Promise.reject(error);
       }
     }
+    result = orGivenUp(call, result);
     return Promise.resolve(result).then(
       (value) => this.deliver(call, value, usageOf),
       (error) => {
@@ -106,6 +109,8 @@ export abstract class CallingSession extends EndingSession {
 
   /** Records a call's result; true when the agent may have it. Throws `not_serialisable` after recording that it happened. */
   completeCall(call: Call, value: unknown, usage?: Usage): boolean {
+    // Abandoned with its session: whoever goes on enters it again.
+    if (call.outcome === undefined && this.isOver && call.class === 'delegates') return false;
     if (!this.endInline(call, 'completed')) return this.endLate(call, { ...(value === undefined ? {} : { value }) });
     const costMicros = this.settleCost(call, usage);
     let broken: unknown;
@@ -121,7 +126,6 @@ export abstract class CallingSession extends EndingSession {
     this.untrack(call);
     if (call.span) noteUsage(call.span, usage);
     call.end('completed');
-    this.keepInline(call);
     if (call.kind === 'tool' && this.saved.counters) this.toolEnded(call.name, false);
     this.engine.callEnded(this.session, call);
     this.tryMark();
@@ -139,7 +143,6 @@ export abstract class CallingSession extends EndingSession {
     this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'failed', error: call.error });
     this.untrack(call);
     call.end('failed');
-    this.keepInline(call);
     if (call.kind === 'tool') this.toolEnded(call.name, true);
     this.engine.callEnded(this.session, call);
     this.tryMark();
@@ -148,6 +151,7 @@ export abstract class CallingSession extends EndingSession {
 
   /** Answers a spawn with the pause of its child, which goes on without a call; true when the agent may have it (S8). */
   letGo(call: Call, pause: PausedChild): boolean {
+    letGo(this.saved, call.childId!);
     const isDeliverable = this.completeCall(call, pause);
     if (call.childSession && !call.childSession.isOver) keepsLoose(this.session).add(call);
     return isDeliverable;
@@ -186,11 +190,6 @@ export abstract class CallingSession extends EndingSession {
   private endInline(call: Call, status: 'completed' | 'failed', error?: unknown): boolean {
     if (call.outcome === undefined) liveInside(call)?.endWithCall(status, error);
     return call.outcome === undefined;
-  }
-
-  /** Where it could not end yet, this one ends after it. */
-  private keepInline(call: Call): void {
-    if (liveInside(call)) keepsLoose(this.session).add(call);
   }
 
   private settleCost(call: Call, usage: Usage | undefined): number {

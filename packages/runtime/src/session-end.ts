@@ -6,7 +6,8 @@ import { type Decision, effectOf, noticeOf, type Stopped } from '@offswitch/core
 import type { Call } from './call.ts';
 import type { Ended } from './ends.ts';
 import { messageOf } from './error-text.ts';
-import { looseOf } from './loose.ts';
+import { giveUp } from './given-up.ts';
+import { liveInside, looseOf } from './loose.ts';
 import type { Outcome } from './outcome.ts';
 import { applyRecord, type Saved } from './saved.ts';
 import type { LiveSession } from './session.ts';
@@ -184,6 +185,8 @@ export abstract class EndingSession extends RestingSession {
       this.checkRest();
     }
     if (this.stopping) this.tryMark();
+    else if (call.childSession?.saved.record.inline && call.childSession.stopping && call.outcome === undefined && this.mayGoOn())
+      giveUp(call, call.childSession);
   }
 
   protected settle(status: Ending['status'], how: Omit<Ending, 'status'>): void {
@@ -199,14 +202,21 @@ export abstract class EndingSession extends RestingSession {
   endWithCall(status: 'completed' | 'failed', error: unknown): void {
     void this.endAfterAll(
       () => this.settle(status, { error }),
-      () => [...(this.calls ?? [])].filter((call) => call.class !== 'read' || liveInside(call)),
+      () => this.acting(),
     );
+  }
+
+  private acting(): readonly Call[] {
+    return [...(this.calls ?? [])].filter((call) => call.class !== 'read' || liveInside(call));
   }
 
   /** Tries again with an end that the store refused to take down. */
   end(): void {
     const ending = refused.get(this);
-    if (ending && !this.isOver) this.endAs(ending);
+    if (!ending || this.isOver) return;
+    if (ending.status === 'terminated') this.endAs(ending);
+    // What it began meanwhile ends before it does.
+    else void this.endAfterAll(() => this.endAs(ending), this.saved.record.inline ? () => this.acting() : undefined);
   }
 
   /**
@@ -242,6 +252,8 @@ export abstract class EndingSession extends RestingSession {
       this.endLater(ending);
       return;
     }
+    // What only reads may be left: it is never sent now, and keeps nothing of the budget.
+    for (const call of this.calls ?? []) if (!call.isSent && call.reservedMicros > 0) this.engine.spend(call, 0);
     this.leave(error === undefined ? status : 'failed');
     const outcome: Outcome =
       status === 'failed' || error !== undefined
@@ -292,7 +304,7 @@ export abstract class EndingSession extends RestingSession {
     this.wakers = undefined;
     this.engine.held.delete(this.session);
     if (this.isAtRest) {
-      this.isAtRest = false;
+      this.rest = 'no';
       if (this.parent && this.parentCall && !this.parent.isOver) this.parent.childRests(this.parentCall, false);
     }
   }
@@ -307,11 +319,6 @@ interface Ending {
 
 /** Few have one, so that the others carry no field for it. */
 const refused = new WeakMap<EndingSession, Ending>();
-
-/** The session that lives inside the body of a call, while it does. */
-export function liveInside({ childSession: child }: Call): LiveSession | undefined {
-  return child && !child.isOver && child.saved.record.inline ? child : undefined;
-}
 
 /** In the place of the deadline's timer once it has passed. */
 const past: unique symbol = Symbol('past');

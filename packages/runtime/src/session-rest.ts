@@ -5,7 +5,7 @@
 import type { Decision } from '@offswitch/core';
 import { type Call, never } from './call.ts';
 import { commandFor } from './command-hint.ts';
-import { type LooseChildren, looseOf } from './loose.ts';
+import { keepsLoose, type LooseChildren, liveInside, looseOf } from './loose.ts';
 import { OpenCalls } from './open-calls.ts';
 import { SessionState } from './session-state.ts';
 import { noteResumed } from './telemetry.ts';
@@ -36,9 +36,22 @@ export abstract class RestingSession extends SessionState {
   async passCall(call: Call): Promise<void> {
     for (;;) {
       if (!this.mayGoOn()) return never();
-      if (!this.engine.mustHold(this.node)) return;
+      if (!this.engine.mustHold(this.node) && !this.staysAtRest()) return;
       await this.hold(call);
     }
+  }
+
+  /** Has it been at rest, and not been let go on since? */
+  get hasRested(): boolean {
+    return this.rest !== 'no';
+  }
+
+  /** It has come to rest, and a pause that may have been told so holds it: no call of it starts before that is over, whatever its turn was waiting for (I1, S10). */
+  staysAtRest(): boolean {
+    if (!this.hasRested) return false;
+    if (this.engine.decide(this.node).action === 'pause') return true;
+    if (this.rest === 'stirs') this.rest = 'no';
+    return false;
   }
 
   /** Rests until a person (or another process that heard one) says what became of a call. */
@@ -87,9 +100,10 @@ export abstract class RestingSession extends SessionState {
     return this.wakers !== undefined && this.wakers.size > 0;
   }
 
-  /** Would anything that waits here go on now? A boundary needs the gate's word; a call, that nothing holds calls; an unknown outcome, a person's. */
+  /** Would anything that waits here go on now? A boundary needs the gate's word, and so does what has come to rest; a call, that nothing holds calls; an unknown outcome, a person's. */
   mayWake(decision: Decision): boolean {
     if (this.waitsAtBoundary > 0 && decision.action === 'run') return true;
+    if (this.hasRested && decision.action !== 'run') return false;
     for (const call of this.calls ?? []) {
       if (!call.isResting || call.childSession || call.isCarried) continue;
       const mayGo =
@@ -110,6 +124,8 @@ export abstract class RestingSession extends SessionState {
   /** Lets everything that waits look again. A resume after a stop claims a higher session epoch first (S7). */
   wake(isResume: boolean): void {
     if (this.isOver || !this.isHeld) return;
+    // Since it was put in the queue it may have been paused again.
+    if (isResume && this.hasRested && !this.mayWake(this.engine.decide(this.node))) return;
     if (isResume && !(this.engine.isBorn(this.session) && this.engine.claim(this.session))) return;
     const wakers = this.wakers!;
     this.wakers = undefined;
@@ -155,7 +171,8 @@ export abstract class RestingSession extends SessionState {
         : this.isHeld || loose?.isAwaited === true) &&
       (loose === undefined || loose.areAtRest);
     if (isAtRest === this.isAtRest) return;
-    this.isAtRest = isAtRest;
+    const isHeldOn = !isAtRest && this.engine.decide(this.node).action !== 'run';
+    this.rest = isAtRest ? 'rests' : isHeldOn ? 'stirs' : 'no';
     if (this.parent && this.parentCall) this.parent.childRests(this.parentCall, isAtRest);
     this.engine.restChanged(this.session);
   }
@@ -171,6 +188,8 @@ export abstract class RestingSession extends SessionState {
   protected untrack(call: Call): void {
     if (call.isResting) this.setResting(call, false);
     this.calls?.delete(call);
+    // What lives inside it and could not end with it: this one ends after that, and rests when it does.
+    if (liveInside(call)) keepsLoose(this.session).add(call);
     if (this.restingCalls > 0) this.checkRest();
   }
 

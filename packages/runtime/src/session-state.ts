@@ -32,7 +32,8 @@ export abstract class SessionState {
   /** `stopped`: over because it was stopped, parked or taken over: its agent's promises are abandoned. */
   protected life: 'live' | 'ended' | 'stopped' = 'live';
   stopping: Stopped | undefined;
-  isAtRest = false;
+  /** `stirs`: it was at rest and a pause held it then, which holds it still: what came to an end meanwhile gives its code no call (I1). */
+  protected rest: 'no' | 'rests' | 'stirs' = 'no';
   /** Set only while somebody records. */
   span: Span | undefined;
   calls: OpenCalls | undefined;
@@ -72,6 +73,10 @@ export abstract class SessionState {
 
   get isOver(): boolean {
     return this.life !== 'live';
+  }
+
+  get isAtRest(): boolean {
+    return this.rest === 'rests';
   }
 
   get isStopped(): boolean {

@@ -132,8 +132,9 @@ export class LiveSession extends CallingSession implements Session {
     }
   }
 
-  private fail(error: unknown): Promise<void> {
-    return this.endAfterAll(() => this.settle('failed', { error }));
+  private async fail(error: unknown): Promise<void> {
+    if (this.open) await this.failTurn(this.open, error);
+    await this.endAfterAll(() => this.settle('failed', { error }));
   }
 
   turn<S>(body: (turn: Turn) => Promise<S>): Promise<S> {
@@ -289,6 +290,8 @@ export class LiveSession extends CallingSession implements Session {
           `${before.name} was called before the interruption and not again after it; the turn's history does not show it`,
         );
         this.untrack(call);
+        // Whoever waits for all its calls waits for this one too.
+        call.end('unknown');
       }
     }
   }

@@ -92,6 +92,8 @@ export class Takeover {
       found.set(record.s, graph);
     }
     for (const graph of roots) {
+      const { restartOf } = graph.root.saved.record;
+      if (restartOf !== undefined) world.terminated.takesUp(graph, restartOf, found.get(restartOf));
       if (graph.root.saved.settled) {
         world.terminated.remember(graph);
         // Whoever ended it may not have lived to tell of it.

@@ -12,6 +12,8 @@ const keptTerminated = 200;
 export class Terminated {
   private readonly world: World;
   private readonly kept: Graph[] = [];
+  /** By the graph of the new run. */
+  private readonly takenUp = new WeakMap<Graph, Graph>();
 
   constructor(world: World) {
     this.world = world;
@@ -19,7 +21,7 @@ export class Terminated {
 
   /** The terminated session that a new run takes up; throws where it cannot. */
   toRestart(id: string, by: SessionRecord): Saved {
-    const found = this.find(id);
+    const found = this.graphOf(id)?.get(id)?.saved;
     if (!found) {
       const running = this.world.graphOf.get(id)?.get(id);
       throw new RuntimeError(
@@ -38,12 +40,9 @@ export class Terminated {
     return found;
   }
 
-  private find(id: string): Saved | undefined {
-    for (const graph of [this.world.graphOf.get(id), ...this.kept].filter((one) => one !== undefined)) {
-      const saved = graph.get(id)?.saved;
-      if (saved?.settled?.status === 'terminated') return saved;
-    }
-    return undefined;
+  /** Where a terminated session is. */
+  private graphOf(id: string): Graph | undefined {
+    return [this.world.graphOf.get(id), ...this.kept].find((graph) => graph?.get(id)?.saved.settled?.status === 'terminated');
   }
 
   /** Keeps what a restart would take up, for the last ones. */
@@ -52,10 +51,15 @@ export class Terminated {
     if (this.kept.length > keptTerminated) this.kept.shift();
   }
 
-  /** A child of a run that is taken up, whatever it had come to. */
-  member(id: string): Saved | undefined {
-    for (const graph of this.kept) {
-      const member = graph.get(id);
+  /** A restart: what it takes up is kept for as long as it may ask for it. `found`: where the terminated session is, if not among those kept here. */
+  takesUp(graph: Graph, restartOf: string, found: Graph | undefined = this.graphOf(restartOf)): void {
+    if (found) this.takenUp.set(graph, found);
+  }
+
+  /** A child of a run that this graph takes up, whatever it had come to. */
+  member(graph: Graph, id: string): Saved | undefined {
+    for (let from = this.takenUp.get(graph); from; from = this.takenUp.get(from)) {
+      const member = from.get(id);
       if (member) return member.saved;
     }
     return undefined;

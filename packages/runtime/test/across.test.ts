@@ -660,3 +660,42 @@ describe('a process that dies', () => {
     expect(two.runtime.sessions().map(({ state }) => state)).toEqual([]);
   });
 });
+
+test('no call starts after a pause is done: one of a session whose sub-agent in another process is terminated under it (I1, S8)', async () => {
+  const both = await twoProcesses();
+  const { one, two } = both;
+  const next = deferred();
+  const did: string[] = [];
+  define(two, 'helper', async (session) => {
+    await session.turn(async () => {});
+    await next.promise;
+    return session.turn(async () => 'second');
+  });
+  define(one, 'alpha', (session, input) =>
+    session.turn(async (turn) => {
+      const { status } = await turn.tool('ask', input, async () => ask(two, (await session.carry()).headers, input), {
+        delegates: true,
+      });
+      await turn.tool('send', {}, () => did.push(status));
+    }),
+  );
+  const { id } = agents.get(one)!.get('alpha')!.start('x');
+  const end = one.runtime.settled(id);
+  await settle(one.clock);
+  one.source.engage('killswitch.global', undefined, { reason: 'r', by: 'ann' });
+  await settle(one.clock);
+  next.resolve();
+  await settle(one.clock);
+  expect(one.runtime.session(id)?.state).toBe('paused');
+  const receipt = async () => (await one.runtime.receipts()).find(({ stop }) => stop.tier === 'global')!;
+  expect((await receipt()).stages.done).toBeDefined();
+  const child = two.runtime.sessions().find((session) => session.agent === 'helper')!.id;
+  await two.runtime.stop({ session: child, reason: 'odd', by: 'ann' });
+  await settle(one.clock, 1_000);
+  expect((await receipt()).stages.done).toBeDefined();
+  expect(did).toEqual([]);
+  one.source.release('killswitch.global');
+  await settle(one.clock, 1_000);
+  expect(did).toEqual(['terminated']);
+  expect(await end).toMatchObject({ status: 'completed' });
+});

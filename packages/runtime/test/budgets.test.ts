@@ -4,6 +4,7 @@ import type { KillSwitches } from '@offswitch/core';
 import {
   type Agent,
   createRuntime,
+  currentCall,
   memoryStore,
   newPathKey,
   type Outcome,
@@ -503,4 +504,56 @@ describe('the page about budgets', () => {
     await runtime.close();
     expect(await store.budgets!.spent(`user.${subjectKey('u-1')}`)).toEqual({ spentMicros: 4_500, leasedMicros: 0 });
   });
+});
+
+test('what a model call costs that comes back after its graph has ended leaves nothing of that graph behind', async () => {
+  const { runtime, store, clock } = await world({ breakers: { alpha: { costMicros: 100 } } });
+  const [giveUp, reply] = [deferred(), deferred()];
+  const keys: string[] = [];
+  const { budgets } = store as unknown as {
+    budgets: { settle: (...args: unknown[]) => unknown; forget: (key: string) => unknown };
+  };
+  const { settle: settleBudget, forget } = budgets;
+  budgets.settle = (...args) => {
+    keys.push(`settle ${String(args[1]).split('.')[0]}`);
+    return settleBudget.apply(budgets, args);
+  };
+  budgets.forget = (key) => {
+    keys.push(`forget ${key.split('.')[0]}`);
+    return forget.call(budgets, key);
+  };
+  const { id } = runtime
+    .agent('alpha', async (session) => {
+      await session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          () => {
+            void currentCall()!
+              .child('helper')
+              .turn((inner) =>
+                inner.model(
+                  'm',
+                  () => reply.promise,
+                  () => ({ costMicros: 10 }),
+                ),
+              );
+            return giveUp.promise;
+          },
+          { delegates: true },
+        ),
+      );
+    })
+    .start(undefined);
+  await settle(clock, 100);
+  const end = runtime.settled(id);
+  giveUp.resolve();
+  await settle(clock, 100);
+  await end;
+  reply.resolve();
+  await settle(clock, 10_000);
+  const spent = await (store as unknown as { budgets: { spent: (key: string) => Promise<unknown> } }).budgets.spent(
+    `graph.${id}`,
+  );
+  expect([keys.at(-1) ?? 'none', spent]).not.toEqual(['settle graph', { spentMicros: 10, leasedMicros: 0 }]);
 });

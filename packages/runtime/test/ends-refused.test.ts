@@ -164,3 +164,35 @@ describe('an end that the store refuses to take down', () => {
     expect([told.status, again.status, ran]).toEqual(['completed', 'completed', 1]);
   });
 });
+
+test('a session whose end the store refused ends after what began meanwhile (I1, I3)', async () => {
+  const { runtime, store, clock } = await world();
+  const [later, posted] = [deferred(), deferred()];
+  const { append } = store;
+  let refusals = 1;
+  store.append = (root, record) => {
+    if (record.t === 'settled' && refusals-- > 0) throw new RuntimeError('store_failed', 'ENOSPC');
+    append.call(store, root, record);
+  };
+  const did: string[] = [];
+  const { id } = runtime
+    .agent('alpha', async (session) => {
+      void later.promise.then(() =>
+        session.turn((turn) => turn.tool('post', {}, () => posted.promise.then(() => void did.push('posted')), { effect: true })),
+      );
+    })
+    .start(undefined);
+  let status: string | undefined;
+  void runtime.settled(id).then((end) => {
+    status = end.status;
+    did.push('the end');
+  });
+  await settle(clock, 50);
+  expect(status).toBeUndefined();
+  later.resolve();
+  await settle(clock, 50);
+  await settle(clock, 1_000);
+  posted.resolve();
+  await settle(clock, 1_000);
+  expect(did).toEqual(['posted', 'the end']);
+});

@@ -1,6 +1,6 @@
 // Sessions that live inside the body of a call, where the store keeps every session and lets only those be claimed that it knows.
 
-import { currentCall, memoryStore, RuntimeError, type Session } from '@offswitch/runtime';
+import { currentCall, memoryStore, RuntimeError, type Session, type ToolOptions } from '@offswitch/runtime';
 import { manualClock } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, type TestWorld, world } from './world.ts';
@@ -453,4 +453,219 @@ describe('a terminate that comes to a session before it comes to the one inside 
     await settle(clock);
     expect(written).toEqual(['settled terminated', 'end aborted', 'settled terminated']);
   });
+});
+
+test('a session is not at rest while what it left inside an ended call acts (S8, S10)', async () => {
+  const { runtime, source, clock } = await world();
+  const [giveUp, ready, sent] = [deferred(), deferred(), deferred()];
+  const did: string[] = [];
+  const sender = runtime.agent('sender', async (session) => {
+    await session.turn(() => ready.promise);
+    await session.turn(async () => undefined);
+  });
+  runtime
+    .agent('alpha', (session) =>
+      session.turn(async (turn) => {
+        await Promise.all([
+          turn.spawn(sender, undefined),
+          turn.tool(
+            'ask',
+            {},
+            () => {
+              void currentCall()!
+                .child('helper')
+                .turn(async (inner) => {
+                  await inner.tool('send', {}, () => sent.promise.then(() => void did.push('sent')), { effect: true });
+                  await inner.tool('note', {}, () => void did.push('noted'), { effect: true });
+                });
+              return giveUp.promise;
+            },
+            { delegates: true },
+          ),
+        ]);
+      }),
+    )
+    .start(undefined);
+  await settle(clock);
+  source.engage('killswitch.global');
+  ready.resolve();
+  await settle(clock, 100);
+  giveUp.resolve();
+  await settle(clock, 8_000);
+  expect(runtime.sessions().map(({ agent, state }) => [agent, state])).toContainEqual(['helper', 'running']);
+  expect((await runtime.receipts())[0]!.stages.drained).toBeUndefined();
+  sent.resolve();
+  await settle(clock, 8_000);
+  expect(did).toEqual(['sent', 'noted']);
+});
+
+describe('a session inside a call that is terminated alone', () => {
+  async function asked(options: ToolOptions) {
+    const made = await world();
+    const { runtime, clock } = made;
+    const [ready, said] = [deferred(), [] as string[]];
+    runtime.subscribe((event) => event.type === 'alarm' && said.push(event.message));
+    const { id } = runtime
+      .agent('alpha', (session) =>
+        session.turn((turn) =>
+          turn.tool(
+            'ask',
+            {},
+            async () => {
+              const helper = currentCall()!.child('helper');
+              await helper.turn(() => ready.promise);
+              await helper.turn(async () => undefined);
+            },
+            options,
+          ),
+        ),
+      )
+      .start(undefined);
+    await settle(clock);
+    const helper = runtime.sessions().find(({ agent }) => agent === 'helper')!;
+    return { ...made, id, helper: helper.id, end: runtime.settled(id), ready, said };
+  }
+  const told = (helper: string) => ({
+    status: 'failed',
+    error: expect.objectContaining({ code: 'session_ended', message: expect.stringContaining(`helper ${helper}, which ask`) }),
+  });
+
+  test('is told to the agent that waits for it, which decides (S8, I14)', async () => {
+    const { runtime, helper, end } = await asked({ delegates: true });
+    await runtime.stop({ session: helper, reason: 'odd', by: 'ann' });
+    expect(await end).toMatchObject(told(helper));
+  });
+
+  test('is told so too where it lay parked (S8, I14)', async () => {
+    const { runtime, source, clock, helper, end, ready } = await asked({ delegates: true });
+    source.engage('killswitch.global');
+    ready.resolve();
+    await settle(clock, 8_000);
+    expect(runtime.session(helper)?.state).toBe('parked');
+    await runtime.stop({ session: helper, reason: 'odd', by: 'ann' });
+    source.release('killswitch.global');
+    await settle(clock, 1_000);
+    expect(await end).toMatchObject(told(helper));
+  });
+
+  test('is named to whoever is on call where the call acts itself: what that comes to only its body knows', async () => {
+    const { runtime, clock, id, helper, said } = await asked({ effect: true });
+    await runtime.stop({ session: helper, reason: 'odd', by: 'ann' });
+    await settle(clock, 1_000);
+    expect(said).toEqual([expect.stringMatching(`helper ${helper}, which ask of session ${id} had started, was terminated`)]);
+    expect(runtime.session(id)?.state).toBe('running');
+  });
+});
+
+test('a terminate is done after its deadline, also where an effect in flight made a session inside it after the stop (I2, I3)', async () => {
+  const { runtime, clock } = await world({ effectDeadlineMs: 1_000 });
+  const go = deferred();
+  const { id } = runtime
+    .agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool('ask', {}, async () => {
+          await go.promise;
+          currentCall()!.child('helper');
+          await new Promise(() => undefined);
+        }),
+      ),
+    )
+    .start(undefined);
+  await settle(clock);
+  let status: string | undefined;
+  void runtime.settled(id).then((end) => {
+    status = end.status;
+  });
+  await runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+  await settle(clock, 100);
+  go.resolve();
+  await settle(clock, 100_000);
+  expect(status).toBe('terminated');
+});
+
+test('what comes back of a parked call that only delegates is no answer to the one that is made again (S7, I6)', async () => {
+  const first = await world();
+  const [timeout, held] = [deferred(), deferred()];
+  const [results, did]: unknown[][] = [[], []];
+  const codeWith = (isLate: Promise<void>) => async (session: Session) => {
+    const answer = await session.turn((turn) =>
+      turn.tool(
+        'ask',
+        {},
+        () => {
+          const helper = currentCall()!.child('helper');
+          const work = (async () => {
+            await helper.turn(() => held.promise);
+            await helper.turn((inner) => inner.tool('send', {}, () => void did!.push('sent'), { effect: true }));
+            return 'work';
+          })();
+          return Promise.race([work, isLate.then(() => 'timeout')]);
+        },
+        { delegates: true },
+      ),
+    );
+    results!.push(answer);
+  };
+  first.runtime.agent('alpha', codeWith(timeout.promise)).start(undefined);
+  await settle(first.clock);
+  first.source.engage('killswitch.global');
+  held.resolve();
+  await settle(first.clock, 8_000);
+  expect(first.runtime.sessions().map(({ state }) => state)).toEqual(['parked', 'parked']);
+  timeout.resolve();
+  await settle(first.clock, 100);
+  const { runtime, clock, source } = await first.restart();
+  runtime.agent('alpha', codeWith(new Promise(() => undefined)));
+  await settle(clock, 1_000);
+  source.release('killswitch.global');
+  await settle(clock, 2_000);
+  expect([results, did]).toEqual([['work'], ['sent']]);
+});
+
+test('what a session inside a call had reserved for a call that was never sent is given back when it ends with that (I8)', async () => {
+  const { runtime, store, clock } = await world({ breakers: { alpha: { costMicros: 100 } } });
+  const giveUp = deferred();
+  const { append } = store;
+  let isRefused = true;
+  store.append = (root, record) => {
+    if (record.t === 'call' && record.kind === 'model' && isRefused) throw new RuntimeError('store_failed', 'ENOSPC');
+    append.call(store, root, record);
+  };
+  const tripped: unknown[] = [];
+  runtime.subscribe((event) => event.type === 'breaker' && tripped.push(event));
+  const { id } = runtime
+    .agent('alpha', async (session) => {
+      await session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          () => {
+            void currentCall()!
+              .child('helper')
+              .turn((inner) => inner.model('m', async () => 'reply', undefined, { maxCostMicros: 60 }));
+            return giveUp.promise;
+          },
+          { delegates: true },
+        ),
+      );
+      await session.turn((turn) =>
+        turn.model(
+          'm',
+          async () => 'reply',
+          () => ({ costMicros: 10 }),
+          { maxCostMicros: 60 },
+        ),
+      );
+    })
+    .start(undefined);
+  let status: string | undefined;
+  void runtime.settled(id).then((end) => {
+    status = end.status;
+  });
+  await settle(clock, 100);
+  giveUp.resolve();
+  await settle(clock, 10);
+  isRefused = false;
+  await settle(clock, 4_000);
+  expect([status, tripped]).toEqual(['completed', []]);
 });

@@ -185,3 +185,49 @@ test('a loose child whose claim the store refuses once ends once, and with the n
   expect(await end).toMatchObject({ status: 'terminated' });
   expect((await runtime.receipts()).find(({ stop }) => stop.action === 'terminate')!.stages.done).toBeDefined();
 });
+
+test.each([false, true])(
+  'a sub-agent that a turn, run again, does not ask for never runs again (S7) (parked again: %s)',
+  async (twice) => {
+    const { runtime, source, clock } = await world();
+    const gate = deferred();
+    const second = deferred();
+    let isAgain = false;
+    const did: string[] = [];
+    const child = runtime.agent('child', async (session: Session) => {
+      void session.state;
+      await session.turn(() => gate.promise);
+      await session.turn(async (turn) => void (await turn.tool('send', {}, () => void did.push('child sent'))));
+    });
+    const root = runtime.agent('alpha', async (session: Session) => {
+      for (let n = session.turnNumber + 1; n <= 3; n++)
+        await session.turn(async (turn) => {
+          if (n === 1 && !isAgain) await turn.spawn(child, undefined);
+          else if (n === 1) did.push('another way');
+          else if (n === 2) await second.promise;
+        });
+    });
+    const { id } = root.start(undefined);
+    const end = runtime.settled(id);
+    await settle(clock);
+    source.engage('killswitch.global');
+    gate.resolve();
+    await settle(clock, 6_000);
+    expect(runtime.sessions().map(({ state }) => state)).toEqual(['parked', 'parked']);
+    isAgain = true;
+    source.release('killswitch.global');
+    await settle(clock);
+    expect(did).toEqual(['another way']);
+    if (twice) {
+      source.engage('killswitch.global');
+      second.resolve();
+      await settle(clock, 6_000);
+      expect(runtime.sessions().map(({ state }) => state)).toEqual(['parked', 'parked']);
+      source.release('killswitch.global');
+      await settle(clock);
+    } else second.resolve();
+    await settle(clock);
+    expect(await end).toMatchObject({ status: 'completed' });
+    expect(did).toEqual(['another way']);
+  },
+);

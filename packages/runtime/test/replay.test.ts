@@ -120,3 +120,55 @@ describe('a replayed session that is terminated before it has come to where it w
     expect(new Set(last!.sessions[0]!.calls.map(({ name }) => name))).toEqual(new Set(Object.keys(outcomes)));
   });
 });
+
+test('a session whose turn waits for a person ends after that person has said, also where its code has gone on (I14)', async () => {
+  const first = await world();
+  const [hang, giveUp] = [deferred(), deferred()];
+  let isAgain = false;
+  const code = async (session: Session) => {
+    const work = session.turn(async (turn) => {
+      if (!isAgain) await turn.tool('send', {}, () => hang.promise, { effect: true });
+    });
+    await Promise.race([work, giveUp.promise]);
+  };
+  const { id } = first.runtime.agent('alpha', code).start(undefined);
+  await settle(first.clock);
+  isAgain = true;
+  const { runtime, clock } = await first.restart();
+  runtime.agent('alpha', code);
+  await settle(clock, 1_000);
+  let status: string | undefined;
+  void runtime.settled(id).then((end) => {
+    status = end.status;
+  });
+  giveUp.resolve();
+  await settle(clock, 1_000);
+  await runtime.resolve(id, 't1-1', 'did-not', { by: 'ann' });
+  await settle(clock, 60_000);
+  expect(status).toBe('completed');
+});
+
+test('a run whose code fails inside a turn that an adapter left open asks about the effect that it did not make again (S7)', async () => {
+  const first = await world();
+  const hang = deferred();
+  let isAgain = false;
+  const code = async (session: Session) => {
+    const turn = await session.beginTurn();
+    if (isAgain) throw new Error('the model answers 500');
+    await turn.tool('send', {}, () => hang.promise, { effect: true });
+  };
+  const { id } = first.runtime.agent('alpha', code).start(undefined);
+  await settle(first.clock);
+  isAgain = true;
+  const { runtime, clock } = await first.restart();
+  let status: string | undefined;
+  runtime.agent('alpha', code);
+  void runtime.settled(id).then((end) => {
+    status = end.status;
+  });
+  await settle(clock, 1_000);
+  expect(status).toBeUndefined();
+  await runtime.resolve(id, 't1-1', 'did-not', { by: 'ann' });
+  await settle(clock, 1_000);
+  expect(status).toBe('failed');
+});

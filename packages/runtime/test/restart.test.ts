@@ -87,3 +87,122 @@ describe('a run that takes up the work of a terminated one (S6)', () => {
     expect(() => other.start(undefined, { restartOf: id })).toThrow(/was a run of "alpha"/);
   });
 });
+
+describe('a restart finds what it takes up, whatever ended meanwhile', () => {
+  test('of a terminated sub-agent whose graph goes on sends nothing again, its own sub-agents included (S6, I9)', async () => {
+    const { runtime, clock } = await world();
+    const sent: string[] = [];
+    let isStuck = true;
+    const helper = runtime.agent('helper', (session: Session) =>
+      session.turn(async (turn) => {
+        await turn.tool('send', { n: 1 }, (_: unknown, context: ToolContext) => void sent.push(context.idempotencyKey));
+        await turn.tool('look', {}, () => (isStuck ? new Promise(() => {}) : 'ok'), { effect: false });
+      }),
+    );
+    const beta = runtime.agent('beta', (session: Session) =>
+      session.turn(async (turn) => void (await turn.spawn(helper, undefined))),
+    );
+    const alpha = runtime.agent('alpha', async (session: Session) => {
+      await session.turn(async (turn) => void (await turn.spawn(beta, undefined)));
+      await session.turn(() => new Promise(() => {}));
+    });
+    alpha.start(undefined);
+    await settle(clock);
+    expect(sent).toHaveLength(1);
+    const { id } = runtime.sessions().find((one) => one.agent === 'beta')!;
+    await runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    await settle(clock);
+    isStuck = false;
+    const again = beta.start(undefined, { restartOf: id });
+    await settle(clock);
+    expect(await again.outcome).toMatchObject({ status: 'completed' });
+    expect(sent).toHaveLength(1);
+  });
+
+  test.each([false, true])(
+    'that waits while 200 others are terminated sends nothing again (S6, I9) (others: %s)',
+    async (many) => {
+      const { runtime, clock, source } = await world();
+      const sent: string[] = [];
+      let isStuck = true;
+      const helper = runtime.agent('helper', (session: Session) =>
+        session.turn(async (turn) => {
+          await turn.tool('send', { n: 1 }, (_: unknown, context: ToolContext) => void sent.push(context.idempotencyKey));
+          await turn.tool('look', {}, () => (isStuck ? new Promise(() => {}) : 'ok'), { effect: false });
+        }),
+      );
+      const beta = runtime.agent('beta', (session: Session) =>
+        session.turn(async (turn) => void (await turn.spawn(helper, undefined))),
+      );
+      const alpha = runtime.agent('alpha', (session: Session) => session.turn(() => new Promise(() => {})));
+      const { id } = beta.start(undefined);
+      await settle(clock);
+      expect(sent).toHaveLength(1);
+      await runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+      await settle(clock);
+      isStuck = false;
+      source.engage('killswitch.feature.beta');
+      await settle(clock);
+      const again = beta.start(undefined, { restartOf: id });
+      const end = runtime.settled(again.id);
+      await settle(clock);
+      for (let i = 0; many && i < 200; i++) {
+        const other = alpha.start(undefined);
+        await runtime.stop({ session: other.id, reason: 'odd', by: 'ann' });
+      }
+      await settle(clock);
+      source.release('killswitch.feature.beta');
+      await settle(clock);
+      expect(await end).toMatchObject({ status: 'completed' });
+      expect(sent).toHaveLength(1);
+    },
+  );
+});
+
+test.each([0, 220])(
+  'a restart goes on after a crash and sends nothing again, beside %s others that were terminated (S6, I9)',
+  async (many) => {
+    const first = await world();
+    first.runtime.subscribe(() => {});
+    const sent: string[] = [];
+    let isStuck = true;
+    const define = ({ runtime }: typeof first) => {
+      const helper = runtime.agent('helper', (session: Session) =>
+        session.turn(async (turn) => {
+          await turn.tool('send', { n: 1 }, () => void sent.push('x'));
+          await turn.tool('look', {}, () => (isStuck ? new Promise(() => {}) : 'ok'), { effect: false });
+        }),
+      );
+      return {
+        beta: runtime.agent('beta', (session: Session) =>
+          session.turn(async (turn) => void (await turn.spawn(helper, undefined))),
+        ),
+        alpha: runtime.agent('alpha', (session: Session) => session.turn(() => new Promise(() => {}))),
+      };
+    };
+    const { beta, alpha } = define(first);
+    const { id } = beta.start(undefined);
+    await settle(first.clock);
+    await first.runtime.stop({ session: id, reason: 'odd', by: 'ann' });
+    await settle(first.clock);
+    isStuck = false;
+    first.source.engage('killswitch.feature.beta');
+    await settle(first.clock);
+    const again = beta.start(undefined, { restartOf: id });
+    await settle(first.clock);
+    for (let i = 0; i < many; i++) {
+      const other = alpha.start(undefined);
+      await first.runtime.stop({ session: other.id, reason: 'odd', by: 'ann' });
+    }
+    await settle(first.clock);
+    const second = await first.restart();
+    second.runtime.subscribe(() => {});
+    define(second);
+    const end = second.runtime.settled(again.id);
+    await settle(first.clock);
+    first.source.release('killswitch.feature.beta');
+    await settle(first.clock, 6_000);
+    expect(await end).toMatchObject({ status: 'completed' });
+    expect(sent).toHaveLength(1);
+  },
+);
