@@ -1,5 +1,6 @@
 // acts.ts: what people do to one session: stop it, let it go on, say what became of a call of it.
 
+import { isEngaged } from '@offswitch/core';
 import { RuntimeError } from './error.ts';
 import type { Graph, Member } from './graph.ts';
 import { mintId } from './id.ts';
@@ -74,8 +75,10 @@ export async function resumeSession(
   const pauses = world.kernel.stops
     .actsAgainst(member.node.key)
     .filter((entry) => entry.key.kind === 'act' && entry.key.action === 'pause');
+  // Another resume may have released some of them while this one waited.
   for (const entry of pauses)
-    await releaseByAct(world, { stop: entry.name, by: by?.by ?? 'runtime', reason: by?.reason ?? 'resumed' });
+    if (isEngaged(entry.marks))
+      await releaseByAct(world, { stop: entry.name, by: by?.by ?? 'runtime', reason: by?.reason ?? 'resumed' });
   world.audit.resumed(session, by?.by ?? 'runtime', by?.reason ?? 'resumed');
   world.reconsider();
   return viewOf(world, graph, member);

@@ -57,6 +57,10 @@ async function bear(call: Call, id: string, begin: () => void, mayBeBorn: boolea
     await session.hold(call);
     return mayGoOn();
   };
+  while (session.staysAtRest()) {
+    await session.hold(call);
+    if (!mayGoOn()) return;
+  }
   let isBorn: boolean | undefined = mayBeBorn ? undefined : false;
   while (isBorn === undefined) {
     isBorn = await engine.wasBorn(id).catch(() => undefined);

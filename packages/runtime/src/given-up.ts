@@ -38,7 +38,7 @@ export function giveUp(call: Call, { agent, id }: LiveSession): void {
 
 /** What the body of a call comes to, or that it was given up. */
 export function orGivenUp<R>(call: Call, result: R): R {
-  if (call.class !== 'delegates' || !(result instanceof Promise)) return result;
+  if (call.class !== 'delegates' || typeof (result as { then?: unknown } | undefined)?.then !== 'function') return result;
   const waiting = waitingOf(call);
   const givenUp = new Promise<never>((_, reject) => {
     waiting.reject = reject;

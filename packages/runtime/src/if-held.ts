@@ -15,7 +15,7 @@ import { Slice, turnOfLoop } from './slices.ts';
 interface Asking {
   readonly call: Call;
   readonly child: LiveSession;
-  readonly answer: (pause: PausedChild) => void;
+  readonly answer: (pause: PausedChild) => boolean;
   /** Runs while the child is held alone by a hold. */
   holdTimer: unknown;
 }
@@ -34,7 +34,7 @@ export class IfHeld {
   }
 
   /** Calls `answer` once, in the same synchronous block in which the child was found to be held alone; or never. */
-  ask(call: Call, child: LiveSession, answer: (pause: PausedChild) => void): void {
+  ask(call: Call, child: LiveSession, answer: (pause: PausedChild) => boolean): void {
     const one: Asking = { call, child, answer, holdTimer: undefined };
     this.asking.set(call, one);
     this.look(one, false);
@@ -107,7 +107,11 @@ export class IfHeld {
     }
     this.end(call);
     // A copy: the agent may change what it is given.
-    one.answer({ status: 'paused', session: child.id, decision: { ...decision }, notice: decision.notice });
+    if (one.answer({ status: 'paused', session: child.id, decision: { ...decision }, notice: decision.notice })) return;
+    // The store refused it: it is asked again in a while.
+    this.asking.set(call, one);
+    this.resting.add(one);
+    this.engine.reconsiderLater();
   }
 
   /** What holds the child, or what it waits on; `undefined` while that may be over in a moment. */

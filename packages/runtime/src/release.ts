@@ -102,8 +102,9 @@ function allow(world: World, stop: Stop, breaker: Breaker, asked: number | undef
   const { sessionId: session = '', userId, workflow: capped } = stop.subject;
   if (userId !== undefined) return declaredCap(world.options.caps, 'user', userId);
   if (capped !== undefined) return declaredCap(world.options.caps, 'feature', capped);
-  const workflow = world.graphOf.get(session)?.get(session)?.saved.record.workflow ?? '*';
-  return world.charges.thresholdOf(workflow, breaker);
+  // Of one that is not here, its own process knows by what to go on: a release that names nothing allows its threshold there.
+  const workflow = world.graphOf.get(session)?.get(session)?.saved.record.workflow;
+  return workflow === undefined ? undefined : world.charges.thresholdOf(workflow, breaker);
 }
 
 /** What a released breaker had counted starts anew, whichever process was told of the release. */

@@ -117,7 +117,10 @@ export function applyRecord(saved: Saved, record: JournalRecord): void {
       // A new attempt at a call that a person said did not happen.
       else if (known.outcome === 'not-sent') turn.calls[index] = call;
       // A restart has found out which child takes up the old one's work.
-      else if (known.child === undefined && child !== undefined) known.child = child;
+      else if (known.child === undefined && child !== undefined) {
+        known.child = child;
+        if (isPause(known.value)) letGo(saved, child);
+      }
       return;
     }
     case 'end': {

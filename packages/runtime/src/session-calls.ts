@@ -149,8 +149,10 @@ export abstract class CallingSession extends EndingSession {
     return this.mayGoOn();
   }
 
-  /** Answers a spawn with the pause of its child, which goes on without a call; true when the agent may have it (S8). */
-  letGo(call: Call, pause: PausedChild): boolean {
+  /** Answers a spawn with the pause of its child, which goes on without a call; true when the agent may have it (S8). `undefined` where the store refuses that. */
+  letGo(call: Call, pause: PausedChild): boolean | undefined {
+    // Nothing else tells of it once its turn is completed: until the store takes it, the spawn waits as any other.
+    if (!this.write({ t: 'end', turn: call.turn.number, key: call.key, outcome: 'completed', value: pause })) return undefined;
     letGo(this.saved, call.childId!);
     const isDeliverable = this.completeCall(call, pause);
     if (call.childSession && !call.childSession.isOver) keepsLoose(this.session).add(call);

@@ -77,7 +77,9 @@ export async function attach(call: Call, agent: string, input: unknown, options?
   if (isPause(before?.value)) {
     // The work of the old run is taken up, and so is what its spawn was answered with.
     const pause = { ...before.value, session: child.id };
-    return session.letGo(call, pause) ? pause : never();
+    const isTold = session.letGo(call, pause);
+    // Where the store refuses that, it waits as if it asked for the first time.
+    if (isTold !== undefined) return isTold ? pause : never();
   }
   const outcome = options?.ifHeld === 'value' ? await endOrPause(call, child) : await child.final;
   if (session.isOver) return never();
@@ -102,8 +104,9 @@ function endOrPause(call: Call, child: LiveSession): Promise<Outcome | PausedChi
       resolve(outcome);
     });
     ifHeld.ask(call, child, (pause) => {
-      session.letGo(call, pause);
+      if (session.letGo(call, pause) === undefined) return false;
       resolve(pause);
+      return true;
     });
   });
 }

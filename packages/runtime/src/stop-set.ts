@@ -194,6 +194,13 @@ export class StopSet {
     const isLiveEngaged = reading.state === 'engaged' && reading.origin === 'live';
     if (isLiveEngaged) target.watch = watch;
     if (marks === target.marks) {
+      // Learned without words, it has those of whoever reads it, and whose switch it is: a release by act asks that (S3).
+      if (reading.state === 'engaged' && isEngaged(marks) && target.details === undefined) {
+        const reason = reading.reason ?? `${flag.key} is engaged`;
+        target.details = { reason, ...optionalBy(reading.by), at, subject, series: reading.position.series };
+        this.apply(target);
+        this.options.onWords(target);
+      }
       if (isLiveEngaged) this.takeOver(target, reading);
       return false;
     }

@@ -1,6 +1,6 @@
 // What breakers promise: an automatic pause that is latched, says which breaker it was, and that only a person ends.
 
-import type { Runtime, RuntimeEvent, Session, Thresholds } from '@offswitch/runtime';
+import type { Runtime, RuntimeEvent, RuntimeOptions, Session, Thresholds } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
 import { settle, type Workflows, world } from './world.ts';
 
@@ -430,4 +430,60 @@ describe('a threshold of N', () => {
     expect(values).toEqual([[3, 4]]);
     await runtime.close();
   });
+});
+
+describe('a release that names no allowance, in another process than the session', () => {
+  /** How often it acted before, and after. */
+  async function releasedElsewhere(
+    breakers: NonNullable<RuntimeOptions<Workflows>['breakers']>,
+    once: (session: Session, act: () => number) => Promise<unknown>,
+  ) {
+    const one = await world({ breakers });
+    const other = await world({ breakers, store: one.store.share(), clock: one.clock, source: one.source as never });
+    let acts = 0;
+    one.runtime
+      .agent('alpha', async (session: Session) => {
+        for (let n = 0; n < 100; n++) await once(session, () => ++acts);
+      })
+      .start(undefined);
+    await settle(one.clock, 6_000);
+    const before = acts;
+    await other.runtime.release({ stop: tripOf(other.runtime)!.id, reason: 'fine', by: 'ann' });
+    await settle(one.clock, 9_000);
+    return [before, acts - before];
+  }
+  const turns = (session: Session, act: () => number) => session.turn((turn) => turn.tool('look', {}, act, { effect: false }));
+  const costs = (session: Session, act: () => number) =>
+    session.turn((turn) =>
+      turn.model(
+        'm',
+        async () => act(),
+        () => ({ costMicros: 100 }),
+        { maxCostMicros: 100 },
+      ),
+    );
+
+  test('allows the turns of its workflow once more (I8)', async () => {
+    expect(await releasedElsewhere({ '*': { turns: 50 }, alpha: { turns: 2 } }, turns)).toEqual([2, 2]);
+  });
+
+  test('allows the costs of its workflow once more, whatever others are allowed (I8)', async () => {
+    expect(await releasedElsewhere({ '*': { costMicros: 5_000 }, alpha: { costMicros: 200 } }, costs)).toEqual([2, 2]);
+    expect(await releasedElsewhere({ alpha: { costMicros: 200 } }, costs)).toEqual([2, 2]);
+  });
+});
+
+test('two who resume at once what two stops hold are both told that it goes on (S10)', async () => {
+  const { runtime, clock } = await world({ breakers: { alpha: { turns: 1, actions: 1 } } });
+  const { id } = runtime
+    .agent('alpha', async (session) => {
+      for (let n = 0; n < 9; n++) await session.turn(async () => {});
+    })
+    .start(undefined);
+  await settle(clock, 500);
+  await runtime.stop({ session: id, reason: 'r', by: 'ann', action: 'pause' });
+  await settle(clock, 500);
+  expect(runtime.stops()).toHaveLength(2);
+  const both = [runtime.resume(id, { by: 'ann', reason: 'x' }), runtime.resume(id, { by: 'ben', reason: 'y' })];
+  expect(await Promise.allSettled(both)).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
 });

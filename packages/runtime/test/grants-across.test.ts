@@ -226,3 +226,63 @@ test('a process that is told many times that others are gone reads what they had
   }
   expect(asked).toHaveBeenCalledTimes(2);
 });
+
+test('a graph in two processes that rests, and was told so, is lent nothing (I1, I4, S10)', async () => {
+  const clock = manualClock();
+  const broker = memoryBroker({ now: clock.now });
+  const brokers = { mail: broker };
+  const one = await world({ pathKeys, clock, brokers, parkAfterMs: 3_600_000 });
+  const two = await world({
+    pathKeys,
+    clock,
+    brokers,
+    parkAfterMs: 3_600_000,
+    store: one.store.share(),
+    source: one.source as never,
+  });
+  const next = deferred();
+  const ask = deferred();
+  const hers: Grant[] = [];
+  const helper = two.runtime.agent('helper', async (session) => {
+    await session.turn(async () => {});
+    await next.promise;
+    return session.turn(async () => 'second');
+  });
+  const { id } = one.runtime
+    .agent('alpha', (session) =>
+      session.turn((turn) =>
+        turn.tool(
+          'ask',
+          {},
+          async (_, context) => {
+            const parent = await two.runtime.accept((await session.carry()).headers);
+            // While it waits for the answer it renews the credential that it asks with.
+            await Promise.all([
+              helper.run(undefined, { parent }),
+              ask.promise.then(async () => hers.push(await context.grant('mail'))),
+            ]);
+            return 1;
+          },
+          { delegates: true },
+        ),
+      ),
+    )
+    .start(undefined);
+  await settle(clock);
+  one.source.engage('killswitch.global', undefined, { reason: 'r', by: 'ann' });
+  await settle(clock);
+  next.resolve();
+  await settle(clock);
+  expect(one.runtime.session(id)?.state).toBe('paused');
+  const [told] = await one.runtime.receipts();
+  expect(told!.stages.done).toBeDefined();
+  ask.resolve();
+  await settle(clock, 2_000);
+  expect([one.runtime.session(id)?.state, broker.live, hers.length]).toEqual(['paused', [], 0]);
+  // And what asked goes on when that is over.
+  one.source.release('killswitch.global');
+  await settle(clock, 2_000);
+  expect(hers.length).toBe(1);
+  await settle(clock, 2_000);
+  expect(broker.live).toEqual([]);
+});

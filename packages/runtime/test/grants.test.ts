@@ -5,6 +5,7 @@ import {
   type KeptGrant,
   type Receipt,
   type RuntimeEvent,
+  type Session,
   type Turn,
   withoutSecrets,
 } from '@offswitch/runtime';
@@ -1347,4 +1348,87 @@ describe('a backend that repeats the secret in what it says', () => {
     const noTexts = [12345, Object.create(null), Symbol('b1'), null, []] as never;
     expect(withoutSecrets('no such token: 12345', noTexts)).toBe('no such token: ***');
   });
+});
+
+test('a credential that arrives after its call has ended and its session has come to rest is taken back (I4)', async () => {
+  const { runtime, broker, clock, source, stages } = await lending({}, { parkAfterMs: 3_600_000 });
+  const answer = deferred();
+  const real = broker.issue.bind(broker);
+  broker.issue = async (request) => {
+    await answer.promise;
+    return real(request);
+  };
+  const paused = deferred();
+  runtime
+    .agent('alpha', async (session) => {
+      await session.turn((turn: Turn) =>
+        turn.tool(
+          'send',
+          {},
+          async (_, context) => {
+            // The tool gives up waiting for the token server.
+            void context.grant('mail').catch(() => {});
+            await paused.promise;
+            return null;
+          },
+          { effect: false },
+        ),
+      );
+      await session.turn(async () => 2);
+    })
+    .start(undefined);
+  await settle(clock);
+  source.engage('killswitch.global');
+  await settle(clock);
+  paused.resolve();
+  await settle(clock);
+  answer.resolve();
+  await settle(clock, 2_000);
+  await settle(clock, 60_000);
+  expect(broker.live).toEqual([]);
+  expect(stages).toContain('done');
+});
+
+test("a child that asks in the last moment of its parent's credential is lent one", async () => {
+  const clock = manualClock();
+  const broker = memoryBroker({ now: clock.now });
+  const { runtime } = await world({ clock, brokers: { mail: broker } });
+  const ask = deferred();
+  const got: unknown[] = [];
+  const child = runtime.agent('child', (session: Session) =>
+    session.turn((turn) =>
+      turn.tool(
+        'send',
+        {},
+        async (_, c) => {
+          await ask.promise;
+          got.push(
+            await c.grant('mail').then(
+              (g) => g.id,
+              (e) => String(e),
+            ),
+          );
+        },
+        { effect: false },
+      ),
+    ),
+  );
+  runtime
+    .agent('alpha', (session: Session) =>
+      session.turn(async (turn) => {
+        await turn.tool('hold', {}, async (_, c) => void (await c.grant('mail', { ttlMs: 60_000 })), { effect: false });
+        await turn.spawn(child, undefined);
+      }),
+    )
+    .start(undefined);
+  await settle(clock);
+  const real = broker.issue.bind(broker);
+  broker.issue = async (request) => {
+    await new Promise<void>((r) => clock.setTimeout(r, 300));
+    return real(request);
+  };
+  await clock.advance(60_000 - 50 - 200);
+  ask.resolve();
+  await settle(clock, 5_000);
+  expect(String(got[0])).toMatch(/^g-/);
 });

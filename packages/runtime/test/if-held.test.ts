@@ -1,7 +1,7 @@
 // A spawn that asked for the pause of its child as a value, and the child that goes on without being waited for.
 
 import type { KillSwitches } from '@offswitch/core';
-import type { PausedChild, Session, SpawnOutcome, Turn } from '@offswitch/runtime';
+import { type PausedChild, RuntimeError, type Session, type SpawnOutcome, type Turn } from '@offswitch/runtime';
 import { memorySource } from '@offswitch/testing';
 import { describe, expect, test } from 'vitest';
 import { deferred, settle, switches, type TestWorld, world } from './world.ts';
@@ -476,3 +476,53 @@ describe('a child whose spawn was answered with its pause', () => {
     expect(log.toSorted()).toEqual(['child went on', 'noted', 'prepared']);
   });
 });
+
+test.each([false, true])(
+  'what goes on without a call does so after a crash too, also where the store refuses once to take down that it does (S8, I14) (refused: %s)',
+  async (isRefusing) => {
+    const first = await world();
+    const gate = deferred();
+    const more = deferred();
+    const did: string[] = [];
+    const define = ({ runtime }: TestWorld) => {
+      const child = runtime.agent('child', async (session: Session) => {
+        void session.state;
+        await session.turn(() => gate.promise);
+        await session.turn(async () => void did.push('child went on'));
+      });
+      return runtime.agent('alpha', async (session: Session) => {
+        void session.state;
+        for (let n = session.turnNumber + 1; n <= 2; n++)
+          await session.turn(async (turn) => {
+            if (n === 1) did.push(((await turn.spawn(child, undefined, { ifHeld: 'value' })) as { status: string }).status);
+            else await more.promise;
+          });
+      });
+    };
+    const { id } = define(first).start(undefined);
+    await settle(first.clock);
+    const childId = first.runtime.sessions().find((one) => one.agent === 'child')!.id;
+    const { append } = first.store;
+    let refused = 0;
+    first.store.append = (root, record) => {
+      if (isRefusing && record.t === 'end' && refused++ === 0) throw new RuntimeError('store_failed', 'ENOSPC');
+      append.call(first.store, root, record);
+    };
+    const pause = await first.runtime.stop({ session: childId, reason: 'look', by: 'ann', action: 'pause' });
+    gate.resolve();
+    await settle(first.clock, 1000);
+    expect(did).toEqual(['paused']);
+    const second = await first.restart();
+    define(second);
+    await settle(second.clock, 500);
+    const ended: string[] = [];
+    void second.runtime.settled(childId).then((one) => ended.push(`child ${one.status}`));
+    void second.runtime.settled(id).then((one) => ended.push(`root ${one.status}`));
+    await second.runtime.release({ stop: pause.stop.id, reason: 'ok', by: 'ann' });
+    await settle(second.clock, 2000);
+    expect(did).toEqual(['paused', 'child went on']);
+    more.resolve();
+    await settle(second.clock, 2000);
+    expect(ended).toEqual(['child completed', 'root completed']);
+  },
+);

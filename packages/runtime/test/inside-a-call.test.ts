@@ -669,3 +669,37 @@ test('what a session inside a call had reserved for a call that was never sent i
   await settle(clock, 4_000);
   expect([status, tripped]).toEqual(['completed', []]);
 });
+
+test.each(['a promise', 'a thenable'])(
+  'a call that delegates and answers with %s is given up where what it waits for is terminated alone (S8, I14)',
+  async (what) => {
+    const { runtime, clock } = await world();
+    const did: string[] = [];
+    runtime
+      .agent('alpha', (session) =>
+        session.turn(async (turn) => {
+          try {
+            await turn.tool(
+              'ask',
+              {},
+              () => {
+                const helper = currentCall()!.child('helper');
+                const work = helper.turn(() => new Promise(() => {}));
+                // biome-ignore lint/suspicious/noThenProperty: what query builders and lazy calls of frameworks answer with
+                return what === 'a promise' ? work : ({ then: (a: never, b: never) => work.then(a, b) } as Promise<unknown>);
+              },
+              { delegates: true },
+            );
+          } catch (error) {
+            did.push(String((error as { code?: string }).code));
+          }
+        }),
+      )
+      .start(undefined);
+    await settle(clock);
+    const helperId = runtime.sessions().find((one) => one.agent === 'helper')!.id;
+    await runtime.stop({ session: helperId, reason: 'odd', by: 'ann' });
+    await settle(clock, 1_000);
+    expect(did).toEqual(['session_ended']);
+  },
+);

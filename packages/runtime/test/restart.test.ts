@@ -1,6 +1,6 @@
 import type { Session, ToolContext } from '@offswitch/runtime';
 import { describe, expect, test } from 'vitest';
-import { settle, type TestWorld, world } from './world.ts';
+import { deferred, settle, type TestWorld, world } from './world.ts';
 
 /** One turn done, then a turn with a letter sent, a child that sent one too, and a tool that never returns. */
 function define({ runtime }: TestWorld, sent: string[], stuck: { is: boolean }) {
@@ -206,3 +206,51 @@ test.each([0, 220])(
     expect(sent).toHaveLength(1);
   },
 );
+
+test('a restart that dies between the birth of a sub-agent that goes on without a call and the answer of its spawn brings it back (S6, S8, I14)', async () => {
+  const first = await world();
+  const did: string[] = [];
+  const more = deferred();
+  const gate = deferred();
+  const define = ({ runtime }: TestWorld) => {
+    const child = runtime.agent('child', async (session: Session) => {
+      await session.turn(() => gate.promise);
+      await session.turn(async () => void did.push('child went on'));
+    });
+    return runtime.agent('alpha', (session: Session) =>
+      session.turn(async (turn) => {
+        did.push(((await turn.spawn(child, undefined, { ifHeld: 'value' })) as { status: string }).status);
+        await more.promise;
+      }),
+    );
+  };
+  const agent = define(first);
+  const { id } = agent.start(undefined);
+  await settle(first.clock);
+  const childId = first.runtime.sessions().find((one) => one.agent === 'child')!.id;
+  await first.runtime.stop({ session: childId, reason: 'look', by: 'ann', action: 'pause' });
+  gate.resolve();
+  await settle(first.clock);
+  expect(did).toEqual(['paused']);
+  await first.runtime.stop({ session: id, reason: 'enough', by: 'ann' });
+  await settle(first.clock);
+  const { append } = first.store;
+  let isDead = false;
+  let births = 0;
+  first.store.append = (root, record) => {
+    if (record.t === 'session') births++;
+    if (births === 2 && record.t === 'end') isDead = true;
+    if (!isDead) append.call(first.store, root, record);
+  };
+  agent.start(undefined, { restartOf: id });
+  await settle(first.clock);
+  expect([births, isDead]).toEqual([2, true]);
+  did.length = 0;
+  const second = await first.restart();
+  define(second);
+  more.resolve();
+  await settle(second.clock, 500);
+  const states = second.runtime.sessions().map((one) => `${one.agent} ${one.state}`);
+  await settle(second.clock, 2000);
+  expect([did, states]).toEqual([['paused', 'child went on'], []]);
+});

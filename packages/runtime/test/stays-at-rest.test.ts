@@ -131,3 +131,35 @@ test('no call starts after a pause is done: one whose intent the store had refus
   expect(did).toEqual(['sent']);
   expect(await end).toMatchObject({ status: 'completed' });
 });
+
+test('nobody is detached after a pause is done: by a session whose sub-agent is terminated under it (I1, S10)', async () => {
+  const { runtime, clock } = await world({ parkAfterMs: 60_000 });
+  const did: string[] = [];
+  const gate = deferred();
+  const other = runtime.agent('other', async (session: Session) => {
+    await session.turn(async (turn) => void (await turn.tool('send', {}, () => did.push('detached sent'))));
+  });
+  const child = runtime.agent('child', async (session: Session) => {
+    await session.turn(() => gate.promise);
+    await session.turn(async () => undefined);
+  });
+  const { id } = runtime
+    .agent('beta', (session: Session) =>
+      session.turn(async (turn) => {
+        const { status } = await turn.spawn(child, undefined);
+        did.push(status);
+        turn.detach(other, undefined, { reason: 'r', owner: 'o' });
+      }),
+    )
+    .start(undefined);
+  await settle(clock);
+  const pause = await runtime.stop({ session: id, reason: 'look', by: 'ann', action: 'pause' });
+  gate.resolve();
+  await settle(clock, 500);
+  const receipt = async () => (await runtime.receipts()).find(({ stop }) => stop.id === pause.stop.id)!;
+  expect((await receipt()).stages).toMatchObject({ drained: expect.any(Number), done: expect.any(Number) });
+  const childId = runtime.sessions().find((one) => one.agent === 'child')!.id;
+  await runtime.stop({ session: childId, reason: 'odd', by: 'ann' });
+  await settle(clock, 500);
+  expect(did).toEqual(['terminated']);
+});

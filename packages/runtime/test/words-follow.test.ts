@@ -3,10 +3,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createRuntime, folderStore, type Runtime } from '@offswitch/runtime';
+import { createRuntime, folderStore, formatStopKey, type Runtime, type Session, seriesKey } from '@offswitch/runtime';
 import { manualClock, memorySource } from '@offswitch/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { switches } from './world.ts';
+import { deferred, settle, switches, tellingStore, world } from './world.ts';
 
 let place: string;
 let runtime: Runtime | undefined;
@@ -39,3 +39,43 @@ test('the words of a stop that was read without them are in its receipt, in the 
   const { id } = here.agent('alpha', (session) => session.turn(async () => undefined)).start(undefined, { userId: 'u-1' });
   expect(here.session(id)?.decision).toMatchObject({ action: 'pause', reason: 'bad letters', by: 'ada' });
 });
+
+test.each([
+  ['feature', 'alpha', 'killswitch.feature.alpha', undefined],
+  ['user', 'u-1', 'killswitch.user', 'u-1'],
+] as const)(
+  'a stop of a %s whose words are lost is not released by act while a live reading says engaged (S3)',
+  async (tier, subject, flag, target) => {
+    const { store, tell } = tellingStore();
+    const { runtime, source, clock } = await world({ store });
+    let turns = 0;
+    const next = deferred();
+    runtime
+      .agent('alpha', async (session: Session) => {
+        await session.turn(async () => {
+          turns++;
+        });
+        await next.promise;
+        await session.turn(async () => {
+          turns++;
+        });
+      })
+      .start(undefined, { userId: 'u-1' });
+    await settle(clock);
+    const key = formatStopKey({ kind: 'switch', tier, subject, series: seriesKey('memory:test') });
+    // Another process wrote it down, and its words are unreadable.
+    tell({ stops: [{ key, marks: { engaged: 2, released: -1 } }] as never });
+    source.engage(flag, target);
+    await settle(clock, 500);
+    next.resolve();
+    await settle(clock, 500);
+
+    expect(turns).toBe(1);
+    const answer = await runtime.release({ stop: key, reason: 'r', by: 'ann' }).then(
+      () => 'released',
+      (e) => e.code,
+    );
+    await settle(clock, 5_000);
+    expect([answer, turns]).toEqual(['release_refused', 1]);
+  },
+);

@@ -102,7 +102,7 @@ export class Grants {
           `${call.name} of session ${session.id} has ended; no credential is lent to it any more`,
         );
       // A process that others may count as gone hands out nothing, not even what it has: its sessions may be stopped by now.
-      if (this.mustWait) {
+      if (this.mustWait || session.staysAtRest()) {
         await this.woken();
         fresh = undefined;
         continue;
@@ -247,7 +247,7 @@ export class Grants {
     const asker = {
       id: session.id,
       path: session.path,
-      mayGoOn: () => !this.host.isClosed && !this.mustWait && session.mayGoOn(),
+      mayGoOn: () => !this.host.isClosed && !this.mustWait && session.mayGoOn() && !session.staysAtRest(),
     };
     let lent: Lent | undefined;
     let toAsk: ToAsk | undefined;
