@@ -48,7 +48,7 @@ async function setup(
     token: started.token,
     environment: started.environment,
     clientKey: started.clientKey,
-    confirmWithinMs: 200,
+    confirmWithinMs: 10_000,
     ...options,
   };
   const control = growthBookControl(all);
@@ -255,7 +255,8 @@ describe('a flip', () => {
   });
 
   test('is not confirmed when agents would not get it', async () => {
-    const { server, control } = await setup();
+    const { server, options } = await setup();
+    const control = growthBookControl({ ...options, confirmWithinMs: 200 });
     server.override(server.payload());
     const error = await rejected(control.engage({ flag: global, ...words }));
     expect(error.code).toBe('not_confirmed');

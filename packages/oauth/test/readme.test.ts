@@ -47,8 +47,9 @@ describe('the program of the README', () => {
     const [token] = sent as [string];
     expect((await server.introspect(token)).active).toBe(true);
     await runtime.stop({ session: id, reason: 'it writes to everybody', by: 'ada' });
-    await vi.waitFor(async () =>
-      expect((await runtime.receipts())[0]?.grants).toMatchObject([{ session: id, state: 'revoked' }]),
+    await vi.waitFor(
+      async () => expect((await runtime.receipts())[0]?.grants).toMatchObject([{ session: id, state: 'revoked' }]),
+      10_000,
     );
     expect((await server.introspect(token)).active).toBe(false);
     await runtime.close();

@@ -26,7 +26,7 @@ describe('who has taken a stop in', () => {
     const { wire, asked } = wireThat(waits);
     const confirming = new Confirming({ wire, process: 'p1', leaseMs: 5_000 });
     const confirmed = confirming.confirm('key', 0);
-    await vi.waitFor(() => expect(asked()).toBe(1));
+    await vi.waitFor(() => expect(asked()).toBe(1), 10_000);
     confirming.haveAll(all('1-0', 'p1', 'p2'));
     await expect(confirmed).resolves.toEqual({ confirmed: ['p2'], runners: ['p2'], unconfirmed: [] });
     await vi.advanceTimersByTimeAsync(10_000);

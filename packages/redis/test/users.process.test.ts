@@ -179,12 +179,13 @@ describeRedis('a broker of Redis users', () => {
     );
     // #endregion
     const { id } = writer.start(undefined);
-    await vi.waitFor(async () => expect(await server.command('EXISTS', 'letters:10')).toBe('1'));
+    await vi.waitFor(async () => expect(await server.command('EXISTS', 'letters:10')).toBe('1'), 10_000);
     await runtime.stop({ session: id, reason: 'it writes to everybody', by: 'ada' });
-    await vi.waitFor(async () =>
-      expect((await runtime.receipts())[0]?.grants).toMatchObject([{ session: id, state: 'revoked' }]),
+    await vi.waitFor(
+      async () => expect((await runtime.receipts())[0]?.grants).toMatchObject([{ session: id, state: 'revoked' }]),
+      10_000,
     );
-    await vi.waitFor(() => expect(client?.isOpen).toBe(false));
+    await vi.waitFor(() => expect(client?.isOpen).toBe(false), 10_000);
     expect(await server.command('ACL', 'USERS')).toBe(before);
     await runtime.close();
   });

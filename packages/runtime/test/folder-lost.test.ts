@@ -60,7 +60,7 @@ describe('the files of stops, removed by hand while a process runs', () => {
       await vi.waitFor(async () => {
         await clock.advance(500);
         expect(await inForce(join(place, 'state'))).toEqual([[global, 'bad letters']]);
-      });
+      }, 10_000);
       await clock.advance(5_000);
       expect(lost).toEqual([global]);
       expect(store.health).toEqual({ state: 'ok' });
@@ -79,7 +79,7 @@ describe('the files of stops, removed by hand while a process runs', () => {
     await vi.waitFor(async () => {
       await clock.advance(500);
       expect(await inForce(join(place, 'state'))).toEqual([]);
-    });
+    }, 10_000);
   });
 
   test('are told of loudly, with the way out, and hold the gate all the while', async () => {
@@ -92,7 +92,10 @@ describe('the files of stops, removed by hand while a process runs', () => {
       stores.push(other);
       await other.open();
       await other.mark(global, 'engaged', 0, { reason: 'bad letters', by: 'ada', at: 1 });
-      await vi.waitFor(() => expect(gate.admits({ workflow: 'alpha' })).toMatchObject({ action: 'pause', cause: 'operator' }));
+      await vi.waitFor(
+        () => expect(gate.admits({ workflow: 'alpha' })).toMatchObject({ action: 'pause', cause: 'operator' }),
+        10_000,
+      );
       rmSync(join(place, 'state', 'stops'), { recursive: true });
       await vi.waitFor(() => expect(alarms.map((one) => one.message).join()).toContain(`removed stops`), { timeout: 20_000 });
       expect(alarms.at(-1)).toMatchObject({ kind: 'store', isActive: true, message: expect.stringContaining(global) });

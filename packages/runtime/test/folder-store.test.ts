@@ -398,11 +398,11 @@ describe('a journal', () => {
     store.append('s-1', turn('s-1', 1));
     let isLaterDurable = false;
     const later = [store.flush(), store.flush()].map((flush) => flush.then(() => (isLaterDurable = true)));
-    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    await vi.waitFor(() => expect(waiting).toHaveLength(1), 10_000);
     waiting.shift()!();
     await first[0];
     expect(isLaterDurable).toBe(false);
-    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    await vi.waitFor(() => expect(waiting).toHaveLength(1), 10_000);
     waiting.shift()!();
     await Promise.all([...first, ...later]);
     await store.flush();

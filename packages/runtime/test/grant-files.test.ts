@@ -51,7 +51,7 @@ describe('a grant whose file is damaged', () => {
       const kept = new Map((await store.grants!.list()).map(({ record }) => [record.id, record]));
       expect(kept.get('g-damaged')).toMatchObject({ state: 'irrevocable', evidence: 'its file is damaged' });
       expect(kept.get('g-whole')!.state).toBe('revoked');
-    });
+    }, 10_000);
     expect(broker.revoked).toEqual(['g-whole']);
     expect(said.mock.calls.join()).toMatch(/grants\/g-damaged\.[a-z0-9]+\.json is damaged/);
     await runtime.close();

@@ -9,7 +9,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { type Broken, smallHarness } from './small-source.ts';
 
-const bounds = { staleWithinMs: 1000, recoverWithinMs: 1000 };
+const bounds = { staleWithinMs: 10_000, recoverWithinMs: 10_000 };
 
 describeSwitchSource('a small vendor', (switches) => smallHarness(switches));
 describeSourceFaults('a small vendor', (switches) => smallHarness(switches), bounds);

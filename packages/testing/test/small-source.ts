@@ -201,7 +201,7 @@ export async function smallHarness(switches: KillSwitches, broken?: Broken): Pro
     const probe = `seen-${vendor.set.n}`;
     const user = switches.user!;
     vendor.flip('engage', user, probe);
-    return waitUntil(source, 1000, async () => (await source.read(user, { userId: probe })).state === 'engaged');
+    return waitUntil(source, 10_000, async () => (await source.read(user, { userId: probe })).state === 'engaged');
   };
   const flip =
     (action: 'engage' | 'release'): SourceHarness['engage'] =>
@@ -224,11 +224,11 @@ export async function smallHarness(switches: KillSwitches, broken?: Broken): Pro
     },
     async lose() {
       vendor.inject('drop');
-      await waitUntil(source, 1000, () => source.health.state === 'stale');
+      await waitUntil(source, 10_000, () => source.health.state === 'stale');
     },
     async recover() {
       vendor.heal();
-      await waitUntil(source, 1000, () => source.health.state === 'fresh');
+      await waitUntil(source, 10_000, () => source.health.state === 'fresh');
     },
     stall: async () => vendor.inject('black-hole'),
     async serveOlder() {
