@@ -88,6 +88,7 @@ export {
   type BreakerTable,
   type BrokerCaps,
   type BudgetGrant,
+  type BudgetLease,
   type BudgetOrphan,
   type BudgetRequest,
   type BudgetScope,

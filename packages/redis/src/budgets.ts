@@ -1,6 +1,6 @@
 // budgets.ts: caps that processes on several machines spend of: each step is one function in Redis.
 
-import type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetSpending, BudgetStore } from '@offswitch/runtime';
+import type { BudgetGrant, BudgetLease, BudgetOrphan, BudgetRequest, BudgetSpending, BudgetStore } from '@offswitch/runtime';
 import type { Wire } from './connection/wire.ts';
 import { refused } from './lineage.ts';
 import type { Membership } from './membership.ts';
@@ -86,7 +86,7 @@ export class RedisBudgets implements BudgetStore {
     return [...found.values()];
   }
 
-  async reconcile({ process, account, keys }: BudgetOrphan, spentMicros: number): Promise<void> {
+  async reconcile({ process, account, keys }: BudgetLease, spentMicros: number): Promise<void> {
     const { wire, mustBeOpen } = this.options;
     mustBeOpen();
     await wire.fn('reconcile', [process, nameOf(account, keys), spentMicros]).catch(refused);

@@ -1,13 +1,9 @@
 // budget-ledger.ts: the arithmetic of leases over caps, apart from where the numbers are kept.
 
-import type { BudgetGrant, BudgetOrphan, BudgetRequest } from './budget-store.ts';
+import type { BudgetGrant, BudgetLease, BudgetOrphan, BudgetRequest } from './budget-store.ts';
 
 /** One open lease as a scope keeps it. */
-export interface OpenLease {
-  readonly process: string;
-  readonly account: string;
-  /** Every scope it was taken from: what tells two leases of one account apart. */
-  readonly keys: readonly string[];
+export interface OpenLease extends BudgetLease {
   readonly grantedMicros: number;
   readonly toldMicros: number;
 }
@@ -77,11 +73,7 @@ function grow(ledger: ScopeLedger, { account, scopes, toldMicros }: BudgetReques
 }
 
 /** The scope with that lease closed; the spending counts whether there was one or not. */
-export function close(
-  ledger: ScopeLedger,
-  lease: Pick<OpenLease, 'process' | 'account' | 'keys'>,
-  spentMicros: number,
-): ScopeLedger {
+export function close(ledger: ScopeLedger, lease: BudgetLease, spentMicros: number): ScopeLedger {
   const isIt = isOf(lease.process, lease.account, lease.keys);
   return {
     ...ledger,
@@ -90,10 +82,10 @@ export function close(
   };
 }
 
-/** The same for a dead process's: at most what it was granted in this scope, and only where it is still open. */
-export function closeOrphan(ledger: ScopeLedger, orphan: BudgetOrphan, spentMicros: number): ScopeLedger {
-  const open = ledger.leases.find(isOf(orphan.process, orphan.account, orphan.keys));
-  return open ? close(ledger, orphan, Math.min(Math.max(spentMicros, 0), open.grantedMicros)) : ledger;
+/** The same where somebody else may have done so: at most what it was granted in this scope, and only where it is still open. */
+export function closeIfOpen(ledger: ScopeLedger, lease: BudgetLease, spentMicros: number): ScopeLedger {
+  const open = ledger.leases.find(isOf(lease.process, lease.account, lease.keys));
+  return open ? close(ledger, lease, Math.min(Math.max(spentMicros, 0), open.grantedMicros)) : ledger;
 }
 
 /** Each open lease of a process that is gone, once, with the most it was granted in any of its scopes. */

@@ -38,12 +38,16 @@ export interface BudgetGrant {
   readonly holders: number;
 }
 
-/** A lease that is open although its process is gone. */
-export interface BudgetOrphan {
+/** What tells one lease from another. */
+export interface BudgetLease {
   readonly process: string;
   readonly account: string;
   /** Every scope in which it is open. */
   readonly keys: readonly string[];
+}
+
+/** A lease that is open although its process is gone. */
+export interface BudgetOrphan extends BudgetLease {
   readonly grantedMicros: number;
   readonly toldMicros: number;
 }
@@ -65,8 +69,11 @@ export interface BudgetStore {
   settle(account: string, keys: readonly string[], spentMicros: number): Promise<void>;
   spent(key: string): Promise<BudgetSpending>;
   orphans(): Promise<readonly BudgetOrphan[]>;
-  /** Closes a dead process's lease at what it spent, between 0 and what it was granted. Nothing happens where somebody did so before. */
-  reconcile(orphan: BudgetOrphan, spentMicros: number): Promise<void>;
+  /**
+   * Closes a lease at what was spent, between 0 and what it was granted: a dead process's, or one of this process for a graph that another has
+   * taken over. Nothing happens where somebody did so before.
+   */
+  reconcile(lease: BudgetLease, spentMicros: number): Promise<void>;
   /** The root of this graph has ended, but sessions of it may run elsewhere: what was spent stands until the retention time is over. */
   retire(key: string): Promise<void>;
   /** Nobody will ask for this key again. */

@@ -8,6 +8,8 @@ import { turnOfLoop } from './slices.ts';
 
 export interface CreditOptions {
   readonly budgets: BudgetStore;
+  /** This one. */
+  readonly process: string;
   readonly account: string;
   readonly keys: readonly string[];
   /** As they are now, in the order of the keys. */
@@ -54,6 +56,7 @@ export class Credit {
   /** All of it was given back, or is nothing to this process any more. */
   private isEnded = false;
   private lastMicros: number | undefined;
+  private isLost = false;
   private readonly options: CreditOptions;
 
   constructor(options: CreditOptions) {
@@ -160,15 +163,18 @@ export class Credit {
     await this.returning;
     // What ends later is not counted any more, so this is the word also where it has to be said again.
     this.lastMicros ??= this.spent + this.reserved;
+    const { budgets, process, account, keys } = this.options;
     if (this.granted > 0 || this.lastMicros > 0 || this.isOwed)
-      await this.options.budgets.settle(this.options.account, this.options.keys, this.lastMicros);
+      await (this.isLost
+        ? budgets.reconcile({ process, account, keys }, this.lastMicros)
+        : budgets.settle(account, keys, this.lastMicros));
     this.isEnded = true;
   }
 
-  /** Another process has the account, and has said what was spent here. */
-  drop(): void {
+  /** Another process has the account, and may have said what was spent here: `end` says it only where nobody has. */
+  lose(): void {
     this.isOver = true;
-    this.isEnded = true;
+    this.isLost = true;
   }
 
   private async more(micros: number): Promise<boolean> {

@@ -9,7 +9,15 @@ export { resolvedFact } from './audit/notes.ts';
 export { type AuditAnchor, type AuditFinding, type AuditReport, verifyAudit } from './audit/verify.ts';
 export type { Versions } from './audit/versions.ts';
 export { type BreakerTable, reportAt, type Thresholds } from './breakers.ts';
-export type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetScope, BudgetSpending, BudgetStore } from './budget-store.ts';
+export type {
+  BudgetGrant,
+  BudgetLease,
+  BudgetOrphan,
+  BudgetRequest,
+  BudgetScope,
+  BudgetSpending,
+  BudgetStore,
+} from './budget-store.ts';
 export { ToolContext } from './call.ts';
 export { type CallContext, contextSession, currentCall } from './call-context.ts';
 export type { Caps } from './caps.ts';

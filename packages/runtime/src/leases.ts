@@ -23,6 +23,8 @@ export class Leases {
   private readonly ofNode = new WeakMap<Node, Credit | 'none'>();
   private idleTimer: unknown;
   private reconciled: Promise<void> = Promise.resolve();
+  /** By graph: of one that comes back, what was leased before it was lost is closed before more is leased under the same name. */
+  private readonly closing = new Map<string, Promise<void>>();
   private readonly waiters = new Set<() => void>();
   private isClosed = false;
 
@@ -75,11 +77,17 @@ export class Leases {
     });
   }
 
-  /** Another process has the graph. */
+  /** Another process has the graph. That one says what was spent of a lease here only where it finds this process gone. */
   lose(graph: Graph): void {
-    for (const credit of this.credits.get(graph)?.values() ?? []) credit.drop();
+    const credits = this.credits.get(graph);
+    if (!credits) return;
     this.credits.delete(graph);
     for (const { node } of graph.members()) this.ofNode.delete(node);
+    for (const credit of credits.values()) credit.lose();
+    const closed = Promise.all([this.closing.get(graph.id), this.endAll(credits.values(), true)]).then(() => {
+      if (this.closing.get(graph.id) === closed) this.closing.delete(graph.id);
+    });
+    this.closing.set(graph.id, closed);
   }
 
   /** Gives everything back; what is still under way counts as spent. */
@@ -128,11 +136,15 @@ export class Leases {
     if (known) return known;
     const credit = new Credit({
       budgets,
+      process: world.store.processId,
       account: graph.id,
       keys,
       caps: () => caps.map((cap) => heightOf(world, cap)),
       knownMicros: () => this.knownOf(graph),
-      ready: () => this.reconciled,
+      ready: async () => {
+        await this.reconciled;
+        await this.closing.get(graph.id);
+      },
       wait: () => this.wait(),
       isHeld: () => world.mustHold(node),
       reached: (key, overMicros, nextMicros) =>

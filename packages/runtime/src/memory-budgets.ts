@@ -1,6 +1,6 @@
 // memory-budgets.ts: caps shared by the processes of one memory.
 
-import { close, closeOrphan, emptyLedger, grant, leasedMicros, orphansOf, type ScopeLedger } from './budget-ledger.ts';
+import { close, closeIfOpen, emptyLedger, grant, leasedMicros, orphansOf, type ScopeLedger } from './budget-ledger.ts';
 import type { BudgetStore } from './budget-store.ts';
 
 /** `living`: throws when this store was closed. */
@@ -34,9 +34,9 @@ export function memoryBudgets(
     async orphans() {
       return orphansOf(ledgers.values(), isAlive);
     },
-    async reconcile(orphan, spentMicros) {
+    async reconcile(lease, spentMicros) {
       living();
-      for (const key of orphan.keys) if (ledgers.has(key)) ledgers.set(key, closeOrphan(of(key), orphan, spentMicros));
+      for (const key of lease.keys) if (ledgers.has(key)) ledgers.set(key, closeIfOpen(of(key), lease, spentMicros));
     },
     async retire() {
       living();

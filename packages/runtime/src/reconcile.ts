@@ -1,7 +1,7 @@
 // reconcile.ts: what a process that is gone had leased is closed at what its journal says it spent.
 //
 // A call costs what its end says; without a cost told, what it had reserved, for it may have been made, unless it was not sent. What
-// is in no journal that we were given (a graph that has ended) stays leased and so counts as spent.
+// is in no journal that we were given (a graph that has ended, or that was taken over before) stays leased and so counts as spent.
 
 import type { BudgetOrphan, BudgetStore } from './budget-store.ts';
 import { capKeysOn } from './caps.ts';
@@ -25,7 +25,11 @@ export async function reconcile(
   for (const orphan of await budgets.orphans()) {
     const graph = graphs.get(orphan.account);
     if (!graph || !gone.has(orphan.process)) continue;
-    const records = journals.filter(({ process }) => process === orphan.process).flatMap((one) => one.records);
+    const records = journals
+      .filter(({ process }) => process === orphan.process)
+      .flatMap((one) => one.records.filter(({ s }) => graph.get(s) !== undefined));
+    // Another process took that graph over before, so that its journal is not among these: what was spent there is not known.
+    if (records.length === 0) continue;
     await budgets.reconcile(orphan, Math.max(0, spentOf(records, graph, orphan, keysOf) - orphan.toldMicros));
   }
 }

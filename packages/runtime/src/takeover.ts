@@ -188,7 +188,6 @@ export class Takeover {
 
   private abandon(graph: Graph, why: string): void {
     this.wentAway(graph);
-    this.world.leases.lose(graph);
     this.world.clock.clearTimeout(graph.parkTimer);
     this.world.carrying.wentElsewhere(graph.id);
     for (const member of graph.members()) {
@@ -236,6 +235,7 @@ export class Takeover {
 
   private wentAway(graph: Graph): void {
     graph.isElsewhere = true;
+    this.world.leases.lose(graph);
     this.world.parking.delete(graph);
     this.away.add(graph);
   }

@@ -70,6 +70,7 @@ class Process {
     };
     this.credit = new Credit({
       budgets,
+      process: name,
       account: 's-1',
       keys,
       caps: () => [cap, cap],

@@ -26,6 +26,7 @@ test('the cost of a call that ends while the last word waits for a lease under w
         spent += micros;
       },
     } as never,
+    process: 'p-1',
     account: 's-1',
     keys: ['user.u'],
     caps: () => [1_000_000],

@@ -119,6 +119,15 @@ export function describeBudgetStore(name: string, make: () => Promise<StoreHarne
       expect(await after.spent(user)).toEqual({ spentMicros: 250, leasedMicros: 0 });
     });
 
+    test('closes a lease of this process that somebody may have closed, once (I8)', async () => {
+      const { harness, budgets } = await start();
+      await budgets.lease(request({ [graph]: 1_000, [user]: 2_000 }, 600));
+      const lease = { process: harness.store.processId, account: 's-1', keys: [graph, user] };
+      await budgets.reconcile(lease, 250);
+      await budgets.reconcile(lease, 250);
+      for (const key of lease.keys) expect(await budgets.spent(key)).toEqual({ spentMicros: 250, leasedMicros: 0 });
+    });
+
     test('gives a dead process no credit by reconciling: neither below nothing nor above its lease', async () => {
       const { harness, budgets } = await start();
       await budgets.lease(request({ [graph]: 1_000 }, 600));

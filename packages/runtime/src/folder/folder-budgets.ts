@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import {
   close,
-  closeOrphan,
+  closeIfOpen,
   emptyLedger,
   grant,
   leasedMicros,
@@ -15,7 +15,7 @@ import {
   orphansOf,
   type ScopeLedger,
 } from '../budget-ledger.ts';
-import type { BudgetGrant, BudgetOrphan, BudgetRequest, BudgetSpending, BudgetStore } from '../budget-store.ts';
+import type { BudgetGrant, BudgetLease, BudgetOrphan, BudgetRequest, BudgetSpending, BudgetStore } from '../budget-store.ts';
 import type { AtomicFiles } from './atomic-file.ts';
 import { codeOf, type FolderFs, removeIfThere, storeFailed } from './folder-fs.ts';
 import { FolderLock } from './folder-lock.ts';
@@ -76,11 +76,11 @@ export class FolderBudgets implements BudgetStore {
     );
   }
 
-  reconcile(orphan: BudgetOrphan, spentMicros: number): Promise<void> {
+  reconcile(lease: BudgetLease, spentMicros: number): Promise<void> {
     return this.lock.hold(async () => {
-      for (const key of orphan.keys) {
+      for (const key of lease.keys) {
         const before = this.read(key);
-        const after = closeOrphan(before, orphan, spentMicros);
+        const after = closeIfOpen(before, lease, spentMicros);
         if (after !== before) await this.write([after]);
       }
     });
