@@ -10,7 +10,7 @@ export interface Arrival {
   readonly key: string;
   readonly path: readonly string[];
   readonly user: string;
-  /** When it was sent, by the machine's monotonic clock. Milliseconds. */
+  /** When it was let through, by the machine's monotonic clock: where that is not known, when it was sent. Milliseconds. */
   readonly startedAt: number;
   /** When its body was entered, where that was before: it had to get a credential first. */
   readonly enteredAt?: number;

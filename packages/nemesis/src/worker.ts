@@ -33,7 +33,22 @@ process.on('disconnect', () => process.exit(0));
 if (!process.connected) process.exit(0);
 
 let jumpedMs = 0;
-const clock: Clock = { ...systemClock, now: () => Date.now() + jumpedMs };
+/**
+ * When the guard looked whether the lease is out, for as long as nothing else has run since: a call that begins in this very moment was let through then,
+ * also where the process is halted between the look and the call.
+ */
+let letThroughAt: number | undefined;
+const clock: Clock = {
+  ...systemClock,
+  now: () => Date.now() + jumpedMs,
+  monotonic() {
+    letThroughAt = machineMs();
+    queueMicrotask(() => {
+      letThroughAt = undefined;
+    });
+    return systemClock.monotonic();
+  },
+};
 let peers: readonly string[] = [];
 
 const fate = mortal(openStore(setup, clock), tell);
@@ -87,7 +102,7 @@ async function arrive(session: Session, signal: AbortSignal, said: Said): Promis
     ...said,
     path: session.path,
     user: session.userId ?? '',
-    startedAt: machineMs(),
+    startedAt: letThroughAt ?? machineMs(),
     worker: setup.name,
   };
   const response = await fetch(setup.oracle, { method: 'POST', body: JSON.stringify(arrival), signal });
@@ -119,7 +134,7 @@ async function act(turn: Turn, session: Session, turnAt: number, depth: number):
       effect: false,
     });
   const effect = async (context: ToolContext): Promise<void> => {
-    const enteredAt = machineMs();
+    const enteredAt = letThroughAt ?? machineMs();
     await context.grant('world');
     await arrive(session, context.signal, { kind: 'effect', key: context.idempotencyKey, turnAt, enteredAt });
   };

@@ -413,6 +413,8 @@ describe('a credential whose issue was never answered', () => {
     const next = await world({ store: made.store.reopen(), clock, brokers: { mail: made.broker } });
     await settle(clock);
     expect(made.broker.live).toEqual([]);
+    // What was on its way is waited for from when it was found: nobody knows how the clock stood of who asked.
+    await settle(clock, 10_000);
     expect(await stateOf(next)).toBe('revoked');
   });
 

@@ -297,7 +297,7 @@ export class Grants {
     this.readAt = Number.POSITIVE_INFINITY;
     let found: LeftBehind;
     try {
-      found = await findLeftBehind(store.grants, this.ledger, this.brokers);
+      found = await findLeftBehind(store.grants, this.ledger, this.brokers, clock);
     } catch (error) {
       if (this.host.isClosed) return;
       this.host.alarm(`the grants in the store could not be read, so those of dead processes live on: ${String(error)}`, true);

@@ -1,5 +1,6 @@
 // left-behind.ts: what processes that are gone had lent. Nobody has the secrets any more, so all of it is taken back.
 
+import type { Clock } from '../clock.ts';
 import type { CredentialBroker } from './broker.ts';
 import { type GrantStore, isOver, laterOf } from './grant-record.ts';
 import { brokerTimeoutMs } from './in-time.ts';
@@ -18,6 +19,7 @@ export async function findLeftBehind(
   store: GrantStore,
   ledger: Ledger,
   brokers: ReadonlyMap<string, CredentialBroker>,
+  clock: Clock,
 ): Promise<LeftBehind> {
   const left: Lent[] = [];
   const unknown = new Set<string>();
@@ -35,8 +37,8 @@ export async function findLeftBehind(
       unknown.add(record.broker);
       continue;
     }
-    // What was asked for in the last moment may arrive yet.
-    if (record.state === 'issuing') lent.unansweredUntil = record.at + brokerTimeoutMs;
+    // What was asked for in the last moment may arrive yet: from now on, for the clock of who asked may be wrong by an hour.
+    if (record.state === 'issuing') lent.unansweredUntil = clock.monotonic() + brokerTimeoutMs;
     left.push(lent);
   }
   return { left, unknown };

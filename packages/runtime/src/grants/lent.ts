@@ -41,7 +41,7 @@ export interface Lent {
   isFinal: boolean;
   /** A broker is being asked about it. */
   isTrying: boolean;
-  /** Its issue may still be under way: until then no revocation of it is the last one, and it has no end. Epoch milliseconds. */
+  /** Its issue may still be under way: until then no revocation of it is the last one, and it has no end. Milliseconds of the clock that is never set. */
   unansweredUntil: number;
   /** Both clocks when it came to be known here. Milliseconds. */
   knownSince: { readonly now: number; readonly monotonic: number } | undefined;
@@ -76,9 +76,10 @@ export function newLent(record: GrantRecord, broker: CredentialBroker | undefine
  * and the other one stands still while the machine sleeps.
  */
 export function leftMs({ record, unansweredUntil, knownSince }: Lent, clock: Clock): number {
-  const now = clock.now();
-  const until = Math.max(record.expiresAt + clockSkewMs, unansweredUntil);
-  return Math.max(until - now, knownSince ? until - knownSince.now - (clock.monotonic() - knownSince.monotonic) : 0);
+  const until = record.expiresAt + clockSkewMs;
+  const monotonic = clock.monotonic();
+  const sinceKnown = knownSince ? until - knownSince.now - (monotonic - knownSince.monotonic) : 0;
+  return Math.max(until - clock.now(), sinceKnown, unansweredUntil - monotonic);
 }
 
 export function handleOf({ record, secret }: Lent): GrantHandle {

@@ -195,7 +195,7 @@ export class Revoker {
     lent.isTrying = false;
     if (isOver(lent.record)) return;
     const now = clock.now();
-    const isEarly = said.state === 'revoked' && now < lent.unansweredUntil;
+    const isEarly = said.state === 'revoked' && clock.monotonic() < lent.unansweredUntil;
     const answer: Revocation = isEarly ? { state: 'pending', why: 'the broker was asked for it, and may still issue it' } : said;
     switch (answer.state) {
       case 'revoked': {
@@ -228,7 +228,7 @@ export class Revoker {
         const askedMs = retryAfterMs > 0 ? Math.min(retryAfterMs, irrevocableAfterMs) : 0;
         lent.dueAt = clock.monotonic() + Math.max(askedMs, pauseMs * (0.5 + random() / 2));
         // The first moment at which a revocation is the last one.
-        if (isEarly) lent.dueAt = Math.min(lent.dueAt, clock.monotonic() + lent.unansweredUntil - now);
+        if (isEarly) lent.dueAt = Math.min(lent.dueAt, lent.unansweredUntil);
         if (isLong && lent.record.state !== 'irrevocable') this.irrevocable(lent, answer.why);
         else if (lent.record.evidence !== withoutSecrets(answer.why, [lent.secret]))
           ledger.change(lent, { evidence: answer.why });
