@@ -114,12 +114,18 @@ describeRedis('a lease of a graph that was taken over', () => {
   });
 
   test('counts as spent where its process died before that, and left other work, whose journal says nothing of that graph (I8)', async () => {
-    ships.store.budgets!.reconcile = () => new Promise(() => {});
+    let die = (): void => {};
+    const gone = new Promise<never>((_, reject) => {
+      die = () => reject(new Error('it is gone'));
+    });
+    gone.catch(() => {});
+    ships.store.budgets!.reconcile = () => gone;
     const { one, two, other } = await takenOver();
     const { id } = pays(one, 'beta').start(undefined, { userId: 'u-2' });
     await until('it has paid', () => one.session(id)?.turn === 3);
     await ships.store.flush();
     await ships.kill!(ships.store);
+    die();
     rests(two, 'beta');
     await until('what it left is taken over', () => two.session(id)?.state === 'running');
     await until('what it spent there is told', async () => (await other.budgets!.spent('user.u-2')).leasedMicros === 0);

@@ -14,7 +14,7 @@ export interface BudgetScope {
 }
 
 export interface BudgetRequest {
-  /** Whose spending it is: the first session of a graph in this process. With the keys it names the lease; asked again, that one grows. */
+  /** Whose spending it is: the graph's, as this process calls it for as long as it has it. With the keys it names the lease; asked again, that one grows. No line feed. */
   readonly account: string;
   /** Narrowest first. Never empty. */
   readonly scopes: readonly BudgetScope[];

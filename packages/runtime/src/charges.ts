@@ -76,8 +76,9 @@ export class Charges {
     (call.credit ?? this.world.leases.of(session))?.settle(call.credit ? reservedMicros : 0, actualMicros);
     call.reservedMicros = 0;
     call.credit = undefined;
-    // What came back after its graph had ended: nobody else gives this back.
-    if (session.graph.root.saved.settled) this.world.leases.end(session.graph);
+    // What came back after its graph had ended, or was lost: nobody else gives this back.
+    if (session.graph.isElsewhere) this.world.leases.lose(session.graph);
+    else if (session.graph.root.saved.settled) this.world.leases.end(session.graph);
   }
 
   /** A call that was ended while it waited does not keep what it waited for. */

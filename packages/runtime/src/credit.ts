@@ -49,8 +49,8 @@ export class Credit {
   private asking: Promise<boolean> | undefined;
   private returning: Promise<void> | undefined;
   private returningMicros = 0;
-  /** Giving it back failed, so the store may still count it as leased. */
-  private isOwed = false;
+  /** Giving this back failed, so the store may still count it as leased. */
+  private owed: number | undefined;
   private isUsed = false;
   private isOver = false;
   /** All of it was given back, or is nothing to this process any more. */
@@ -73,7 +73,7 @@ export class Credit {
   }
 
   get holdsAny(): boolean {
-    return this.granted > 0 || this.spent > 0 || this.isOwed;
+    return this.granted > 0 || this.spent > 0 || this.owed !== undefined;
   }
 
   /** Reserves from what is there; false when it is not enough. */
@@ -130,7 +130,7 @@ export class Credit {
   private giveUp(): Promise<void> {
     if (this.reserved > 0 || !this.holdsAny) return this.returning ?? Promise.resolve();
     const { budgets, account, keys } = this.options;
-    const { spent } = this;
+    const { granted, spent } = this;
     this.granted = 0;
     this.spent = 0;
     this.told += spent;
@@ -139,12 +139,12 @@ export class Credit {
     const returning = budgets
       .settle(account, keys, spent)
       .then(() => {
-        this.isOwed = false;
+        this.owed = undefined;
       })
       .catch(() => {
         this.spent += spent;
         this.told -= spent;
-        this.isOwed = true;
+        this.owed = (this.owed ?? 0) + granted;
         this.options.opened();
       })
       .finally(() => {
@@ -164,10 +164,12 @@ export class Credit {
     // What ends later is not counted any more, so this is the word also where it has to be said again.
     this.lastMicros ??= this.spent + this.reserved;
     const { budgets, process, account, keys } = this.options;
-    if (this.granted > 0 || this.lastMicros > 0 || this.isOwed)
-      await (this.isLost
-        ? budgets.reconcile({ process, account, keys }, this.lastMicros)
-        : budgets.settle(account, keys, this.lastMicros));
+    if (this.isLost) {
+      const leased = this.granted + (this.owed ?? 0);
+      await budgets.reconcile({ process, account, keys }, this.lastMicros);
+      // What calls that reserved nothing cost above the lease, nobody else knows.
+      if (this.lastMicros > leased) await budgets.settle(account, keys, this.lastMicros - leased);
+    } else if (this.holdsAny || this.lastMicros > 0) await budgets.settle(account, keys, this.lastMicros);
     this.isEnded = true;
   }
 
@@ -179,6 +181,7 @@ export class Credit {
 
   private async more(micros: number): Promise<boolean> {
     await this.options.ready();
+    if (this.isOver) return false;
     for (let waited = 0; ; waited++) {
       const missing = micros - (this.granted - this.spent - this.reserved);
       if (missing <= 0) return true;

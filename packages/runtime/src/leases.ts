@@ -1,6 +1,7 @@
 // leases.ts: the credit of this process: one for each graph and set of caps, asked for when a call needs it, given back when nobody
 // used it for a while, when its graph ends and when the runtime closes.
 
+import { accountOf } from './account.ts';
 import { type Cap, capsOn, heightOf, reachCap } from './caps.ts';
 import { Credit } from './credit.ts';
 import type { Graph } from './graph.ts';
@@ -23,8 +24,10 @@ export class Leases {
   private readonly ofNode = new WeakMap<Node, Credit | 'none'>();
   private idleTimer: unknown;
   private reconciled: Promise<void> = Promise.resolve();
-  /** By graph: of one that comes back, what was leased before it was lost is closed before more is leased under the same name. */
+  /** By graph: of one that comes back, what was leased before it was lost is closed before more is leased. */
   private readonly closing = new Map<string, Promise<void>>();
+  /** How often a graph was lost. */
+  private losses = 0;
   private readonly waiters = new Set<() => void>();
   private isClosed = false;
 
@@ -77,10 +80,11 @@ export class Leases {
     });
   }
 
-  /** Another process has the graph. That one says what was spent of a lease here only where it finds this process gone. */
+  /** Another process has the graph. That one says what was spent of a lease here only where it finds this process gone. Again for what comes late. */
   lose(graph: Graph): void {
     const credits = this.credits.get(graph);
     if (!credits) return;
+    this.losses++;
     this.credits.delete(graph);
     for (const { node } of graph.members()) this.ofNode.delete(node);
     for (const credit of credits.values()) credit.lose();
@@ -95,10 +99,8 @@ export class Leases {
     this.isClosed = true;
     this.world.clock.clearTimeout(this.idleTimer);
     for (const wake of this.waiters) wake();
-    await this.endAll(
-      [...this.credits.values()].flatMap((one) => [...one.values()]),
-      false,
-    );
+    const all = [...this.credits.values()].flatMap((one) => [...one.values()]);
+    await Promise.all([this.endAll(all, false), ...this.closing.values()]);
     this.credits.clear();
   }
 
@@ -113,7 +115,7 @@ export class Leases {
           if (!isLoud || this.isClosed) break;
           if (tries === 1)
             this.world.alarm(
-              `what ${credit.account} had leased could not be given back, so it counts as spent until it is: ${String(error)}`,
+              `what was leased as ${credit.account} could not be given back, so it counts as spent until it is: ${String(error)}`,
             );
           await this.pause(Math.min(idleMs * 2 ** (tries - 1), giveBackAtMostMs));
         }
@@ -134,16 +136,18 @@ export class Leases {
     const name = keys.join(' ');
     const known = ofGraph.get(name);
     if (known) return known;
+    // Not what is lost later: what that waits for may wait for this one.
+    const closing = this.closing.get(graph.id);
     const credit = new Credit({
       budgets,
       process: world.store.processId,
-      account: graph.id,
+      account: accountOf(graph.id, this.losses),
       keys,
       caps: () => caps.map((cap) => heightOf(world, cap)),
       knownMicros: () => this.knownOf(graph),
       ready: async () => {
         await this.reconciled;
-        await this.closing.get(graph.id);
+        await closing;
       },
       wait: () => this.wait(),
       isHeld: () => world.mustHold(node),

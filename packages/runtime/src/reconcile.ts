@@ -3,6 +3,7 @@
 // A call costs what its end says; without a cost told, what it had reserved, for it may have been made, unless it was not sent. What
 // is in no journal that we were given (a graph that has ended, or that was taken over before) stays leased and so counts as spent.
 
+import { graphOfAccount } from './account.ts';
 import type { BudgetOrphan, BudgetStore } from './budget-store.ts';
 import { capKeysOn } from './caps.ts';
 import type { Graph } from './graph.ts';
@@ -23,7 +24,7 @@ export async function reconcile(
 ): Promise<void> {
   const gone = new Set(journals.map(({ process }) => process));
   for (const orphan of await budgets.orphans()) {
-    const graph = graphs.get(orphan.account);
+    const graph = graphs.get(graphOfAccount(orphan.account));
     if (!graph || !gone.has(orphan.process)) continue;
     const records = journals
       .filter(({ process }) => process === orphan.process)

@@ -1,6 +1,6 @@
 // grants-across.test.ts: credentials of one graph that runs in two processes.
 
-import { endless, type Grant, newPathKey, pathKeysFromEnv } from '@offswitch/runtime';
+import { type Grant, newPathKey, pathKeysFromEnv } from '@offswitch/runtime';
 import { type MemoryBroker, manualClock, memoryBroker } from '@offswitch/testing';
 import { describe, expect, test, vi } from 'vitest';
 import { deferred, settle, type TestWorld, tellingStore, world } from './world.ts';
@@ -144,42 +144,6 @@ describe('what a process that dies had lent', () => {
     expect(broker.live).toEqual([]);
     expect((await one.runtime.receipts())[0]!.stages.done).toBeDefined();
   });
-});
-
-describe('what a process that dies had asked a broker for', () => {
-  const hourMs = 3_600_000;
-  test.each([
-    ['an hour ahead', hourMs],
-    ['right', 0],
-    ['an hour behind', -hourMs],
-  ])(
-    'is called revoked ten seconds after it was found, though its clock was %s: until then it may be issued (I4, I12)',
-    async (_, aheadMs) => {
-      const clock = manualClock();
-      const broker = memoryBroker({ now: clock.now });
-      const lives = await world({ clock, brokers: { mail: broker } });
-      const dies = lives.store.share();
-      await dies.grants!.put({
-        id: 'g-asked',
-        session: 's-gone',
-        path: ['s-gone'],
-        broker: 'mail',
-        audience: '',
-        scope: [],
-        process: dies.processId,
-        state: 'issuing',
-        at: clock.now() + aheadMs,
-        expiresAt: endless,
-      });
-      await dies.close();
-      const state = async (): Promise<string> => (await lives.store.grants!.list())[0]!.record.state;
-      await settle(clock, 7_500);
-      expect(broker.revoked).toContain('g-asked');
-      expect(await state()).toBe('revoking');
-      await settle(clock, 3_000);
-      expect(await state()).toBe('revoked');
-    },
-  );
 });
 
 describe('a session whose process dies while it holds a credential', () => {

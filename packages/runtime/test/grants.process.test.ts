@@ -53,8 +53,8 @@ describe('a process that lends credentials and is killed', () => {
         child.kill('SIGKILL');
         await gone;
         const store = folderStore(join(place, 'state'));
-        // Later than anything that was on its way can still arrive.
-        const clock = { ...systemClock, now: () => Date.now() + 11_000 };
+        let aheadMs = 0;
+        const clock = { ...systemClock, monotonic: () => performance.now() + aheadMs };
         const runtime = await createRuntime({
           switches,
           source: memorySource(switches as KillSwitches),
@@ -63,6 +63,8 @@ describe('a process that lends credentials and is killed', () => {
           brokers: { door },
         });
         await vi.waitFor(() => expect(readdirSync(works)).toEqual([]), { timeout: 10_000 });
+        // Later than anything that was on its way can still arrive.
+        aheadMs = 11_000;
         await vi.waitFor(
           async () => {
             const states = (await store.grants!.list()).map(({ record }) => record.state);

@@ -36,6 +36,8 @@ export interface GrantRecord {
   readonly lentUntil?: number;
   /** The broker's handle for revoking it. */
   readonly ref?: string;
+  /** The broker has answered what it was asked, or said that it never will: nothing is issued any more under this id. */
+  readonly isAnswered?: true;
   /** How the state is known, or why it is no better. */
   readonly evidence?: string;
   /** Revoked, but something may still work until then. Epoch milliseconds. */
@@ -72,8 +74,13 @@ export function laterOf(a: Pick<GrantRecord, 'state' | 'at'>, b: Pick<GrantRecor
 /** What two processes wrote of one grant, as one: the later state stands. */
 export function joinGrants(a: GrantRecord, b: GrantRecord): GrantRecord {
   const [first, second] = laterOf(a, b) >= 0 ? [a, b] : [b, a];
-  const { ref = second.ref, stopId = second.stopId } = first;
-  return { ...first, ...(ref === undefined ? {} : { ref }), ...(stopId === undefined ? {} : { stopId }) };
+  const { ref = second.ref, stopId = second.stopId, isAnswered = second.isAnswered } = first;
+  return {
+    ...first,
+    ...(ref === undefined ? {} : { ref }),
+    ...(stopId === undefined ? {} : { stopId }),
+    ...(isAnswered === true ? { isAnswered } : {}),
+  };
 }
 
 /** Can do nothing any more, but for the residual time that `residualUntil` tells. */

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../clock.ts';
 import type { CredentialBroker } from './broker.ts';
-import { type GrantStore, isOver, laterOf } from './grant-record.ts';
+import { endless, type GrantRecord, type GrantStore, isOver, laterOf } from './grant-record.ts';
 import { brokerTimeoutMs } from './in-time.ts';
 import type { Ledger } from './ledger.ts';
 import { type Lent, newLent } from './lent.ts';
@@ -28,7 +28,8 @@ export async function findLeftBehind(
     // Others have taken this process for dead meanwhile, and taken back what it had lent.
     if (own?.record.state === 'active' && laterOf(record, own.record) > 0) left.push(own);
     if (isOwnerAlive || own) continue;
-    const lent = newLent(record, brokers.get(record.broker), '');
+    const broker = brokers.get(record.broker);
+    const lent = newLent(record.state === 'issuing' ? boundedFromNow(record, broker, clock) : record, broker, '');
     // What is over already, however long, is kept for the receipts that have told of it as it was before.
     ledger.add(lent);
     if (isOver(record)) continue;
@@ -38,8 +39,16 @@ export async function findLeftBehind(
       continue;
     }
     // What was asked for in the last moment may arrive yet: from now on, for the clock of who asked may be wrong by an hour.
-    if (record.state === 'issuing') lent.unansweredUntil = clock.monotonic() + brokerTimeoutMs;
+    if (record.state !== 'active' && record.isAnswered !== true) lent.unansweredUntil = clock.monotonic() + brokerTimeoutMs;
     left.push(lent);
   }
   return { left, unknown };
+}
+
+/** Issued at the last moment at which it is waited for, it lives for so long. */
+function boundedFromNow(record: GrantRecord, broker: CredentialBroker | undefined, clock: Clock): GrantRecord {
+  if (!broker) return record;
+  const longestMs = broker.caps.maxLifetimeMs;
+  const bound = longestMs === undefined ? endless : clock.now() + brokerTimeoutMs + longestMs;
+  return { ...record, expiresAt: Math.max(record.expiresAt, bound) };
 }

@@ -142,6 +142,7 @@ export async function mint(
   const isUsable = lent.lentUntil > clock.now();
   ledger.change(lent, {
     ...said,
+    isAnswered: true,
     ...(isUsable ? { state: 'active', ...(lent.lentUntil < issued.expiresAt ? { lentUntil: lent.lentUntil } : {}) } : {}),
   });
   const mayGoOn = asker.mayGoOn();
@@ -192,12 +193,13 @@ export function doubtful({ revoker }: Pick<MintOptions, 'revoker'>, lent: Lent, 
 
 /** The answer after all: now it can be taken back by what it says. Nothing is over before that (leftMs), so it is never too late. */
 function cameLate({ clock, ledger, revoker }: MintOptions, lent: Lent, late: Issued | undefined): void {
-  lent.unansweredUntil = 0;
+  // What was asked before counts for nothing, and may be under way.
+  lent.unansweredUntil = clock.monotonic();
   if (late?.status === 'refused') {
     revoker.neverWas(lent, withoutSecrets(late.why, []));
     return;
   }
   if (late) lent.isFinal = false;
-  ledger.change(lent, late ? take(lent, late, lent.lentUntil, clock) : {});
+  ledger.change(lent, { isAnswered: true, ...(late ? take(lent, late, lent.lentUntil, clock) : {}) });
   revoker.again(lent);
 }

@@ -116,7 +116,7 @@ export class Revoker {
       const failed = (error: unknown): void => {
         for (const lent of next.about)
           try {
-            this.settle(lent, { state: 'pending', why: messageOf(error) });
+            this.settle(lent, { state: 'pending', why: messageOf(error) }, this.options.clock.monotonic());
           } catch {
             this.later(lent);
           }
@@ -136,10 +136,12 @@ export class Revoker {
   private async subtree(top: Lent, below: readonly Lent[]): Promise<void> {
     const { broker, record } = top;
     for (const one of [...below, top]) one.isTrying = true;
+    const askedAt = this.options.clock.monotonic();
     const answer = await this.answer(() => broker!.revokeSubtree!(record.path, this.optionsFor(top)));
     for (const one of [...below, top]) {
       one.isTrying = false;
-      if (answer.state === 'revoked') this.enqueue([one], async () => this.settle(one, await this.verified(one, answer)));
+      if (answer.state === 'revoked')
+        this.enqueue([one], async () => this.settle(one, await this.verified(one, answer), askedAt));
       else this.enqueue([one], () => this.one(one));
     }
   }
@@ -147,8 +149,9 @@ export class Revoker {
   private async one(lent: Lent): Promise<void> {
     if (isOver(lent.record) || lent.isTrying || lent.isFinal) return;
     lent.isTrying = true;
+    const askedAt = this.options.clock.monotonic();
     const answer = await this.answer(() => lent.broker!.revoke(handleOf(lent), this.optionsFor(lent)));
-    this.settle(lent, answer.state === 'revoked' ? await this.verified(lent, answer) : answer);
+    this.settle(lent, answer.state === 'revoked' ? await this.verified(lent, answer) : answer, askedAt);
   }
 
   private optionsFor({ record }: Lent): RevokeOptions {
@@ -190,12 +193,13 @@ export class Revoker {
     return { ...answer, evidence: `${words}; not verified` };
   }
 
-  private settle(lent: Lent, said: Revocation): void {
+  /** `askedAt`: when the broker was asked to revoke it, by the clock that is never set. What was issued after that is not in its answer. */
+  private settle(lent: Lent, said: Revocation, askedAt: number): void {
     const { clock, ledger, random } = this.options;
     lent.isTrying = false;
     if (isOver(lent.record)) return;
     const now = clock.now();
-    const isEarly = said.state === 'revoked' && clock.monotonic() < lent.unansweredUntil;
+    const isEarly = said.state === 'revoked' && askedAt < lent.unansweredUntil;
     const answer: Revocation = isEarly ? { state: 'pending', why: 'the broker was asked for it, and may still issue it' } : said;
     switch (answer.state) {
       case 'revoked': {
