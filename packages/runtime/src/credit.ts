@@ -46,6 +46,7 @@ export class Credit {
   /** Spent under leases that were settled. */
   private told = 0;
   private share: number | undefined;
+  private hasAsked = false;
   private asking: Promise<boolean> | undefined;
   private returning: Promise<void> | undefined;
   private returningMicros = 0;
@@ -166,9 +167,10 @@ export class Credit {
     const { budgets, process, account, keys } = this.options;
     if (this.isLost) {
       const leased = this.granted + (this.owed ?? 0);
-      await budgets.reconcile({ process, account, keys }, this.lastMicros);
-      // What calls that reserved nothing cost above the lease, nobody else knows.
-      if (this.lastMicros > leased) await budgets.settle(account, keys, this.lastMicros - leased);
+      if (this.hasAsked) await budgets.reconcile({ process, account, keys }, this.lastMicros);
+      // What calls that reserved nothing cost above the lease. Of its graph whoever has that knows it from the journal.
+      const others = keys.filter((key) => !isOfGraph(key));
+      if (this.lastMicros > leased && others.length > 0) await budgets.settle(account, others, this.lastMicros - leased);
     } else if (this.holdsAny || this.lastMicros > 0) await budgets.settle(account, keys, this.lastMicros);
     this.isEnded = true;
   }
@@ -210,6 +212,7 @@ export class Credit {
 
   private lease(missing: number): Promise<BudgetGrant> {
     const { budgets, account, keys } = this.options;
+    this.hasAsked = true;
     const caps = this.options.caps();
     this.peak = Math.max(this.peak, this.reserved + this.waiting);
     const share = this.share ?? Math.floor(Math.min(...caps) / (2 * firstHolders));
@@ -220,11 +223,16 @@ export class Credit {
       scopes: keys.map((key, i) => ({
         key,
         capMicros: caps[i]!,
-        ...(known > 0 && key.startsWith('graph.') ? { atLeastMicros: known } : {}),
+        ...(known > 0 && isOfGraph(key) ? { atLeastMicros: known } : {}),
       })),
       wantMicros: Math.max(missing, Math.min(inUse, caps[0]!), share),
       minMicros: missing,
       toldMicros: this.told,
     });
   }
+}
+
+/** The cap of one graph, not one that others spend of too. */
+function isOfGraph(key: string): boolean {
+  return key.startsWith('graph.');
 }

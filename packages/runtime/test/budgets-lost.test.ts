@@ -162,6 +162,24 @@ test('what was spent above the lease counts too: who spent it lives, and says so
   expect(await s.spent()).toEqual({ spentMicros: 900, leasedMicros: 0 });
 });
 
+test('of its own cap whoever has the graph now knows that from the journal: it is not said again', async () => {
+  const { store, tell } = tellingStore();
+  vi.spyOn(store.lineage!, 'adopt').mockImplementation(async () => ({ claims: [], journals: [] }));
+  const { runtime, clock } = await world({ store, breakers: { '*': { costMicros: 2_000 } } });
+  const agent = runtime.agent('alpha', async (session) => {
+    await session.turn((turn) => pay(turn, 'm', 900));
+    await session.turn(never);
+  });
+  const { id } = agent.start(undefined);
+  await settle(clock);
+  const key = `graph.${subjectKey(id)}`;
+  const scopes = [{ key, capMicros: 2_000, atLeastMicros: 900 }];
+  await store.share().budgets!.lease({ account: id, scopes, wantMicros: 100, minMicros: 100, toldMicros: 0 });
+  tell({ takenOver: [id] });
+  await settle(clock, 6_000);
+  expect(await store.budgets!.spent(key)).toEqual({ spentMicros: 900, leasedMicros: 100 });
+});
+
 test('what could not be given back before the loss counts once (I8)', async () => {
   const s = await scene();
   const agent = s.runtime.agent('alpha', async (session) => {

@@ -13,15 +13,15 @@ interface Doubt extends TestWorld {
   /** One is gone that had asked for a credential. */
   leave(record?: Partial<GrantRecord>): Promise<void>;
   /** What it had asked for comes to the backend. */
-  issue(): Promise<unknown>;
+  issue(to?: MemoryBroker): Promise<unknown>;
   state(): Promise<GrantState>;
 }
 
 /** A process that takes back what others leave, by a broker that cannot be asked what works. */
-async function doubt(caps: MemoryBrokerOptions['caps'] = {}): Promise<Doubt> {
+async function doubt(caps: MemoryBrokerOptions['caps'] = {}, name = 'mail'): Promise<Doubt> {
   const clock = manualClock();
   const broker = memoryBroker({ now: clock.now, caps: { canVerify: false, ...caps } });
-  const made = await world({ clock, brokers: { mail: broker } });
+  const made = await world({ clock, brokers: { [name]: broker } });
   const asked = { id: 'g-asked', path: ['s-gone'], audience: '', scope: [] } as const;
   return {
     ...made,
@@ -41,9 +41,27 @@ async function doubt(caps: MemoryBrokerOptions['caps'] = {}): Promise<Doubt> {
       });
       await dies.close();
     },
-    issue: () => broker.issue({ ...asked, ttlMs: hourMs, signal: new AbortController().signal }),
+    issue: (to = broker) => to.issue({ ...asked, ttlMs: hourMs, signal: new AbortController().signal }),
     state: async () => (await made.store.share().grants!.list())[0]!.record.state,
   };
+}
+
+/** A session asks for a credential once, and goes on without it. */
+function ask(runtime: TestWorld['runtime']): void {
+  const agent = runtime.agent('alpha', (session) =>
+    session.turn((turn) =>
+      turn.tool(
+        'send',
+        {},
+        async (_, context) => {
+          await context.grant('mail', { ttlMs: hourMs }).catch(() => {});
+          await new Promise(() => {});
+        },
+        { effect: false },
+      ),
+    ),
+  );
+  agent.start(undefined);
 }
 
 test.each([
@@ -133,21 +151,7 @@ test('what is issued late, while its revocation is under way, is taken back afte
     await new Promise<void>((resolve) => clock.setTimeout(resolve, 3_000));
     return { state: 'revoked', residualMs: 0, evidence: 'there is none' };
   };
-  runtime
-    .agent('alpha', (session) =>
-      session.turn((turn) =>
-        turn.tool(
-          'send',
-          {},
-          async (_, context) => {
-            await context.grant('mail', { ttlMs: hourMs }).catch(() => {});
-            await new Promise(() => {});
-          },
-          { effect: false },
-        ),
-      ),
-    )
-    .start(undefined);
+  ask(runtime);
   for (let i = 0; i < 20; i++) await settle(clock, 1_000);
   expect(broker.asked).toHaveLength(1);
   expect(await state()).toBe('revoked');
@@ -165,4 +169,41 @@ test('what cannot be taken back is not called expired by the clock of who had as
   // An hour is what the test's backend gives it; what it may give at most is what is believed.
   await settle(clock, 600_000);
   expect(await state()).toBe('expired');
+});
+
+test('nor by a process that has not its broker, so that one that has it takes it back (I4)', async () => {
+  const { clock, store, leave, issue } = await doubt({ maxLifetimeMs: 600_000 }, 'other');
+  const broker = memoryBroker({ now: clock.now, caps: { canVerify: false } });
+  const theirs = clock.now() - hourMs;
+  await issue(broker);
+  await leave({ at: theirs, expiresAt: theirs + 10_000 + 600_000 });
+  await settle(clock, 20_000);
+  await world({ clock, store: store.share(), brokers: { mail: broker } });
+  await settle(clock, 20_000);
+  expect(broker.live).toEqual([]);
+});
+
+test('what the broker refused by an error is asked to be revoked once, for that was its answer', async () => {
+  const { broker, clock, runtime, store, state } = await doubt();
+  // A clock that moves while nothing is waited for, as a machine's does.
+  const { monotonic } = clock;
+  let lookedUp = 0;
+  clock.monotonic = () => monotonic.call(clock) + ++lookedUp / 100;
+  broker.beforeIssue = () => Promise.reject(new Error('503'));
+  ask(runtime);
+  await settle(clock);
+  expect(broker.revoked).toHaveLength(1);
+  expect(await state()).toBe('revoked');
+  expect((await store.grants!.list())[0]!.record.isAnswered).toBe(true);
+});
+
+test('a broker that throws has answered: whoever finds what is being revoked of it waits for nothing', async () => {
+  const { broker, clock, runtime, store } = await doubt();
+  broker.issue = () => {
+    throw new Error('no such scope');
+  };
+  broker.beforeRevoke = async () => ({ state: 'pending', why: '503' });
+  ask(runtime);
+  await settle(clock);
+  expect((await store.grants!.list())[0]!.record).toMatchObject({ state: 'revoking', isAnswered: true });
 });

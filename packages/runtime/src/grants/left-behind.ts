@@ -28,8 +28,7 @@ export async function findLeftBehind(
     // Others have taken this process for dead meanwhile, and taken back what it had lent.
     if (own?.record.state === 'active' && laterOf(record, own.record) > 0) left.push(own);
     if (isOwnerAlive || own) continue;
-    const broker = brokers.get(record.broker);
-    const lent = newLent(record.state === 'issuing' ? boundedFromNow(record, broker, clock) : record, broker, '');
+    const lent = newLent(boundedFromNow(record, clock), brokers.get(record.broker), '');
     // What is over already, however long, is kept for the receipts that have told of it as it was before.
     ledger.add(lent);
     if (isOver(record)) continue;
@@ -45,10 +44,9 @@ export async function findLeftBehind(
   return { left, unknown };
 }
 
-/** Issued at the last moment at which it is waited for, it lives for so long. */
-function boundedFromNow(record: GrantRecord, broker: CredentialBroker | undefined, clock: Clock): GrantRecord {
-  if (!broker) return record;
-  const longestMs = broker.caps.maxLifetimeMs;
-  const bound = longestMs === undefined ? endless : clock.now() + brokerTimeoutMs + longestMs;
+/** What was asked for when its process died may live for as long as that reckoned with, but from now on: its clock may be wrong by an hour. */
+function boundedFromNow(record: GrantRecord, clock: Clock): GrantRecord {
+  if (record.state !== 'issuing' || record.isAnswered === true) return record;
+  const bound = Math.min(endless, clock.now() + record.expiresAt - record.at);
   return { ...record, expiresAt: Math.max(record.expiresAt, bound) };
 }

@@ -109,23 +109,30 @@ export async function mint(
     return 'nothing';
   }
   let asked: Promise<Issued> | undefined;
+  let isRejected = false;
   let issued: Issued;
   try {
     issued = await inTime(clock, (signal) => {
       const request = { id: lent.record.id, path: asker.path, audience, scope, ttlMs, signal };
       // A broker may answer at once.
       asked = Promise.resolve(broker.issue(parent ? { ...request, parent: parent.handle } : request));
+      asked.catch(() => {
+        isRejected = true;
+      });
       return asked;
     });
     if (!isIssued(issued)) throw new Error('the broker gave an answer that is none');
   } catch (error) {
     lent.isTrying = false;
     // Rejected, it has been answered; else it may be issued until it is, whatever is revoked before.
-    lent.unansweredUntil = asked ? Number.POSITIVE_INFINITY : 0;
-    void asked?.then(
-      (late) => cameLate(options, lent, late),
-      () => cameLate(options, lent, undefined),
-    );
+    if (!asked || isRejected) ledger.change(lent, { isAnswered: true });
+    else {
+      lent.unansweredUntil = Number.POSITIVE_INFINITY;
+      void asked.then(
+        (late) => cameLate(options, lent, late),
+        () => cameLate(options, lent, undefined),
+      );
+    }
     const why = withoutSecrets(messageOf(error), [parent?.handle.secret]);
     doubtful(options, lent, why);
     if (!asker.mayGoOn()) return 'nothing';
