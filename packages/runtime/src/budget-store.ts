@@ -13,6 +13,11 @@ export interface BudgetScope {
   readonly atLeastMicros?: number;
 }
 
+/** Is this the cap of one graph, and none that others spend of too? */
+export function isGraphKey(key: string): boolean {
+  return key.startsWith('graph.');
+}
+
 export interface BudgetRequest {
   /** Whose spending it is: the graph's, as this process calls it for as long as it has it. With the keys it names the lease; asked again, that one grows. No line feed. */
   readonly account: string;

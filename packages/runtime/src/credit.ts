@@ -3,7 +3,7 @@
 //
 // What it holds is at most what is in use, or its share of what is left, as if one more came: near the cap it shrinks by itself.
 
-import type { BudgetGrant, BudgetStore } from './budget-store.ts';
+import { type BudgetGrant, type BudgetStore, isGraphKey } from './budget-store.ts';
 import { turnOfLoop } from './slices.ts';
 
 export interface CreditOptions {
@@ -169,7 +169,7 @@ export class Credit {
       const leased = this.granted + (this.owed ?? 0);
       if (this.hasAsked) await budgets.reconcile({ process, account, keys }, this.lastMicros);
       // What calls that reserved nothing cost above the lease. Of its graph whoever has that knows it from the journal.
-      const others = keys.filter((key) => !isOfGraph(key));
+      const others = keys.filter((key) => !isGraphKey(key));
       if (this.lastMicros > leased && others.length > 0) await budgets.settle(account, others, this.lastMicros - leased);
     } else if (this.holdsAny || this.lastMicros > 0) await budgets.settle(account, keys, this.lastMicros);
     this.isEnded = true;
@@ -223,16 +223,11 @@ export class Credit {
       scopes: keys.map((key, i) => ({
         key,
         capMicros: caps[i]!,
-        ...(known > 0 && isOfGraph(key) ? { atLeastMicros: known } : {}),
+        ...(known > 0 && isGraphKey(key) ? { atLeastMicros: known } : {}),
       })),
       wantMicros: Math.max(missing, Math.min(inUse, caps[0]!), share),
       minMicros: missing,
       toldMicros: this.told,
     });
   }
-}
-
-/** The cap of one graph, not one that others spend of too. */
-function isOfGraph(key: string): boolean {
-  return key.startsWith('graph.');
 }

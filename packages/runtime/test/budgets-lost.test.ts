@@ -57,6 +57,17 @@ const pay = (turn: Turn, name: string, costMicros: number, maxCostMicros?: numbe
   );
 const never = (): Promise<never> => new Promise(() => {});
 
+/** The id of one that has paid 100 three times and is under way. */
+async function paidThrice({ runtime, clock }: TestWorld): Promise<string> {
+  const agent = runtime.agent('alpha', async (session) => {
+    for (let i = 0; i < 3; i++) await session.turn((turn) => pay(turn, 'm', 100, 100));
+    await session.turn(never);
+  });
+  const { id } = agent.start(undefined, { userId: 'u-1' });
+  await settle(clock, 50);
+  return id;
+}
+
 /** What the store is told of a lost lease waits for this. */
 function heldUp({ store }: TestWorld): { go(): void } {
   const gate = deferred();
@@ -182,12 +193,7 @@ test('of its own cap whoever has the graph now knows that from the journal: it i
 
 test('what could not be given back before the loss counts once (I8)', async () => {
   const s = await scene();
-  const agent = s.runtime.agent('alpha', async (session) => {
-    for (let i = 0; i < 3; i++) await session.turn((turn) => pay(turn, 'm', 100, 100));
-    await session.turn(never);
-  });
-  const { id } = agent.start(undefined, { userId: 'u-1' });
-  await settle(s.clock, 50);
+  const id = await paidThrice(s);
   const cut = vi.spyOn(s.store.budgets!, 'settle').mockRejectedValue(new Error('cut off'));
   await settle(s.clock, 6_000);
   expect(cut).toHaveBeenCalled();
@@ -199,12 +205,7 @@ test('what could not be given back before the loss counts once (I8)', async () =
 
 test('a runtime that closes right after the loss waits until it is told what was spent', async () => {
   const s = await scene();
-  const agent = s.runtime.agent('alpha', async (session) => {
-    for (let i = 0; i < 3; i++) await session.turn((turn) => pay(turn, 'm', 100, 100));
-    await session.turn(never);
-  });
-  const { id } = agent.start(undefined, { userId: 'u-1' });
-  await settle(s.clock, 50);
+  const id = await paidThrice(s);
   const other = s.store.share();
   const held = heldUp(s);
   s.lose(id);

@@ -15,7 +15,15 @@ import {
   orphansOf,
   type ScopeLedger,
 } from '../budget-ledger.ts';
-import type { BudgetGrant, BudgetLease, BudgetOrphan, BudgetRequest, BudgetSpending, BudgetStore } from '../budget-store.ts';
+import {
+  type BudgetGrant,
+  type BudgetLease,
+  type BudgetOrphan,
+  type BudgetRequest,
+  type BudgetSpending,
+  type BudgetStore,
+  isGraphKey,
+} from '../budget-store.ts';
 import type { AtomicFiles } from './atomic-file.ts';
 import { codeOf, type FolderFs, removeIfThere, storeFailed } from './folder-fs.ts';
 import { FolderLock } from './folder-lock.ts';
@@ -95,7 +103,7 @@ export class FolderBudgets implements BudgetStore {
   /** Clears away what was retired before then. Epoch milliseconds. */
   tidy(before: number): void {
     for (const key of this.list()) {
-      if (!key.startsWith('graph.')) continue;
+      if (!isGraphKey(key)) continue;
       try {
         const { retiredAt } = this.read(key);
         if (retiredAt !== undefined && retiredAt < before) removeIfThere(this.disk, this.file(key));
